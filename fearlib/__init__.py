@@ -1,0 +1,33 @@
+"""Reproducible ranking of neural architectures: FEAR, short training and zero-cost measures."""
+
+from fearlib.architecture import OPERATIONS, SPACE_SIZE, Architecture, sample_architectures
+from fearlib.data import DATASETS, Dataset, load_dataset
+from fearlib.errors import InputError
+from fearlib.methods import METHODS
+from fearlib.network import Network, build_network
+from fearlib.presets import PRESETS, Settings, preset
+from fearlib.ranking import (
+    average_cost,
+    bootstrap_interval,
+    common,
+    kendall,
+    nearest_pareto,
+    pareto_front,
+    spearman,
+    top_indices,
+    top_spearman,
+)
+from fearlib.score import Score, fear, full, shortreg
+from fearlib.sweep import sweep
+from fearlib.tables import ranking_table, read_rows
+from fearlib.training import Epoch, train
+from fearlib.truth import benchmark_accuracy, export_truth
+from fearlib.zero_cost import MEASURES, zero_cost
+
+__all__ = [
+    "Architecture", "DATASETS", "Dataset", "Epoch", "InputError", "MEASURES", "METHODS", "Network", "OPERATIONS",
+    "PRESETS", "SPACE_SIZE", "Score", "Settings", "average_cost", "benchmark_accuracy", "bootstrap_interval",
+    "build_network", "common", "export_truth", "fear", "full", "kendall", "load_dataset", "nearest_pareto",
+    "pareto_front", "preset", "ranking_table", "read_rows", "sample_architectures", "shortreg", "spearman", "sweep",
+    "top_indices", "top_spearman", "train", "zero_cost",
+]  # fmt: skip

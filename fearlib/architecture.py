@@ -1,0 +1,104 @@
+"""The NATS-Bench topology space (NAS-Bench-201): a cell of six edges, five operations each."""
+
+import functools
+import itertools
+import operator
+import random
+import re
+from dataclasses import dataclass
+
+from fearlib.errors import InputError
+
+OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))  # (source node, target node)
+SPACE = "nats-tss"
+SPACE_SIZE = len(OPERATIONS) ** len(EDGES)
+
+_TEMPLATE = "|{}~0|+|{}~0|{}~1|+|{}~0|{}~1|{}~2|"
+_PATTERN = re.compile(re.escape(_TEMPLATE).replace(r"\{\}", "([^|~+]*)"))
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """One cell: `ops[i]` is the operation on edge `EDGES[i]`.
+
+    The order of the edges is that of the string form `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`,
+    in which `~s` names an edge's source node (Dong & Yang, NAS-Bench-201, 2020).
+    Raises InputError unless `ops` holds six names out of `OPERATIONS`.
+    """
+
+    ops: tuple[str, ...]
+
+    def __post_init__(self):
+        object.__setattr__(self, "ops", tuple(self.ops))
+        if len(self.ops) != len(EDGES):
+            raise InputError(
+                f"an architecture has {len(EDGES)} operations, one an edge, but {len(self.ops)} were given."
+            )
+        for op in self.ops:
+            if op not in OPERATIONS:
+                raise InputError(f"unknown operation {op!r}: the operations are {', '.join(OPERATIONS)}.")
+
+    @classmethod
+    def from_string(cls, string: str) -> "Architecture":
+        """The architecture of a NATS-Bench string. Raises InputError if it is malformed."""
+        match = _PATTERN.fullmatch(string) if isinstance(string, str) else None
+        if match is None:
+            raise InputError(
+                f"{string!r} is not an architecture: expected the form {_TEMPLATE.format(*['OP'] * 6)}, "
+                f"OP one of {', '.join(OPERATIONS)}."
+            )
+        return cls(match.groups())
+
+    @classmethod
+    def from_index(cls, index: int) -> "Architecture":
+        """The architecture with this NATS-Bench index. Raises InputError outside 0..15624."""
+        try:
+            number = operator.index(index)
+        except TypeError:
+            number = -1
+        if not 0 <= number < SPACE_SIZE or isinstance(index, bool):
+            raise InputError(f"architecture index {index!r}: it must be an integer in 0..{SPACE_SIZE - 1}.")
+        return cls(_all_ops()[number])
+
+    @property
+    def index(self) -> int:
+        """NATS-Bench's index of this architecture, 0..15624."""
+        return _index_of_ops()[self.ops]
+
+    def __str__(self) -> str:
+        return _TEMPLATE.format(*self.ops)
+
+    def neighbours(self) -> list["Architecture"]:
+        """The 24 architectures that differ in exactly one edge."""
+        return [
+            Architecture(self.ops[:edge] + (op,) + self.ops[edge + 1 :])
+            for edge in range(len(EDGES))
+            for op in OPERATIONS
+            if op != self.ops[edge]
+        ]
+
+
+def sample_architectures(count: int, seed: int) -> list[Architecture]:
+    """`count` different architectures, drawn uniformly; a longer sample starts with the shorter one.
+
+    Raises InputError unless 0 <= count <= 15625.
+    """
+    if not 0 <= count <= SPACE_SIZE:
+        raise InputError(f"cannot sample {count} architectures: the space has {SPACE_SIZE}.")
+    order = list(range(SPACE_SIZE))
+    random.Random(seed).shuffle(order)
+    return [Architecture.from_index(index) for index in order[:count]]
+
+
+@functools.cache
+def _all_ops() -> tuple[tuple[str, ...], ...]:
+    """All cells in NATS-Bench's order: the product order shuffled by Python's generator, seed 88."""
+    cells = list(itertools.product(OPERATIONS, repeat=len(EDGES)))
+    random.Random(88).shuffle(cells)
+    return tuple(cells)
+
+
+@functools.cache
+def _index_of_ops() -> dict[tuple[str, ...], int]:
+    return {ops: index for index, ops in enumerate(_all_ops())}

@@ -1,0 +1,164 @@
+"""The command line, `fear`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Optional
+
+from fearlib.errors import InputError, require
+
+typer = require("typer", "run the command line")
+app = typer.Typer(
+    help="Rank neural architectures reproducibly: FEAR, short training and zero-cost measures on NATS-Bench networks.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+truth_app = typer.Typer(help="The benchmark's own test accuracies.", no_args_is_help=True)
+app.add_typer(truth_app, name="truth")
+
+
+def main() -> None:
+    """Run the command line; an error in what was given is one sentence on standard error and exit code 2."""
+    try:
+        app()
+    except (InputError, ImportError) as error:
+        print(f"fear: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+@app.command("list")
+def list_choices() -> None:
+    """Show the methods, measures, datasets and presets that the other commands take."""
+    from dataclasses import fields
+
+    from fearlib.data import DATASETS
+    from fearlib.methods import METHODS
+    from fearlib.presets import PRESETS, Settings, preset
+
+    print("methods")
+    for name, what in METHODS.items():
+        print(f"  {name:10} {what}")
+    print("\ndatasets\n  " + ", ".join(DATASETS))
+    print("\npresets")
+    for name, what in PRESETS.items():
+        print(f"  {name:10} {what}")
+    columns = [preset(name, "cifar10") for name in PRESETS]
+    print("\nsettings on cifar10" + "".join(f"{name:>18}" for name in PRESETS))
+    for field in fields(Settings)[1:]:
+        print(f"  {field.name:17}" + "".join(f"{_plain(getattr(column, field.name)):>18}" for column in columns))
+
+
+@app.command()
+def rank(
+    output: Annotated[Path, typer.Argument(help="Results folder; running again does only what is missing in it.")],
+    dataset: Annotated[str, typer.Option(help="See `fear list`.")] = "synthetic",
+    preset: Annotated[str, typer.Option(help="See `fear list`.")] = "smoke",
+    methods: Annotated[str, typer.Option(help="Separated by spaces, arguments in brackets.")] = "fear shortreg zero_cost",
+    count: Annotated[int, typer.Option(help="How many architectures to draw from the whole space.")] = 10,
+    sample_seed: Annotated[int, typer.Option(help="Seed of that draw.")] = 0,
+    indices: Annotated[
+        Optional[Path], typer.Option(help="File of architecture indices, one a line; the first COUNT are used.")
+    ] = None,
+    seeds: Annotated[str, typer.Option(help="Training seeds, separated by commas.")] = "0",
+    folder: Annotated[Optional[Path], typer.Option(help="Where the dataset's official files are.")] = None,
+    truth: Annotated[Optional[Path], typer.Option(help="Table or NATS-Bench archive with the test accuracies.")] = None,
+    change: Annotated[
+        Optional[list[str]], typer.Option("--set", help="Replace a setting of the preset: NAME=VALUE.")
+    ] = None,
+    workers: Annotated[int, typer.Option(help="One-thread processes.")] = 1,
+    time_budget: Annotated[Optional[float], typer.Option(help="Minutes after which no trial starts.")] = None,
+) -> None:
+    """Score architectures with every method, and print how well each ranks them."""
+    from fearlib.architecture import sample_architectures
+    from fearlib.presets import as_dict
+    from fearlib.presets import preset as make_settings
+    from fearlib.sweep import sweep
+    from fearlib.tables import format_ranking, ranking_table, read_indices
+    from fearlib.truth import benchmark_accuracy
+
+    settings = make_settings(preset, dataset, **dict(_assignment(text) for text in change or []))
+    print(f"{settings.preset} on {dataset}: " + ", ".join(f"{k}={_plain(v)}" for k, v in as_dict(settings).items()))
+    architectures = read_indices(indices, count) if indices else sample_architectures(count, sample_seed)
+    accuracy = None
+    if truth is not None:
+        accuracy = benchmark_accuracy(truth, dataset, [architecture.index for architecture in architectures])
+    rows = sweep(
+        output, dataset, settings, methods.split(), architectures,
+        seeds=[_integer(seed) for seed in seeds.split(",")], data_folder=folder, truth=accuracy, workers=workers,
+        time_budget=float("inf") if time_budget is None else 60 * time_budget,
+    )  # fmt: skip
+    print(format_ranking(ranking_table(rows)))
+
+
+@app.command()
+def table(folder: Annotated[Path, typer.Argument(help="Results folder of `fear rank`.")]) -> None:
+    """Print the ranking table of a results folder."""
+    from fearlib.tables import format_ranking, ranking_table, read_rows
+
+    print(format_ranking(ranking_table(read_rows(folder))))
+
+
+@app.command()
+def data(
+    dataset: Annotated[str, typer.Argument(help="See `fear list`.")],
+    folder: Annotated[Optional[Path], typer.Option(help="Where the official files are, or the cache.")] = None,
+    resolution: Annotated[Optional[int], typer.Option(help="Pixels a side.")] = None,
+    train_images: Annotated[Optional[int], typer.Option(help="How many training images; all by default.")] = None,
+) -> None:
+    """Load a dataset (downloading or generating it if need be) and say what it holds."""
+    from fearlib.data import load_dataset
+
+    loaded = load_dataset(dataset, folder, resolution, train_images)
+    side = loaded.resolution
+    print(f"{loaded.name}: {loaded.source}")
+    print(f"{len(loaded.train_labels)} training and {len(loaded.test_labels)} test images of {side}x{side} pixels")
+    print(f"training images a class: {loaded.train_labels.bincount().unique().tolist()}")
+    print(f"fingerprint {loaded.fingerprint}")
+
+
+@truth_app.command()
+def show(
+    source: Annotated[Path, typer.Argument(help="Table or NATS-Bench archive folder.")],
+    architecture: Annotated[str, typer.Argument(help="Index or architecture string.")],
+    dataset: Annotated[str, typer.Option(help="See `fear list`.")] = "cifar10",
+    epochs: Annotated[int, typer.Option(help="200, or 12 for the benchmark's short training.")] = 200,
+) -> None:
+    """Print the benchmark's test accuracy of one architecture."""
+    from fearlib.architecture import Architecture
+    from fearlib.truth import benchmark_accuracy
+
+    numeric = architecture.lstrip("-").isdigit()
+    found = Architecture.from_index(int(architecture)) if numeric else Architecture.from_string(architecture)
+    accuracy = benchmark_accuracy(source, dataset, [found.index], epochs).iloc[0]
+    print(f"{found.index} {found} {dataset} {epochs} epochs: {accuracy:.2f}%")
+
+
+@truth_app.command()
+def export(
+    archive: Annotated[Path, typer.Argument(help="The folder NATS-tss-v1_0-3ffb9-simple.")],
+    output: Annotated[Path, typer.Argument(help="Table to write: .csv, .csv.gz or .parquet.")],
+) -> None:
+    """Write the small table of test accuracies from NATS-Bench's archive."""
+    from fearlib.truth import export_truth
+
+    print(export_truth(archive, output))
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise InputError(f"--set {text}: it must be NAME=VALUE, as in --set threshold=0.5.")
+    return name, value
+
+
+def _integer(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise InputError(f"seed {text!r}: seeds are integers separated by commas.") from None
+
+
+def _plain(value) -> str:
+    if isinstance(value, (tuple, list)):
+        return ",".join(map(str, value))
+    return "default" if value is None else str(value)

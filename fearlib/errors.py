@@ -1,0 +1,21 @@
+"""What went wrong, in one sentence, and which package is missing."""
+
+import importlib
+
+
+class InputError(ValueError):
+    """Something given to the library is wrong; the message says what, and what is allowed."""
+
+
+def require(package: str, purpose: str):
+    """Import an optional `package` and return it; `purpose` completes "... is needed to <purpose>".
+
+    Raises ImportError naming the package and how to get it.
+    """
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise ImportError(
+            f"{package} is needed to {purpose} and is not installed: "
+            "pip install 'fearlib[suite]' brings it."
+        ) from error

@@ -1,0 +1,121 @@
+"""What a sweep can run: a method's name, its arguments, and one trial of it."""
+
+import re
+import time
+from dataclasses import asdict
+
+import torch
+
+from fearlib import score
+from fearlib.architecture import Architecture
+from fearlib.data import Dataset
+from fearlib.errors import InputError
+from fearlib.network import build_network
+from fearlib.presets import Settings
+from fearlib.zero_cost import MEASURES, zero_cost, zero_cost_macs
+
+METHODS = {
+    "fear": "train to a threshold, freeze, train the last blocks (Dey et al. 2021)",
+    "shortreg": "short regular training, once for every length the preset names",
+    "zero_cost": f"measures at initialisation: {', '.join(MEASURES)}",
+    "full": "full training; its test accuracy serves as the truth",
+}
+# The arguments that each method takes, and the setting that supplies one which is not given.
+_TRAINING = {"batch_size": "batch_size", "precision": "precision"}
+_FEAR = (
+    "threshold", "stage1_epochs", "schedule_epochs", "stage2_epochs", "stage2_batch", "first_free_block",
+)  # fmt: skip
+_ARGUMENTS = {
+    "fear": {name: name for name in _FEAR} | _TRAINING,
+    "shortreg": {"epochs": None} | _TRAINING,
+    "full": {"epochs": "full_epochs"} | _TRAINING,
+    "zero_cost": {},
+}
+
+
+def expand_methods(methods: list[str], settings: Settings) -> list[str]:
+    """The trials' method labels: "shortreg" becomes `shortreg(epochs=4)` and so on, as the settings say.
+
+    A method may carry arguments of its own, `fear(threshold=0.5,stage2_epochs=8)`.
+    Raises InputError for an unknown method or argument.
+    """
+    labels = []
+    for method in methods:
+        name, arguments = parse_method(method)
+        if name == "shortreg" and "epochs" not in arguments:
+            several = [{"epochs": epochs, **arguments} for epochs in settings.shortreg_epochs]
+        else:
+            several = [arguments]
+        labels.extend(_label(name, arguments) for arguments in several)
+    return list(dict.fromkeys(labels))
+
+
+def parse_method(label: str) -> tuple[str, dict]:
+    """`fear(threshold=0.5)` becomes ("fear", {"threshold": 0.5}). Raises InputError if it is malformed."""
+    match = re.fullmatch(r"(\w+)(?:\((.*)\))?", label.replace(" ", ""))
+    if match is None or match[1] not in METHODS:
+        raise InputError(
+            f"unknown method {label!r}: the methods are {', '.join(METHODS)}, "
+            "with arguments where wanted, as in fear(threshold=0.5)."
+        )
+    name, allowed = match[1], _ARGUMENTS[match[1]]
+    arguments = {}
+    for item in filter(None, (match[2] or "").split(",")):
+        key, _, value = item.partition("=")
+        if key not in allowed:
+            raise InputError(
+                f"{name} takes no argument {key!r}: " + (f"it takes {', '.join(allowed)}." if allowed else "it takes none.")
+            )
+        try:
+            arguments[key] = value if key == "precision" else float(value) if key == "threshold" else int(value)
+        except ValueError:
+            raise InputError(f"{label}: {key}={value!r} is not a number.") from None
+    return name, arguments
+
+
+def run_trial(architecture: Architecture, label: str, seed: int, dataset: Dataset, settings: Settings) -> dict:
+    """One method on one architecture: `rows` (method, score, seconds, macs, outcome) and the learning `curve`.
+
+    Zero-cost measures give a row each, timed alone. The seed decides the initial weights, the order of the
+    images and their augmentation, the same for every method. On a CPU one thread is used, so that a score
+    does not depend on how many workers share the machine.
+    """
+    torch.set_num_threads(1)
+    name, arguments = parse_method(label)
+    torch.manual_seed(seed)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    network = build_network(architecture, dataset.num_classes, settings.channels, settings.cells).to(device)
+    if name == "zero_cost":
+        return {"rows": _zero_cost_rows(network, dataset.to(device), settings, seed), "curve": []}
+    for argument, setting in _ARGUMENTS[name].items():
+        if argument not in arguments:
+            arguments[argument] = getattr(settings, setting)
+    result = getattr(score, name)(network, dataset, seed=seed, **arguments)
+    row = {"method": label, "score": result.value, "seconds": result.seconds, "macs": result.macs}
+    return {"rows": [row | {"outcome": result.outcome}], "curve": [asdict(epoch) for epoch in result.curve]}
+
+
+def _zero_cost_rows(network, dataset: Dataset, settings: Settings, seed: int) -> list[dict]:
+    generator = torch.Generator().manual_seed(seed)
+    images, labels = next(dataset.training_batches(settings.zero_cost_batch, generator))
+    images = images.contiguous()
+    macs_per_image = network.macs(dataset.resolution)
+    rows = []
+    for name in MEASURES:
+        started = time.perf_counter()
+        value = zero_cost(network, images, labels, (name,))[name]
+        rows.append(
+            {
+                "method": name,
+                "score": value,
+                "seconds": time.perf_counter() - started,
+                "macs": zero_cost_macs(name, macs_per_image, len(labels)),
+                "outcome": "ok" if value == value else "undefined",
+            }
+        )
+    return rows
+
+
+def _label(name: str, arguments: dict) -> str:
+    inner = ",".join(f"{key}={value}" for key, value in arguments.items())
+    return f"{name}({inner})" if inner else name

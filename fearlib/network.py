@@ -1,0 +1,176 @@
+"""An architecture becomes a network: the NATS-Bench macro skeleton around its cell."""
+
+import copy
+
+import torch
+from torch import nn
+
+from fearlib.architecture import EDGES, Architecture
+from fearlib.errors import InputError
+
+
+def build_network(
+    architecture: Architecture, num_classes: int, channels: int = 16, cells: int = 5
+) -> "Network":
+    """The NATS-Bench network of a cell (Dong & Yang, NAS-Bench-201, 2020).
+
+    Stem, then three stages of `cells` cells at `channels`, 2 and 4 times as many channels, joined by two
+    residual reduction blocks, then batch norm, ReLU, average pooling and a linear classifier. At five cells
+    the blocks are numbered 0..16, the reductions being 5 and 11. Weights are PyTorch's default
+    initialisation, drawn from torch's global generator. Takes images of shape (batch, 3, height, width) and
+    gives logits of shape (batch, num_classes). Raises InputError if a size is not a positive integer.
+    """
+    for name, size in (("num_classes", num_classes), ("channels", channels), ("cells", cells)):
+        if not isinstance(size, int) or size < 1:
+            raise InputError(f"{name} is {size!r}: it must be a positive integer.")
+    blocks = []
+    for stage in range(3):
+        width = channels * 2**stage
+        if stage > 0:
+            blocks.append(Reduction(width // 2, width))
+        blocks.extend(Cell(architecture, width) for _ in range(cells))
+    return Network(blocks, num_classes, channels, default_first_free_block(cells))
+
+
+def default_first_free_block(cells: int) -> int:
+    """The first block that FEAR's second stage trains: 13 of 0..16 at five cells.
+
+    At other depths the same fraction, 4/5, of the last stage's cells stays free, at least one.
+    """
+    return 3 * cells + 2 - max(1, round(0.8 * cells))
+
+
+class Network(nn.Module):
+    """A stem, numbered `blocks` and a head; blocks can be frozen from the input up.
+
+    `default_first_free_block` is where FEAR's second stage starts to train.
+    """
+
+    def __init__(self, blocks: list[nn.Module], num_classes: int, channels: int, default_first_free_block: int):
+        super().__init__()
+        self.default_first_free_block = default_first_free_block
+        width = channels * 4
+        self.stem = nn.Sequential(nn.Conv2d(3, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels))
+        self.blocks = nn.ModuleList(blocks)
+        self.head = nn.Sequential(
+            nn.BatchNorm2d(width), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, num_classes)
+        )
+
+    def forward(self, images: torch.Tensor, first_free_block: int = 0) -> torch.Tensor:
+        """Logits (batch, classes); nothing before `first_free_block` keeps a gradient (0: everything does)."""
+        frozen, free = self._split(first_free_block)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
+            features = images
+            for part in frozen:
+                features = part(features)
+        for part in free:
+            features = part(features)
+        return features
+
+    def free_parameters(self, first_free_block: int = 0) -> list[nn.Parameter]:
+        """The parameters that train when everything before `first_free_block` is frozen."""
+        return [parameter for part in self._split(first_free_block)[1] for parameter in part.parameters()]
+
+    @property
+    def num_parameters(self) -> int:
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    def macs(self, resolution: int) -> int:
+        """Multiply-accumulates of one image's forward pass through all convolutions and linear layers."""
+        return sum(self._macs_of_parts(resolution))
+
+    def training_macs(self, resolution: int, first_free_block: int = 0) -> int:
+        """Multiply-accumulates of training on one image: forward once, backward twice a forward.
+
+        Frozen parts have no backward pass.
+        """
+        of_parts = self._macs_of_parts(resolution)
+        frozen, _ = self._split(first_free_block)
+        return 3 * sum(of_parts) - 2 * sum(of_parts[: len(frozen)])
+
+    @property
+    def _parts(self) -> list[nn.Module]:
+        return [self.stem, *self.blocks, self.head]
+
+    def _split(self, first_free_block: int) -> tuple[list[nn.Module], list[nn.Module]]:
+        if not isinstance(first_free_block, int) or not 0 <= first_free_block <= len(self.blocks):
+            raise InputError(
+                f"first_free_block is {first_free_block!r}: it must be in 0..{len(self.blocks)} "
+                f"(0 freezes nothing, {len(self.blocks)} all but the head)."
+            )
+        cut = first_free_block + 1 if first_free_block > 0 else 0
+        return self._parts[:cut], self._parts[cut:]
+
+    def _macs_of_parts(self, resolution: int) -> list[int]:
+        """One forward pass of shapes alone, on torch's meta device."""
+        network = copy.deepcopy(self).to("meta").eval()
+        counts = []
+
+        def count(layer, _, output):
+            positions = output[0].numel() // output.shape[1]
+            counts[-1] += layer.weight.numel() * positions
+
+        for layer in network.modules():
+            if isinstance(layer, (nn.Conv2d, nn.Linear)):
+                layer.register_forward_hook(count)
+        features = torch.empty(1, 3, resolution, resolution, device="meta")
+        for part in network._parts:
+            counts.append(0)
+            features = part(features)
+        return counts
+
+
+class Cell(nn.Module):
+    """Four nodes, each the sum of its incoming edges; node 0 is the input and node 3 the output."""
+
+    def __init__(self, architecture: Architecture, channels: int):
+        super().__init__()
+        self.edges = nn.ModuleDict(
+            {
+                f"{source}-{target}": _operation(op, channels)
+                for (source, target), op in zip(EDGES, architecture.ops)
+                if op != "none"
+            }
+        )
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        nodes = [features]
+        for target in (1, 2, 3):
+            incoming = [
+                self.edges[f"{source}-{target}"](node)
+                for source, node in enumerate(nodes)
+                if f"{source}-{target}" in self.edges
+            ]
+            nodes.append(sum(incoming[1:], incoming[0]) if incoming else torch.zeros_like(features))
+        return nodes[3]
+
+
+class Reduction(nn.Module):
+    """Residual block that halves the resolution and doubles the channels."""
+
+    def __init__(self, channels_in: int, channels_out: int):
+        super().__init__()
+        self.main = nn.Sequential(
+            _relu_conv_bn(channels_in, channels_out, kernel=3, stride=2),
+            _relu_conv_bn(channels_out, channels_out, kernel=3),
+        )
+        self.shortcut = nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(channels_in, channels_out, 1, bias=False))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return self.main(features) + self.shortcut(features)
+
+
+def _operation(op: str, channels: int) -> nn.Module:
+    if op == "skip_connect":
+        return nn.Identity()
+    if op == "avg_pool_3x3":
+        return nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
+    return _relu_conv_bn(channels, channels, kernel={"nor_conv_1x1": 1, "nor_conv_3x3": 3}[op])
+
+
+def _relu_conv_bn(channels_in: int, channels_out: int, kernel: int, stride: int = 1) -> nn.Module:
+    return nn.Sequential(
+        nn.ReLU(),
+        nn.Conv2d(channels_in, channels_out, kernel, stride=stride, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(channels_out),
+    )

@@ -1,0 +1,47 @@
+"""Where a number comes from: the code's commit, the packages and the machine."""
+
+import platform
+import subprocess
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+
+import torch
+
+PACKAGES = ("torch", "numpy", "pandas", "scipy")
+
+
+def sitting(workers: int) -> dict:
+    """One run of a sweep: when, with what code and packages, on what hardware."""
+    return {
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "commit": code_commit(),
+        "python": sys.version.split()[0],
+        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "hardware": hardware(),
+        "workers": workers,
+        "trials": 0,
+    }
+
+
+def code_commit() -> str:
+    """The commit of the library's checkout, "+changes" if the code differs from it, or the installed version."""
+    root = Path(__file__).resolve().parents[1]
+
+    def git(*arguments):
+        return subprocess.run(["git", "-C", root, *arguments], capture_output=True, text=True, check=True).stdout
+
+    try:
+        commit = git("rev-parse", "--short=12", "HEAD").strip()
+        return commit + ("+changes" if git("status", "--porcelain", "--", "fearlib").strip() else "")
+    except (OSError, subprocess.CalledProcessError):
+        return f"fearlib {metadata.version('fearlib')}"
+
+
+def hardware() -> str:
+    """The GPU's name, or the processor's with the number of its cores."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    capabilities = torch.cpu.get_capabilities()
+    return f"{capabilities['num_logical_cores']} cores, {capabilities.get('cpu_name', platform.processor())}"

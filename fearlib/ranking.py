@@ -1,0 +1,208 @@
+"""Scores become statistics: rank correlation, the top x%, their uncertainty, cost against quality.
+
+Every function takes 1-d arrays (lists, pandas Series) of one length, one entry an architecture or a setting,
+matched by position: the index of a Series plays no part. Arrays of another shape, of unequal length or without
+numbers raise InputError. Larger scores, accuracies and values are better. NaN means "not known": such an entry
+is left out as each function says. An infinity is a value like any other, the largest or the smallest.
+"""
+
+import math
+import warnings
+from collections.abc import Callable
+from fractions import Fraction
+from numbers import Integral, Real
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from fearlib.errors import InputError
+
+
+def spearman(scores: ArrayLike, accuracy: ArrayLike) -> float:
+    """Spearman's rank correlation: Pearson's correlation of the ranks, tied values sharing their average rank.
+
+    Pairs with a NaN are dropped. NaN if fewer than three pairs are left, because the ranks of two can only give
+    -1 or 1 whatever the data, or if the scores or the accuracies left are all equal.
+    """
+    scores, accuracy = _known(scores, accuracy)
+    if _has_no_correlation(scores, accuracy):
+        return math.nan
+    return float(np.corrcoef(stats.rankdata(scores), stats.rankdata(accuracy))[0, 1])
+
+
+def kendall(scores: ArrayLike, accuracy: ArrayLike) -> float:
+    """Kendall's tau-b: concordant less discordant pairs, corrected for ties. NaN where `spearman` is NaN."""
+    scores, accuracy = _known(scores, accuracy)
+    if _has_no_correlation(scores, accuracy):
+        return math.nan
+    return float(stats.kendalltau(scores, accuracy, variant="b").statistic)
+
+
+def top_indices(accuracy: ArrayLike, percent: Real) -> np.ndarray:
+    """Positions of the n = floor(percent% of N) largest accuracies, best first, of equal ones the earlier first.
+
+    N counts the accuracies that are not NaN. The floor is that of the decimal number as written: 29% of 100 is
+    29 and 0.3% of 1000 is 3. Raises InputError unless 0 <= percent <= 100.
+    """
+    (accuracy,) = _vectors(accuracy)
+    known = np.count_nonzero(~np.isnan(accuracy))
+    return _largest(accuracy, math.floor(_exact_percent(percent) * known / 100))
+
+
+def top_spearman(scores: ArrayLike, accuracy: ArrayLike, percent: Real) -> float:
+    """`spearman` within the top `percent` by accuracy (see `top_indices`)."""
+    scores, accuracy = _vectors(scores, accuracy)
+    best = top_indices(accuracy, percent)
+    return spearman(scores[best], accuracy[best])
+
+
+def common(scores: ArrayLike, accuracy: ArrayLike, percent: Real) -> float:
+    """Share of the n best by accuracy (see `top_indices`) that are also among the n best by score.
+
+    Entries without an accuracy take no part. NaN scores are never among the best, so that with fewer than n
+    scores the share falls short. Of equal scores the earlier count as better: the order of the entries must not
+    itself follow the accuracy. NaN if n is 0.
+    """
+    scores, accuracy = _vectors(scores, accuracy)
+    scores, accuracy = scores[~np.isnan(accuracy)], accuracy[~np.isnan(accuracy)]
+    best = top_indices(accuracy, percent)
+    if best.size == 0:
+        return math.nan
+    return float(np.isin(best, _largest(scores, best.size)).mean())
+
+
+def average_cost(cost: ArrayLike, accuracy: ArrayLike, percent: Real) -> tuple[float, float]:
+    """Mean cost within the top `percent` by accuracy, and its standard error, both in the unit of `cost`.
+
+    NaN costs are dropped. The mean of no cost is NaN, and so is the standard error of fewer than two costs or
+    of an infinite one.
+    """
+    cost, accuracy = _vectors(cost, accuracy)
+    (cost,) = _known(cost[top_indices(accuracy, percent)])
+    mean = float(cost.mean()) if cost.size else math.nan
+    if cost.size < 2 or not np.isfinite(cost).all():
+        return mean, math.nan
+    return mean, float(cost.std(ddof=1) / math.sqrt(cost.size))
+
+
+def bootstrap_interval(
+    statistic: Callable[..., float],
+    *arrays: ArrayLike,
+    confidence: float = 0.95,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of `statistic(*arrays)`, drawing entries with replacement (Efron, 1979).
+
+    `statistic` takes as many 1-d arrays as are given and returns a number, as `spearman` does; one with a
+    percent is passed as `lambda scores, accuracy: common(scores, accuracy, 10)`, and its top is then found anew
+    in every resample. The same arguments give the same interval.
+
+    Resamples in which the statistic is NaN (for a correlation, those that drew a constant) do not count. The
+    interval is (NaN, NaN) if the statistic is NaN on the arrays themselves, if there are fewer than two entries
+    or if no resample counts. The percentile method keeps the bounds within the statistic's range; BCa would
+    correct by the share of resamples below the estimate and by leaving out one entry at a time, which is
+    undefined where a share is at its maximum of 1 or where what is left is constant.
+
+    Raises InputError unless 0 < confidence < 1, `resamples` is a positive integer and `seed` one of at least 0.
+    """
+    arrays = _vectors(*arrays)
+    if not 0 < confidence < 1:
+        raise InputError(f"confidence {confidence!r}: it must lie between 0 and 1, both excluded.")
+    for name, number, least in (("resamples", resamples, 1), ("seed", seed, 0)):
+        if not isinstance(number, Integral) or number < least:
+            raise InputError(f"{name} {number!r}: it must be an integer of at least {least}.")
+    if len(arrays[0]) < 2 or math.isnan(statistic(*arrays)):
+        return math.nan, math.nan
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # SciPy's own interval, unused here, complains of NaN among the resamples
+        drawn = stats.bootstrap(
+            arrays,
+            statistic,
+            paired=True,
+            vectorized=False,  # NaN is dropped within each resample, which leaves them of unequal length
+            n_resamples=resamples,
+            batch=100,
+            method="percentile",
+            rng=np.random.default_rng(seed),
+        ).bootstrap_distribution
+        (drawn,) = _known(drawn)
+        if drawn.size == 0:
+            return math.nan, math.nan
+        low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)
+
+
+def pareto_front(cost: ArrayLike, value: ArrayLike) -> np.ndarray:
+    """Positions of the points that no other point beats, cheapest first.
+
+    A point is beaten by one that costs no more and is worth no less, and is better in one of the two. Exact
+    duplicates do not beat each other: they stay together, the earlier first. A point with a NaN takes no part.
+    """
+    cost, value = _vectors(cost, value)
+    front = []
+    for i in np.lexsort((-value, cost)):
+        if np.isnan(cost[i]) or np.isnan(value[i]):
+            continue
+        last = front[-1] if front else None
+        if last is None or value[i] > value[last] or (cost[i], value[i]) == (cost[last], value[last]):
+            front.append(i)
+    return np.array(front, dtype=int)
+
+
+def nearest_pareto(cost: ArrayLike, value: ArrayLike, target_cost: float) -> int:
+    """Position of the point on the Pareto front whose cost is nearest to `target_cost`, in log cost.
+
+    Of two equally near the cheaper is taken, of duplicates the earlier. Raises InputError if a cost or
+    `target_cost` is not positive, if `target_cost` is not finite, or if every point has a NaN.
+    """
+    cost, value = _vectors(cost, value)
+    if not 0 < target_cost < math.inf:
+        raise InputError(f"target cost {target_cost!r}: it must be a positive, finite number.")
+    if (cost <= 0).any():
+        raise InputError(f"cost {cost[cost <= 0][0]:g}: costs must be positive to be compared in log cost.")
+    front = pareto_front(cost, value)
+    if front.size == 0:
+        raise InputError("the Pareto front is empty: at least one point must have a cost and a value.")
+    ratio = np.maximum(cost[front] / target_cost, target_cost / cost[front])  # exp |log cost - log target|
+    return int(front[ratio.argmin()])
+
+
+def _vectors(*arrays: ArrayLike) -> tuple[np.ndarray, ...]:
+    try:
+        vectors = tuple(np.asarray(array, dtype=float) for array in arrays)
+    except (TypeError, ValueError) as error:
+        raise InputError("expected 1-d arrays of numbers, but one is ragged or holds something else.") from error
+    shapes = {vector.shape for vector in vectors}
+    if len(shapes) != 1 or vectors[0].ndim != 1:
+        given = ", ".join(str(vector.shape) for vector in vectors) or "none"
+        raise InputError(f"expected 1-d arrays of one length, but the shapes given are: {given}.")
+    return vectors
+
+
+def _known(*arrays: ArrayLike) -> list[np.ndarray]:
+    """The arrays without the positions at which any of them is NaN."""
+    vectors = _vectors(*arrays)
+    known = ~np.isnan(vectors).any(axis=0)
+    return [vector[known] for vector in vectors]
+
+
+def _has_no_correlation(x: np.ndarray, y: np.ndarray) -> bool:
+    return x.size < 3 or (x == x[0]).all() or (y == y[0]).all()
+
+
+def _largest(values: np.ndarray, count: int) -> np.ndarray:
+    """Positions of the `count` largest values, or of all that are not NaN if these are fewer."""
+    order = np.argsort(-values, kind="stable")  # NaN comes last
+    return order[: min(count, np.count_nonzero(~np.isnan(values)))]
+
+
+def _exact_percent(percent: Real) -> Fraction:
+    try:
+        exact = Fraction(str(percent))
+    except (ValueError, ZeroDivisionError):
+        exact = None
+    if exact is None or not 0 <= exact <= 100:
+        raise InputError(f"percent {percent!r}: it must be a number in 0..100.")
+    return exact

@@ -1,0 +1,98 @@
+"""A network gets a score by training: FEAR, shortreg and full training."""
+
+from dataclasses import dataclass
+
+from fearlib.data import Dataset
+from fearlib.network import Network
+from fearlib.training import Epoch, train
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score, higher is better, with the learning curve that led to it.
+
+    `value` is NaN when there is none, and `outcome` says why: "ok", "below threshold" or "out of time".
+    """
+
+    value: float
+    outcome: str
+    curve: tuple[Epoch, ...]
+
+    @property
+    def seconds(self) -> float:
+        return sum(epoch.seconds for epoch in self.curve)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates: forward once, backward twice, frozen parts without backward."""
+        return sum(epoch.macs for epoch in self.curve)
+
+
+def fear(
+    network: Network,
+    dataset: Dataset,
+    threshold: float,
+    stage2_epochs: int = 5,
+    stage2_batch: int = 1024,
+    first_free_block: int | None = None,
+    stage1_epochs: int = 200,
+    schedule_epochs: int = 200,
+    batch_size: int = 256,
+    max_seconds: float = float("inf"),
+    validate: bool = False,
+    precision: str = "bfloat16",
+    seed: int = 0,
+) -> Score:
+    """Feature-extraction score of a network (Dey, Shah & Bubeck, FEAR, 2021); trains it in place.
+
+    Stage 1 trains the whole network, on a cosine set for `schedule_epochs`, until an epoch ends with training
+    top-1 of at least `threshold` (0..1). Stage 2 freezes everything before `first_free_block` (default: the
+    paper's 13 of 0..16, carried over to other depths), computes no gradient there, and trains the rest for
+    `stage2_epochs` with an optimizer and cosine of its own. The score is the training top-1 of the last
+    stage-2 epoch. A network that does not reach the threshold in `stage1_epochs`, or whose stage 1 takes
+    `max_seconds`, has no score. Raises InputError for a block, count or precision that does not exist.
+    """
+    if first_free_block is None:
+        first_free_block = network.default_first_free_block
+    network.free_parameters(first_free_block)  # refuses a wrong block before any training
+    common = {"validate": validate, "precision": precision}
+    first = train(
+        network, dataset, stage1_epochs, batch_size, schedule_epochs,
+        stop_at=threshold, max_seconds=max_seconds, seed=seed, **common,
+    )  # fmt: skip
+    complete = first[-1].images == len(dataset.train_labels)
+    if not (complete and first[-1].train_top1 >= threshold):
+        outcome = "out of time" if sum(epoch.seconds for epoch in first) >= max_seconds else "below threshold"
+        return Score(float("nan"), outcome, tuple(first))
+    second = train(
+        network, dataset, stage2_epochs, stage2_batch,
+        first_free_block=first_free_block, seed=seed + 1, stage=2, **common,
+    )  # fmt: skip
+    return Score(second[-1].train_top1, "ok", (*first, *second))
+
+
+def shortreg(
+    network: Network,
+    dataset: Dataset,
+    epochs: int,
+    batch_size: int = 256,
+    validate: bool = False,
+    precision: str = "bfloat16",
+    seed: int = 0,
+) -> Score:
+    """Short regular training with its own cosine; the score is the best epoch's training top-1."""
+    curve = train(network, dataset, epochs, batch_size, validate=validate, precision=precision, seed=seed)
+    return Score(max(epoch.train_top1 for epoch in curve), "ok", tuple(curve))
+
+
+def full(
+    network: Network,
+    dataset: Dataset,
+    epochs: int,
+    batch_size: int = 256,
+    precision: str = "bfloat16",
+    seed: int = 0,
+) -> Score:
+    """Regular training to the end; the score is the last epoch's test top-1, so it serves as the truth."""
+    curve = train(network, dataset, epochs, batch_size, validate=True, precision=precision, seed=seed)
+    return Score(curve[-1].val_top1, "ok", tuple(curve))

@@ -1,0 +1,98 @@
+"""Synthetic CIFAR-10: Gaussian noise, labelled by the loudest of ten random networks (Dey et al. 2021)."""
+
+import os
+import warnings
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from fearlib.data import Dataset
+from fearlib.errors import InputError, require
+
+CLASSES = 10
+SEED = 42
+CHUNK = 10_000  # images drawn at once; part of the definition, since it orders the random numbers
+FULL_TRAIN_IMAGES = 50_000
+DRAWS_PER_TRAIN_IMAGE = 20  # 1,000,000 draws for the full 50,000
+
+
+def load_synthetic(resolution: int = 32, train_images: int | None = None, folder: str | None = None) -> Dataset:
+    """The synthetic dataset, from its cache or generated and cached (the full one takes tens of minutes).
+
+    A smaller `train_images` (default 50,000) draws proportionally fewer images. The cache lies in `folder`,
+    else in FEARLIB_DATA, else in pooch's cache folder. Raises InputError if a cached file is damaged.
+    """
+    train_images = train_images or FULL_TRAIN_IMAGES
+    folder = folder or os.environ.get("FEARLIB_DATA") or require("pooch", "find the cache folder").os_cache("fearlib")
+    path = Path(folder) / f"synthetic-{resolution}px-{train_images}.pt"
+    if not path.exists():
+        arrays = generate_synthetic(resolution, train_images)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(f".{os.getpid()}.part")
+        torch.save(arrays, partial)
+        os.replace(partial, path)
+    try:
+        arrays = torch.load(path, weights_only=True)
+        source = f"generated from seed {SEED}"
+        return Dataset("synthetic", source, True, *(arrays[name] for name in ARRAYS))
+    except Exception as error:
+        raise InputError(f"{path} is not a complete cached dataset ({error}): delete it, it will be made anew.") from error
+
+
+ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
+
+
+def generate_synthetic(resolution: int, train_images: int) -> dict[str, torch.Tensor]:
+    """Draw images, label them, keep the first of each class; 5/6 of those kept train, the rest test.
+
+    Follows the paper: standard normal pixels, ten networks Linear-ReLU-Linear(1) as wide as the image has
+    values, drawn before the images from seed 42; the label is the index of the largest response. An image is
+    drawn height x width x channel and stored channels first. At the full size 1,000,000 images are drawn and
+    6,000 of each class kept. A class too rare to fill its share is smaller, with a warning.
+    Returns float32 images (count, 3, side, side) and int64 labels (count,).
+    """
+    tqdm = require("tqdm.auto", "show progress").tqdm
+    cap = train_images * 6 // 5 // CLASSES
+    draws = train_images * DRAWS_PER_TRAIN_IMAGE
+    with torch.random.fork_rng(devices=[]), torch.inference_mode():
+        torch.manual_seed(SEED)
+        networks = labelling_networks(resolution)
+        counts = [0] * CLASSES
+        kept_images, kept_labels = [], []
+        for start in tqdm(range(0, draws, CHUNK), desc=f"synthetic {resolution}px", unit="chunk", disable=draws <= CHUNK):
+            images = torch.randn(min(CHUNK, draws - start), resolution, resolution, 3)
+            labels = label_images(networks, images)
+            wanted = []
+            for label in range(CLASSES):
+                places = torch.nonzero(labels == label).flatten()[: cap - counts[label]]
+                counts[label] += len(places)
+                wanted.append(places)
+            wanted = torch.cat(wanted).sort().values
+            kept_images.append(images[wanted].permute(0, 3, 1, 2).contiguous())
+            kept_labels.append(labels[wanted])
+    if min(counts) < cap:
+        warnings.warn(f"the rarest synthetic class has {min(counts)} images, fewer than its share of {cap}.")
+    images, labels = torch.cat(kept_images), torch.cat(kept_labels)
+    for_training = torch.zeros(len(labels), dtype=torch.bool)
+    for label in range(CLASSES):
+        places = torch.nonzero(labels == label).flatten()
+        for_training[places[: len(places) * 5 // 6]] = True
+    return {
+        "train_images": images[for_training],
+        "train_labels": labels[for_training],
+        "test_images": images[~for_training],
+        "test_labels": labels[~for_training],
+    }
+
+
+def labelling_networks(resolution: int) -> list[nn.Module]:
+    """Ten two-layer networks of PyTorch's default initialisation, from the global generator."""
+    values = 3 * resolution**2
+    return [nn.Sequential(nn.Linear(values, values), nn.ReLU(), nn.Linear(values, 1)) for _ in range(CLASSES)]
+
+
+def label_images(networks: list[nn.Module], images: torch.Tensor) -> torch.Tensor:
+    """The index of the network with the largest response to each image (count, height, width, channel)."""
+    flat = images.flatten(1)
+    return torch.cat([network(flat) for network in networks], dim=1).argmax(1)

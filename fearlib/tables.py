@@ -1,0 +1,125 @@
+"""Scores become tables: tidy rows and learning curves from a journal, and the ranking of the methods."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from fearlib.architecture import Architecture
+from fearlib.errors import InputError, require
+from fearlib.journal import read_journal, replace_file
+from fearlib.ranking import average_cost, bootstrap_interval, common, kendall, spearman, top_spearman
+from fearlib.zero_cost import MEASURES
+
+ROWS, CURVES = "rows.csv", "curves.csv"
+ROW_COLUMNS = (
+    "space", "index", "arch", "dataset", "preset", "method", "score", "seconds", "macs", "seed",
+    "test_accuracy", "outcome",
+)  # fmt: skip
+CURVE_COLUMNS = (
+    "index", "method", "seed", "stage", "epoch", "loss", "train_top1", "val_top1", "seconds", "images", "macs",
+)  # fmt: skip
+TOP_PERCENTS = (10, 20, 30, 40, 50)
+
+
+def write_tables(folder: Path, truth: pd.Series | None = None) -> pd.DataFrame:
+    """Write `rows.csv` and `curves.csv` from the folder's journal and return the rows.
+
+    A trial that ran again counts once, with its last result. Test accuracies that the journal lacks are taken
+    from `truth`, or, where the sweep trained architectures in full, from the mean of those `full` rows.
+    """
+    last = {tuple(record["trial"].values()): record for record in read_journal(folder)}
+    rows = pd.DataFrame([row for record in last.values() for row in record["rows"]], columns=ROW_COLUMNS)
+    if truth is None and (rows.method == "full").any():
+        truth = rows[rows.method == "full"].groupby("index").score.mean() * 100
+    if truth is not None:
+        rows["test_accuracy"] = rows.test_accuracy.fillna(rows["index"].map(truth))
+    curves = pd.DataFrame(
+        [record["trial"] | epoch for record in last.values() for epoch in record["curve"]], columns=CURVE_COLUMNS
+    )
+    rows = rows.sort_values(["method", "seed", "index"], ignore_index=True)
+    curves = curves.sort_values(["method", "seed", "index", "stage", "epoch"], ignore_index=True)
+    for name, table in ((ROWS, rows), (CURVES, curves)):
+        replace_file(Path(folder) / name, table.to_csv(index=False, lineterminator="\n").encode())
+    return rows
+
+
+def read_rows(folder: str | Path) -> pd.DataFrame:
+    """The rows that a sweep wrote to `folder`. Raises InputError if there are none or a column is missing."""
+    path = Path(folder) / ROWS
+    if not path.exists():
+        raise InputError(f"{folder} holds no {ROWS}: run a sweep into it first.")
+    rows = pd.read_csv(path)
+    missing = [column for column in ROW_COLUMNS if column not in rows.columns]
+    if missing:
+        raise InputError(f"{path} lacks the column(s) {', '.join(missing)}.")
+    return rows
+
+
+def ranking_table(rows: pd.DataFrame, percents: tuple[int, ...] = TOP_PERCENTS, resamples: int = 1000) -> pd.DataFrame:
+    """One line a method: how well its score ranks the architectures by test accuracy, and what it costs.
+
+    Columns: `n` architectures with a score and `out` without; `spearman` with its bootstrap 95% interval `low`
+    and `high`; `kendall`; for each percent `top x%`, Spearman within the best x% by accuracy of all
+    architectures (of the best, those with a score count), and `common x%`; mean `seconds` and `gmacs` (1e9
+    multiply-accumulates) an architecture, those without a score included. Seeds are averaged first.
+    """
+    lines = []
+    for method, of_method in rows.groupby("method", sort=False):
+        each = of_method.groupby("index")[["score", "seconds", "macs", "test_accuracy"]].mean()
+        score, accuracy = each.score.to_numpy(), each.test_accuracy.to_numpy()
+        low, high = bootstrap_interval(spearman, score, accuracy, resamples=resamples)
+        line = {
+            "method": method,
+            "n": int(np.isfinite(score).sum()),
+            "out": int(np.isnan(score).sum()),
+            "spearman": spearman(score, accuracy),
+            "low": low,
+            "high": high,
+            "kendall": kendall(score, accuracy),
+        }
+        line |= {f"top {percent}%": top_spearman(score, accuracy, percent) for percent in percents}
+        line |= {f"common {percent}%": common(score, accuracy, percent) for percent in percents}
+        line["seconds"], line["gmacs"] = each.seconds.mean(), each.macs.mean() / 1e9
+        lines.append(line)
+    return pd.DataFrame(sorted(lines, key=lambda line: _method_order(line["method"])))
+
+
+def _method_order(method: str) -> tuple:
+    """Trained methods first, by name and numbers, then the measures in their registered order."""
+    name, *numbers = re.split(r"\W+\w*=|\)", method)
+    if name in MEASURES:
+        return (1, "", list(MEASURES).index(name))
+    return (0, name, [float(number) for number in numbers if number.replace(".", "").isdigit()])
+
+
+def format_ranking(table: pd.DataFrame) -> str:
+    """The ranking table as Markdown, rounded for reading."""
+    require("tabulate", "print tables")
+    shown = pd.DataFrame({"method": table.method, "n": table.n, "out": table.out})
+    shown["Spearman (95% interval)"] = [
+        f"{line.spearman:.2f} ({line.low:.2f}..{line.high:.2f})" for line in table.itertuples()
+    ]
+    for column in table.columns:
+        if column.startswith(("kendall", "top", "common")):
+            shown[column] = table[column].map("{:.2f}".format)
+    shown["seconds"], shown["10^9 macs"] = table.seconds.map("{:.2f}".format), table.gmacs.map("{:.2f}".format)
+    return shown.to_markdown(index=False, disable_numparse=True)
+
+
+def read_indices(path: str | Path, count: int | None = None) -> list[Architecture]:
+    """Architectures from a file of NATS-Bench indices, one a line, the first `count` of them.
+
+    Raises InputError if a line is not an index, an index is doubled, or there are fewer than `count`.
+    """
+    try:
+        lines = Path(path).read_text().split()
+        architectures = [Architecture.from_index(int(line)) for line in lines]
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is not a file of architecture indices, one a line ({error}).") from error
+    if len(set(architectures)) < len(architectures):
+        raise InputError(f"{path} names an architecture twice.")
+    if count is not None and len(architectures) < count:
+        raise InputError(f"{path} has {len(architectures)} architectures, fewer than the {count} asked for.")
+    return architectures[:count]

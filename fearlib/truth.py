@@ -1,0 +1,245 @@
+"""The benchmark's test accuracy, from a table or from NATS-Bench's own archive."""
+
+import bz2
+import contextlib
+import gzip
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from fearlib import safe_pickle
+from fearlib.architecture import SPACE_SIZE, Architecture
+from fearlib.data import DATASETS
+from fearlib.errors import InputError, require
+from fearlib.journal import replace_file
+
+_ARCHIVE_NAMES = {"cifar10": "cifar10", "cifar100": "cifar100", "imagenet16-120": "ImageNet16-120"}
+_ARCHIVE_EPOCHS = (200, 12)
+_EXTENSION = ".pickle.pbz2"
+_META = "meta" + _EXTENSION
+
+
+def benchmark_accuracy(source: str | Path, dataset: str, indices: Iterable[int], epochs: int = 200) -> pd.Series:
+    """Test accuracy in %, averaged over the seeds, after `epochs` epochs of full training.
+
+    `source` is either a table (.csv, .csv.gz or .parquet) with the columns `index`, `arch` and one for each
+    dataset, `cifar10`, `cifar100`, `imagenet16_120` or `synthetic`, ending in `_12ep` for 12 epochs instead of
+    200; or the folder of NATS-Bench's topology archive, NATS-tss-v1_0-3ffb9-simple (Dong et al., NATS-Bench, 2021).
+    It may hold only some of the architectures. On CIFAR-10 the networks are trained on the whole training set;
+    on CIFAR-100 and ImageNet16-120 the test set is the half that NATS-Bench does not use for validation.
+
+    The result's index are NATS-Bench's architecture indices in the order of `indices`; its name is `test_accuracy`.
+
+    Raises InputError if the source cannot be read, contradicts NATS-Bench's numbering of the architectures, lacks
+    what is asked for, or has an accuracy for it that is not a number in 0..100.
+    """
+    if dataset not in DATASETS:
+        raise InputError(f"unknown dataset {dataset!r}: the datasets are {', '.join(DATASETS)}.")
+    indices = [Architecture.from_index(index).index for index in indices]
+    source = Path(source)
+    if source.is_dir():
+        held = _held(source)
+        _check_held(indices, held, source)
+        table = _read_archive(source, dict.fromkeys(indices), [(dataset, epochs)])
+    else:
+        table = _read_table(source, _column(dataset, epochs))
+        _check_held(indices, table.index, source)
+    accuracies = table.loc[indices, _column(dataset, epochs)]
+    return _percentages(accuracies, source).rename("test_accuracy")
+
+
+def export_truth(archive: str | Path, output: str | Path) -> int:
+    """Write all that `benchmark_accuracy` reads out of NATS-Bench's `archive` as the table `output`.
+
+    The format goes by the name: .csv, .csv.gz or .parquet. The archive is read one architecture at a time.
+    Returns the number of architectures left out, because the archive has no file for them.
+
+    Raises InputError if the archive cannot be read or `output` cannot be a table.
+    """
+    archive, output = Path(archive), Path(output)
+    _check_format(output)
+    if not output.parent.is_dir():
+        raise InputError(f"{output} cannot be written: there is no folder {output.parent}.")
+    held = _held(archive)
+    progress = require("tqdm", "show how far the export is").tqdm(held, desc="architectures")
+    wanted = [(dataset, epochs) for epochs in _ARCHIVE_EPOCHS for dataset in _ARCHIVE_NAMES]
+    table = _read_archive(archive, progress, wanted)
+    for column in table:
+        table[column] = _percentages(table[column], archive)
+    table.insert(0, "arch", [str(Architecture.from_index(index)) for index in table.index])
+    _write(table.reset_index(), output)
+    return SPACE_SIZE - len(held)
+
+
+def _column(dataset: str, epochs: int) -> str:
+    return dataset.replace("-", "_") + ("" if epochs == 200 else f"_{epochs}ep")
+
+
+def _check_held(indices: list[int], held: Iterable[int], source: Path):
+    held = set(held)
+    missing = [index for index in dict.fromkeys(indices) if index not in held]
+    if missing:
+        first = ", ".join(map(str, missing[:5]))
+        raise InputError(
+            f"{source} lacks {len(missing)} of the architectures asked for (indices {first}"
+            f"{', ...' if len(missing) > 5 else ''}): it holds {len(held)}."
+        )
+
+
+def _percentages(values: pd.Series, source: Path) -> pd.Series:
+    numbers = pd.to_numeric(values, errors="coerce").to_numpy(float, na_value=np.nan)
+    for index, value, number in zip(values.index, values, numbers):
+        if not 0 <= number <= 100:
+            raise InputError(
+                f"{source}: architecture {index} has the accuracy {value!r} in {values.name}, "
+                "which is not a number in 0..100."
+            )
+    return pd.Series(numbers, index=values.index, name=values.name)
+
+
+# Tables
+
+
+def _check_format(path: Path):
+    if path.name.endswith(".parquet"):
+        require("pyarrow", "read and write Parquet tables")
+    elif not path.name.endswith((".csv", ".csv.gz")):
+        raise InputError(f"{path} is not a table: its name must end in .csv, .csv.gz or .parquet.")
+
+
+def _read_table(path: Path, column: str) -> pd.DataFrame:
+    """The table at `path`, its rows by architecture index, once these are found to be consistent."""
+    if not path.is_file():
+        raise InputError(f"{path} is neither a table of accuracies nor the folder of NATS-Bench's archive.")
+    _check_format(path)
+    try:
+        if path.name.endswith(".parquet"):
+            table = pd.read_parquet(path)
+        else:
+            table = pd.read_csv(path, float_precision="round_trip")
+    except Exception as error:  # gzip, zlib, pandas and Arrow have no common kind of their own
+        raise InputError(f"{path} is not a readable table: {_one_line(error)}.") from error
+    for name in ("index", "arch", column):
+        if name not in table:
+            raise InputError(f"{path} has no column {name}: it has {', '.join(map(str, table.columns))}.")
+    _check_rows(table, path)
+    return table.set_index("index")
+
+
+def _check_rows(table: pd.DataFrame, path: Path):
+    if not pd.api.types.is_integer_dtype(table["index"]) or table["index"].isna().any():
+        raise InputError(f"{path}: the column index must hold integers, NATS-Bench's architecture indices.")
+    doubled = table["index"][table["index"].duplicated()]
+    if len(doubled):
+        raise InputError(f"{path} has more than one row of architecture {doubled.iloc[0]}.")
+    for index, arch in zip(table["index"], table["arch"]):
+        _check_arch(index, arch, path)
+
+
+def _check_arch(index: int, arch: str, source: Path):
+    try:
+        expected = str(Architecture.from_index(index))
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from error
+    if arch != expected:
+        given = arch if isinstance(arch, str) else f"a {type(arch).__name__}"
+        raise InputError(f"{source}: architecture {index} is {expected}, but is given there as {given}.")
+
+
+def _write(table: pd.DataFrame, path: Path):
+    """Write `table` in one step; equal tables give equal bytes."""
+    if path.name.endswith(".parquet"):
+        content = table.to_parquet(index=False)
+    else:
+        content = table.to_csv(index=False, lineterminator="\n").encode()
+    if path.name.endswith(".gz"):
+        content = gzip.compress(content, mtime=0)
+    try:
+        replace_file(path, content)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+# NATS-Bench's archive
+
+
+def _held(folder: Path) -> list[int]:
+    """The indices of the architectures that have a file in the archive."""
+    if not (folder / _META).is_file():
+        raise InputError(f"{folder} is not the folder of NATS-Bench's archive: it has no {_META}.")
+    names = [path.name.removesuffix(_EXTENSION) for path in folder.glob("*" + _EXTENSION)]
+    held = sorted(int(name) for name in names if name.isdecimal() and len(name) == 6 and int(name) < SPACE_SIZE)
+    if not held:
+        raise InputError(f"{folder} holds no architecture: it has no file such as 000000{_EXTENSION}.")
+    return held
+
+
+def _read_archive(folder: Path, indices: Iterable[int], wanted: list[tuple[str, int]]) -> pd.DataFrame:
+    """Accuracies with one row an architecture and one column for each (dataset, epochs) of `wanted`."""
+    for dataset, _ in wanted:
+        if dataset not in _ARCHIVE_NAMES:
+            raise InputError(f"{folder} does not hold {dataset}: it holds {', '.join(_ARCHIVE_NAMES)}.")
+    with _nats_bench() as nats_bench:
+        with _format_errors(folder / _META):
+            api = nats_bench.create(str(folder), "tss", fast_mode=True, verbose=False)
+        rows = {index: _read_architecture(api, folder, index, wanted) for index in indices}
+    columns = [_column(*pair) for pair in wanted]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("index")
+
+
+@contextlib.contextmanager
+def _nats_bench():
+    """The package nats_bench, which reads pickles as data alone until the context ends."""
+    nats_bench = require("nats_bench", "read NATS-Bench's archive")
+    with contextlib.ExitStack() as stack:
+        for module in (nats_bench.api_utils, nats_bench.api_topology):
+            stack.callback(setattr, module, "pickle_load", module.pickle_load)
+            module.pickle_load = _load_pickle
+        yield nats_bench
+
+
+def _load_pickle(path: str | Path):
+    with bz2.open(path, "rb") as file:
+        return safe_pickle.load(file, str(path))
+
+
+def _read_architecture(api, folder: Path, index: int, wanted: list[tuple[str, int]]) -> list[float]:
+    path = folder / f"{index:06d}{_EXTENSION}"
+    with _format_errors(path):
+        _check_arch(index, api.arch(index), folder / _META)
+        api.reload(str(folder), index)
+        trainings = api.arch2infos_dict[index]
+        accuracies = []
+        for dataset, epochs in wanted:
+            _check_training(trainings, index, dataset, epochs, path)
+            metrics = api.get_more_info(index, _ARCHIVE_NAMES[dataset], hp=str(epochs), is_random=False)
+            accuracies.append(float(metrics["test-accuracy"]))
+        del api.arch2infos_dict[index]  # or the whole archive would pile up in memory
+    return accuracies
+
+
+def _check_training(trainings: dict, index: int, dataset: str, epochs: int, path: Path):
+    if str(epochs) not in trainings:
+        raise InputError(f"{path} holds no training of {epochs} epochs: it holds {', '.join(trainings)}.")
+    results = trainings[str(epochs)]
+    _check_arch(index, results.arch_str, path)
+    names = results.get_dataset_names()
+    if _ARCHIVE_NAMES[dataset] not in names:
+        raise InputError(f"{path} holds no {dataset} after {epochs} epochs: it holds {', '.join(names)}.")
+
+
+@contextlib.contextmanager
+def _format_errors(path: Path):
+    """What nats_bench raises over a file of another form, as InputError."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"{path} is not in the format of NATS-Bench's archive: {_one_line(error)}.") from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".: ")
