@@ -39,11 +39,11 @@ def append_to_journal(folder: Path, record: dict) -> None:
     """
     path = Path(folder) / JOURNAL
     line = (json.dumps(record) + "\n").encode()
-    with open(path, "ab") as journal:
+    with open(path, "ab", buffering=0) as journal:
         before = journal.tell()
         try:
-            journal.write(line)
-            journal.flush()
+            while line:
+                line = line[journal.write(line) :]
             os.fsync(journal.fileno())
         except OSError as error:
             os.truncate(path, before)

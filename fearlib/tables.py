@@ -86,6 +86,15 @@ def ranking_table(rows: pd.DataFrame, percents: tuple[int, ...] = TOP_PERCENTS, 
     return pd.DataFrame(sorted(lines, key=lambda line: _method_order(line["method"])))
 
 
+def common_table(rows: pd.DataFrame, **arguments) -> pd.DataFrame:
+    """`ranking_table` on the architectures to which every method gives a score.
+
+    A method that gives no architecture a score is left out of that condition.
+    """
+    each = rows.pivot_table("score", "index", "method", dropna=False).dropna(axis="columns", how="all")
+    return ranking_table(rows[rows["index"].isin(each.dropna().index)], **arguments)
+
+
 def _method_order(method: str) -> tuple:
     """Trained methods first, by name and numbers, then the measures in their registered order."""
     name, *numbers = re.split(r"\W+\w*=|\)", method)

@@ -118,7 +118,7 @@ def _read_table(path: Path, column: str) -> pd.DataFrame:
         if path.name.endswith(".parquet"):
             table = pd.read_parquet(path)
         else:
-            table = pd.read_csv(path, float_precision="round_trip")
+            table = pd.read_csv(path)
     except Exception as error:  # gzip, zlib, pandas and Arrow have no common kind of their own
         raise InputError(f"{path} is not a readable table: {_one_line(error)}.") from error
     for name in ("index", "arch", column):
@@ -181,7 +181,7 @@ def _read_archive(folder: Path, indices: Iterable[int], wanted: list[tuple[str, 
     for dataset, _ in wanted:
         if dataset not in _ARCHIVE_NAMES:
             raise InputError(f"{folder} does not hold {dataset}: it holds {', '.join(_ARCHIVE_NAMES)}.")
-    with _nats_bench() as nats_bench:
+    with _nats_bench(folder) as nats_bench:
         with _format_errors(folder / _META):
             api = nats_bench.create(str(folder), "tss", fast_mode=True, verbose=False)
         rows = {index: _read_architecture(api, folder, index, wanted) for index in indices}
@@ -190,19 +190,21 @@ def _read_archive(folder: Path, indices: Iterable[int], wanted: list[tuple[str, 
 
 
 @contextlib.contextmanager
-def _nats_bench():
-    """The package nats_bench, which reads pickles as data alone until the context ends."""
+def _nats_bench(folder: Path):
+    """The package nats_bench, which reads pickles of `folder` alone, and as data alone, until the context ends."""
     nats_bench = require("nats_bench", "read NATS-Bench's archive")
+
+    def load(path: str) -> object:
+        if Path(path).parent != folder:
+            raise ValueError("it refers to another file")
+        with bz2.open(path, "rb") as file:
+            return safe_pickle.load(file, path)
+
     with contextlib.ExitStack() as stack:
         for module in (nats_bench.api_utils, nats_bench.api_topology):
             stack.callback(setattr, module, "pickle_load", module.pickle_load)
-            module.pickle_load = _load_pickle
+            module.pickle_load = load
         yield nats_bench
-
-
-def _load_pickle(path: str | Path):
-    with bz2.open(path, "rb") as file:
-        return safe_pickle.load(file, str(path))
 
 
 def _read_architecture(api, folder: Path, index: int, wanted: list[tuple[str, int]]) -> list[float]:

@@ -22,7 +22,10 @@ from fearlib.errors import InputError
 
 @dataclass(frozen=True)
 class Measure:
-    """`macs_per_image` is its cost alone, in forward passes of the network (a backward pass counts two)."""
+    """`passes` is its cost alone, in forward passes of the network (a backward pass counts two).
+
+    They run over the minibatch, or over one image if `one_image`.
+    """
 
     function: Callable[["Minibatch"], float]
     passes: int
@@ -59,7 +62,8 @@ def zero_cost(
     try:
         network.train()
         batch = Minibatch(network, images, labels)
-        return {name: float(torch.as_tensor(MEASURES[name].function(batch)).detach()) for name in measures}
+        with torch.enable_grad():
+            return {name: float(torch.as_tensor(MEASURES[name].function(batch)).detach()) for name in measures}
     finally:
         for module, mode in was_training:
             module.training = mode
@@ -124,7 +128,7 @@ def jacob_cov(batch):
     The Jacobian is that of the summed outputs with respect to each image; k = 1e-5. NaN if one is constant.
     """
     jacobian = batch.image_gradients.flatten(1).double()
-    correlation = torch.corrcoef(jacobian)
+    correlation = torch.atleast_2d(torch.corrcoef(jacobian))
     if not correlation.isfinite().all():
         return float("nan")
     values = torch.linalg.eigvalsh(correlation) + 1e-5
@@ -180,8 +184,7 @@ class Minibatch:
         return _gradients(self._forward(state, images).sum(), [images])[0]
 
     def synaptic_flow(self, keep_batch_norm: bool) -> torch.Tensor:
-        state, _ = self._differentiable_state(lambda parameter: parameter.double().abs())
-        weights = [state[name] for name in self._weight_names]
+        state, weights = self._differentiable_state(lambda parameter: parameter.double().abs())
         ones = torch.ones_like(self.images[:1], dtype=torch.float64)
         with contextlib.nullcontext() if keep_batch_norm else _without_batch_norm(self.network):
             flow = self._forward(state, ones).sum()
@@ -191,10 +194,12 @@ class Minibatch:
     def _loss_gradients(self) -> tuple[list[torch.Tensor], ...]:
         state, weights = self._differentiable_state()
         outputs = {}
-        hooks = [
-            layer.register_forward_hook(lambda layer, _, output: outputs.__setitem__(layer, output))
-            for layer in self.layers
-        ]
+
+        def keep(layer, _, output):
+            outputs[layer] = output
+            return output.clone()  # what follows may work in place
+
+        hooks = [layer.register_forward_hook(keep) for layer in self.layers]
         try:
             loss = F.cross_entropy(self._forward(state, self.images), self.labels)
         finally:
@@ -226,17 +231,15 @@ class Minibatch:
 
 @contextlib.contextmanager
 def _without_batch_norm(network: nn.Module):
-    """Every batch norm hands its input on."""
-    hooks = [
-        module.register_forward_hook(lambda module, inputs, output: inputs[0])
-        for module in network.modules()
-        if isinstance(module, _BatchNorm)
-    ]
+    """Every batch norm hands its input on, without looking at it: one value cannot be normalised."""
+    norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
+    for norm in norms:
+        norm.forward = lambda features: features
     try:
         yield
     finally:
-        for hook in hooks:
-            hook.remove()
+        for norm in norms:
+            del norm.forward
 
 
 def _gradients(output: torch.Tensor, inputs: list[torch.Tensor], create_graph: bool = False) -> list[torch.Tensor]:

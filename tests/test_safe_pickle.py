@@ -1,6 +1,7 @@
 """Pickles are read as data: genuine ones load in every protocol, hostile and broken ones are refused."""
 
 import collections
+import contextlib
 import importlib
 import io
 import os
@@ -44,17 +45,19 @@ class Calls:
     def __reduce__(self):
         return self.call
 
+    def __call__(self):
+        """Here only because pickle asks that what it writes as a function be callable."""
+
 
 def attacks(marker):
     """Pickles that make the folder `marker` when they are let."""
     os_module = Calls(importlib.import_module, "os")
-    command = f"mkdir {marker}"
     return {
-        "os.system": Calls(os.system, command),
+        "os.system": Calls(os.system, f"mkdir {marker}"),
         "eval": Calls(eval, f"__import__('os').mkdir({str(marker)!r})"),
         "exec": Calls(exec, f"import os; os.mkdir({str(marker)!r})"),
         "os.mkdir": Calls(os.mkdir, str(marker)),
-        "nested getattr": Calls(map, Calls(getattr, os_module, "mkdir"), [str(marker)]),
+        "nested getattr": Calls(Calls(getattr, os_module, "mkdir"), str(marker)),
         "deep in data": {"a": [1, (np.arange(3), collections.OrderedDict(b=Calls(os.mkdir, str(marker))))]},
         "as array bytes": Calls(np.frombuffer, Calls(os.mkdir, str(marker)), "u1"),
     }
@@ -67,9 +70,9 @@ def test_code_in_a_pickle_does_not_run(attack, protocol, tmp_path):
     data = pickle.dumps(attacks(marker)[attack], protocol)
     assert "which is refused" in refusal(data)
     assert not marker.exists()
-    if attack not in ("nested getattr", "as array bytes"):  # `map` is lazy, and frombuffer gets None
+    with contextlib.suppress(TypeError):  # frombuffer has no use for None
         pickle.loads(data)
-        assert marker.exists(), "the attack is a real one"
+    assert marker.exists(), "the attack is a real one"
 
 
 REFUSED = """posix.system os.system builtins.eval __builtin__.eval builtins.getattr builtins.__import__ subprocess.Popen
@@ -137,7 +140,7 @@ def test_an_array_cannot_look_into_another_arrays_memory():
     refusal(pickle.dumps(Calls(frombuffer, array, np.dtype("f8"), (4,), "C"), 4))
 
 
-@pytest.mark.parametrize("value", [np.array([None]), np.array([[1], "a"], object), np.zeros(2, "i4,f4"), np.zeros(2, "V3")])
+@pytest.mark.parametrize("value", [np.array([None]), np.zeros(2, "i4,f4"), np.zeros(2, "V3"), np.array(["1970"], "M8")])
 def test_arrays_of_objects_and_structures_are_refused(value):
     for protocol in PROTOCOLS:
         assert "numbers or strings" in refusal(pickle.dumps(value, protocol))
@@ -235,7 +238,9 @@ def test_python2_strings_become_text_and_array_contents():
     dtype += 2 * (b"J" + struct.pack("<i", -1)) + b"K\x00tb"
     array = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85" + text(b"b") + b"\x87R"
     array += b"(K\x01K\x02K\x03\x86" + dtype + b"\x89" + text(pixels) + b"tb"
-    batch = read(b"\x80\x02}(" + text(b"data") + array + text(b"labels") + b"](K\x01K\x02e" + text(b"name") + text(b"\xe9") + b"u.")
+    labels = b"](K\x01K\x02e"
+    entries = text(b"data") + array + text(b"labels") + labels + text(b"name") + text(b"\xe9")
+    batch = read(b"\x80\x02}(" + entries + b"u.")
     assert batch["data"].dtype == np.uint8 and batch["data"].tolist() == [[0, 127, 128], [255, 10, 13]]
     assert batch["labels"] == [1, 2] and batch["name"] == "é"
 

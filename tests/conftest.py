@@ -1,0 +1,36 @@
+import os
+
+import pytest
+import torch
+
+from fearlib import Dataset, preset
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def data_folder(tmp_path_factory):
+    """Synthetic datasets are generated once a session, and never into the user's own cache."""
+    folder = tmp_path_factory.mktemp("data")
+    os.environ["FEARLIB_DATA"] = str(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_settings():
+    """A preset whose trials take a fraction of a second."""
+    return preset(
+        "smoke", "synthetic", train_images=100, stage1_epochs=2, threshold=0.1, full_epochs=1, shortreg_epochs=(1,),
+        zero_cost_batch=8,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def colour_dataset():
+    """Two hundred 8x8 noise images whose class is easy to see: each class has a brighter channel or half."""
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(200) % 10
+    images = torch.randn(200, 3, 8, 8, generator=generator)
+    for label in range(10):
+        images[labels == label, label % 3, :, (label // 3) * 2 : (label // 3) * 2 + 2] += 3
+    return Dataset("synthetic", "made for a test", True, images, labels, images[:50], labels[:50])

@@ -1,0 +1,66 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+from fearlib.journal import DAMAGED, JOURNAL, append_to_journal, read_journal
+
+
+def record(number):
+    return {"trial": {"index": number}, "rows": [{"score": number / 3}], "curve": []}
+
+
+def test_what_is_appended_is_read_back(tmp_path):
+    assert read_journal(tmp_path) == []
+    for number in range(5):
+        append_to_journal(tmp_path, record(number))
+        assert read_journal(tmp_path) == [record(n) for n in range(number + 1)]
+
+
+@pytest.mark.parametrize("kept", [1, 10, -1])
+def test_a_last_line_that_was_cut_off(tmp_path, kept):
+    for number in range(3):
+        append_to_journal(tmp_path, record(number))
+    path = tmp_path / JOURNAL
+    last = path.read_bytes().splitlines(keepends=True)[-1]
+    path.write_bytes(path.read_bytes()[: -len(last)] + last[:kept])
+    with pytest.warns(UserWarning, match="1 damaged line.*their trials run again"):
+        assert read_journal(tmp_path) == [record(0), record(1)]
+    append_to_journal(tmp_path, record(2))
+    assert read_journal(tmp_path) == [record(n) for n in range(3)]
+    assert (tmp_path / DAMAGED).read_bytes() == last[:kept]
+
+
+@pytest.mark.parametrize("garbage", [b"\xff\xfe\n", b"{}\n", b"[1, 2]\n", b'{"trial": 1\n', b"\n"])
+def test_a_damaged_line_in_the_middle(tmp_path, garbage):
+    for number in range(3):
+        append_to_journal(tmp_path, record(number))
+    path = tmp_path / JOURNAL
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(lines[0] + garbage + lines[2])
+    with pytest.warns(UserWarning, match="1 damaged line"):
+        assert read_journal(tmp_path) == [record(0), record(2)]
+
+
+def test_a_full_disk(tmp_path):
+    """The system refuses to let the file grow; what was written stays whole and the sentence says so."""
+    script = f"""
+import resource, signal
+from fearlib.errors import InputError
+from fearlib.journal import append_to_journal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+record = {{"trial": {{"index": 1}}, "rows": ["x" * 300], "curve": []}}
+for number in range(5):
+    try:
+        append_to_journal({str(tmp_path)!r}, record)
+    except InputError as error:
+        print(number, error)
+        break
+"""
+    output = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert output.startswith("2 ") and "every trial before this one is safe" in output
+    content = (tmp_path / JOURNAL).read_text()
+    assert content.endswith("\n") and len(content.splitlines()) == 2
+    assert all(json.loads(line)["rows"] == ["x" * 300] for line in content.splitlines())

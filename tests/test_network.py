@@ -1,0 +1,139 @@
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from fearlib import OPERATIONS, Architecture, InputError, build_network
+from fearlib.network import Cell, default_first_free_block
+
+ALL_CONV = Architecture(["nor_conv_3x3"] * 6)
+architectures = st.builds(Architecture, st.tuples(*[st.sampled_from(OPERATIONS)] * 6))
+
+
+def test_published_parameters_and_macs():
+    network = build_network(ALL_CONV, 10)
+    assert network.num_parameters == 1_531_546  # NAS-Bench-201
+    assert network.macs(32) == 220_119_680  # NAS-Bench-201 gives 220.12 M
+
+
+@settings(max_examples=20, deadline=None)
+@given(architectures, st.integers(1, 8), st.integers(1, 3), st.sampled_from([2, 10]))
+def test_counts_by_hand(architecture, channels, cells, classes):
+    """Parameters and multiply-accumulates added up from the operations' definitions."""
+    parameters, macs, side = 27 * channels + 2 * channels, 27 * channels * 16**2, 16
+    for stage in range(3):
+        width = channels * 2**stage
+        if stage > 0:
+            half = width // 2
+            weights = 9 * half * width + 9 * width * width + half * width
+            parameters += weights + 4 * width
+            side //= 2
+            macs += weights * side**2
+        for op in architecture.ops:
+            kernel = {"nor_conv_1x1": 1, "nor_conv_3x3": 9}.get(op)
+            if kernel:
+                parameters += cells * (kernel * width**2 + 2 * width)
+                macs += cells * kernel * width**2 * side**2
+    parameters += 2 * width + width * classes + classes
+    macs += width * classes
+    network = build_network(architecture, classes, channels, cells)
+    assert network.num_parameters == parameters
+    assert network.macs(16) == macs
+
+
+@settings(max_examples=30, deadline=None)
+@given(architectures)
+def test_cell_is_the_sum_over_its_edges(architecture):
+    """The cell against its definition written out node by node."""
+    torch.manual_seed(0)
+    cell = Cell(architecture, 4)
+    x = torch.randn(2, 4, 6, 6)
+
+    def edge(position, source, target, features):
+        op = architecture.ops[position]
+        if op == "none":
+            return torch.zeros_like(features)
+        if op == "skip_connect":
+            return features
+        if op == "avg_pool_3x3":
+            ones = torch.ones_like(features)
+            window = torch.ones(4, 1, 3, 3)
+            total = F.conv2d(features, window, padding=1, groups=4)
+            return total / F.conv2d(ones, window, padding=1, groups=4)
+        conv = cell.edges[f"{source}-{target}"][1]
+        out = F.conv2d(features.clamp(min=0), conv.weight, padding=conv.weight.shape[-1] // 2)
+        mean, variance = out.mean((0, 2, 3), keepdim=True), out.var((0, 2, 3), keepdim=True, unbiased=False)
+        return (out - mean) / (variance + 1e-5).sqrt()
+
+    one = edge(0, 0, 1, x)
+    two = edge(1, 0, 2, x) + edge(2, 1, 2, one)
+    three = edge(3, 0, 3, x) + edge(4, 1, 3, one) + edge(5, 2, 3, two)
+    torch.testing.assert_close(cell(x), three, atol=1e-4, rtol=1e-4)
+
+
+def test_blocks_are_numbered_as_published():
+    network = build_network(ALL_CONV, 10)
+    assert len(network.blocks) == 17
+    reductions = [number for number, block in enumerate(network.blocks) if not isinstance(block, Cell)]
+    assert reductions == [5, 11]
+    assert network.default_first_free_block == 13
+
+
+@pytest.mark.parametrize("cells, first_free", [(1, 4), (2, 6), (3, 9), (4, 11), (5, 13), (10, 24)])
+def test_freeze_point_at_other_depths(cells, first_free):
+    """All but the last 4/5 of the last stage's cells are frozen, at least one stays free."""
+    assert default_first_free_block(cells) == first_free
+    assert 2 * cells + 2 <= first_free <= 3 * cells + 1
+
+
+def test_images_shrink_by_four_and_channels_grow_by_four():
+    network = build_network(Architecture.from_index(17), 7, channels=3, cells=2)
+    shapes = []
+    for block in network.blocks:
+        block.register_forward_hook(lambda _, __, output: shapes.append(tuple(output.shape[1:])))
+    assert network(torch.randn(2, 3, 16, 16)).shape == (2, 7)
+    assert shapes == [(3, 16, 16)] * 2 + [(6, 8, 8)] * 3 + [(12, 4, 4)] * 3
+
+
+def test_counting_leaves_the_network_alone():
+    network = build_network(ALL_CONV, 10, channels=2, cells=1).train()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    network.macs(16)
+    assert network.training and not any(module._forward_hooks for module in network.modules())
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize("first_free", range(6))
+def test_frozen_parts_get_no_gradient(first_free):
+    network = build_network(ALL_CONV, 10, channels=2, cells=1)
+    network(torch.randn(4, 3, 8, 8), first_free).sum().backward()
+    with_gradient = {id(parameter) for parameter in network.parameters() if parameter.grad is not None}
+    assert with_gradient == {id(parameter) for parameter in network.free_parameters(first_free)}
+    parts = [network.stem, *network.blocks, network.head]
+    expected = parts if first_free == 0 else parts[first_free + 1 :]
+    assert with_gradient == {id(parameter) for part in expected for parameter in part.parameters()}
+
+
+def test_training_macs_count_forward_once_and_backward_twice():
+    network = build_network(ALL_CONV, 10)
+    below = nn.Sequential(network.stem, *network.blocks[:13])
+    frozen = 0
+    for layer in below.modules():
+        if isinstance(layer, nn.Conv2d):
+            layer.register_forward_hook(
+                lambda layer, _, out: counts.append(layer.weight.numel() * out.shape[2] * out.shape[3])
+            )
+    counts = []
+    below(torch.zeros(2, 3, 32, 32))
+    frozen = sum(counts)
+    assert network.training_macs(32, 13) == frozen + 3 * (network.macs(32) - frozen)
+    assert network.training_macs(32) == 3 * network.macs(32)
+
+
+def test_wrong_sizes():
+    with pytest.raises(InputError, match=r"first_free_block is 18: it must be in 0\.\.17"):
+        build_network(ALL_CONV, 10).free_parameters(18)
+    with pytest.raises(InputError, match="cells is 0: it must be a positive integer"):
+        build_network(ALL_CONV, 10, cells=0)

@@ -1,0 +1,78 @@
+import pytest
+
+from fearlib import DATASETS, PRESETS, InputError, preset
+from fearlib.methods import expand_methods, parse_method
+
+
+def test_paper_preset_is_the_protocol():
+    published = {
+        "cifar10": (0.6, 1024, 5, 32),
+        "cifar100": (0.3, 512, 5, 32),
+        "imagenet16-120": (0.2, 512, 10, 16),
+        "synthetic": (0.15, 1024, 5, 32),
+    }
+    for dataset, values in published.items():
+        settings = preset("paper", dataset)
+        assert (settings.threshold, settings.stage2_batch, settings.stage2_epochs, settings.resolution) == values
+        assert (settings.channels, settings.cells, settings.batch_size, settings.full_epochs) == (16, 5, 256, 200)
+
+
+def test_overrides_show_in_the_name():
+    settings = preset("compact", "cifar10", threshold="0.55", shortreg_epochs="3,5", first_free_block="none")
+    assert settings.threshold == 0.55 and settings.shortreg_epochs == (3, 5) and settings.first_free_block is None
+    assert settings.preset == "compact(shortreg_epochs=3,5,threshold=0.55)"
+    unchanged = preset("compact", "cifar10")
+    assert preset("compact", "cifar10", threshold=unchanged.threshold) == unchanged
+
+
+def test_every_preset_serves_every_dataset():
+    for name in PRESETS:
+        for dataset in DATASETS:
+            assert preset(name, dataset).preset == name
+
+
+@pytest.mark.parametrize(
+    "name, dataset, overrides, message",
+    [
+        ("tiny", "cifar10", {}, "unknown preset 'tiny': the presets are smoke, compact, paper"),
+        ("smoke", "mnist", {}, "unknown dataset 'mnist': the datasets are synthetic"),
+        ("smoke", "cifar10", {"depth": 3}, "unknown setting 'depth': the settings are channels, cells"),
+        ("smoke", "cifar10", {"preset": "x"}, "unknown setting 'preset'"),
+        ("smoke", "cifar10", {"channels": "many"}, "channels='many': it must be an integer"),
+        ("smoke", "cifar10", {"channels": 2.5}, "channels=2.5: it must be an integer"),
+        ("smoke", "cifar10", {"channels": 0}, "channels=0: it must be at least 1"),
+        ("smoke", "cifar10", {"threshold": "nan"}, "threshold='nan': it must be at least 0"),
+        ("smoke", "cifar10", {"shortreg_epochs": "1,x"}, "integers separated by commas"),
+        ("smoke", "cifar10", {"shortreg_epochs": ()}, "must be at least 1"),
+        ("smoke", "cifar10", {"precision": "int8"}, "precision is 'int8': float32 or bfloat16"),
+    ],
+)
+def test_wrong_presets(name, dataset, overrides, message):
+    with pytest.raises(InputError, match=message):
+        preset(name, dataset, **overrides)
+
+
+def test_methods_expand_to_trials():
+    settings = preset("smoke", "cifar10", shortreg_epochs="4,8")
+    assert expand_methods(["fear", "shortreg", "fear"], settings) == [
+        "fear", "shortreg(epochs=4)", "shortreg(epochs=8)",
+    ]  # fmt: skip
+    assert expand_methods(["shortreg(batch_size=512)"], settings) == [
+        "shortreg(epochs=4,batch_size=512)", "shortreg(epochs=8,batch_size=512)",
+    ]  # fmt: skip
+    assert parse_method("fear(threshold=0.5, stage2_epochs=3)") == ("fear", {"threshold": 0.5, "stage2_epochs": 3})
+
+
+@pytest.mark.parametrize(
+    "method, message",
+    [
+        ("darts", "unknown method 'darts': the methods are fear, shortreg, zero_cost, full"),
+        ("fear(", "unknown method"),
+        ("fear(epochs=3)", "fear takes no argument 'epochs': it takes threshold"),
+        ("zero_cost(batch=3)", "zero_cost takes no argument 'batch': it takes none"),
+        ("shortreg(epochs=many)", "epochs='many' is not a number"),
+    ],
+)
+def test_wrong_methods(method, message):
+    with pytest.raises(InputError, match=message):
+        expand_methods([method], preset("smoke", "cifar10"))

@@ -1,0 +1,160 @@
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+
+from fearlib import Architecture, InputError, preset, sweep
+from fearlib.journal import JOURNAL, read_journal
+from fearlib.tables import CURVE_COLUMNS, ROW_COLUMNS, read_rows
+
+ARCHITECTURES = [Architecture.from_index(index) for index in (12148, 13226, 1291)]
+METHODS = ["fear", "shortreg", "zero_cost"]
+
+
+def results(folder):
+    """All rows and curves, without what differs from run to run."""
+    rows, curves = pd.read_csv(folder / "rows.csv"), pd.read_csv(folder / "curves.csv")
+    return rows.drop(columns="seconds"), curves.drop(columns="seconds")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, tiny_settings):
+    folder = tmp_path_factory.mktemp("undisturbed")
+    sweep(folder, "synthetic", tiny_settings, METHODS, ARCHITECTURES)
+    return folder
+
+
+def assert_same(one, other):
+    for a, b in zip(results(one), results(other)):
+        pd.testing.assert_frame_equal(a, b, check_exact=True)
+
+
+def test_tables_are_tidy(undisturbed, tiny_settings):
+    rows, curves = read_rows(undisturbed), pd.read_csv(undisturbed / "curves.csv")
+    assert tuple(rows.columns) == ROW_COLUMNS and tuple(curves.columns) == CURVE_COLUMNS
+    assert len(rows) == 3 * (1 + 1 + 8)
+    assert not rows.duplicated(["index", "method", "seed"]).any()
+    trained = rows[rows.method.isin(["fear", "shortreg(epochs=1)"])]
+    spent = curves.groupby(["index", "method"])[["macs", "seconds"]].sum()
+    for _, row in trained.iterrows():
+        assert spent.macs[row["index"], row["method"]] == row["macs"]
+        assert spent.seconds[row["index"], row["method"]] == pytest.approx(row["seconds"])
+    assert set(rows.arch) == {str(architecture) for architecture in ARCHITECTURES}
+    assert set(rows.preset) == {tiny_settings.preset}
+
+
+def test_manifest_says_where_the_numbers_come_from(undisturbed):
+    manifest = json.loads((undisturbed / "manifest.json").read_text())
+    assert manifest["configuration"]["dataset_fingerprint"]
+    assert manifest["configuration"]["settings"]["channels"] == 4
+    (sitting,) = manifest["sittings"]
+    assert sitting["trials"] == 9
+    assert {"commit", "packages", "hardware", "python", "started", "ended"} <= sitting.keys()
+
+
+def test_a_rerun_does_nothing_and_more_methods_only_what_is_missing(undisturbed, tiny_settings, tmp_path):
+    for name in (JOURNAL, "manifest.json"):
+        (tmp_path / name).write_bytes((undisturbed / name).read_bytes())
+    sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES)
+    assert (tmp_path / JOURNAL).read_bytes() == (undisturbed / JOURNAL).read_bytes()
+    assert_same(tmp_path, undisturbed)
+    done = []
+    sweep(
+        tmp_path, "synthetic", tiny_settings, [*METHODS, "full"], ARCHITECTURES,
+        after_trial=lambda record: done.append(record["trial"]["method"]),
+    )  # fmt: skip
+    assert done == ["full"] * 3
+    rows = read_rows(tmp_path)
+    truth = rows[rows.method == "full"].set_index("index").score * 100
+    assert (rows.test_accuracy == rows["index"].map(truth)).all()
+
+
+def test_killed_at_random_moments_and_resumed(undisturbed, tiny_settings, tmp_path):
+    """SIGKILL, again and again, until a run gets through: the rows are those of an undisturbed sweep."""
+    script = f"""
+from fearlib import Architecture, preset, sweep
+settings = preset("smoke", "synthetic", train_images=100, stage1_epochs=2, threshold=0.1, full_epochs=1,
+                  shortreg_epochs=(1,), zero_cost_batch=8)
+sweep({str(tmp_path)!r}, "synthetic", settings, {METHODS}, [Architecture.from_index(i) for i in (12148, 13226, 1291)])
+"""
+    moment = random.Random()
+    kills, finished = 0, 0
+    while True:
+        run = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
+        wanted = finished + moment.randint(0, 3)
+        while run.poll() is None and (len(lines(tmp_path)) <= wanted or kills >= 4):
+            time.sleep(0.01)
+        time.sleep(moment.random() * 0.2)
+        if run.poll() is not None:
+            break
+        run.send_signal(signal.SIGKILL)
+        run.wait()
+        kills, finished = kills + 1, len(lines(tmp_path))
+    assert run.returncode == 0 and kills >= 1
+    trials = [json.dumps(record["trial"]) for record in read_journal(tmp_path)]
+    assert len(trials) == len(set(trials)) == 9
+    assert_same(tmp_path, undisturbed)
+
+
+def lines(folder):
+    path = folder / JOURNAL
+    return path.read_bytes().splitlines() if path.exists() else []
+
+
+def test_two_workers_give_the_same_rows(undisturbed, tiny_settings, tmp_path):
+    sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES, workers=2)
+    assert_same(tmp_path, undisturbed)
+
+
+def test_another_configuration_is_refused(undisturbed, tiny_settings):
+    before = (undisturbed / JOURNAL).read_bytes()
+    other = preset("smoke", "synthetic", train_images=100, threshold=0.2)
+    with pytest.raises(InputError, match=r"another configuration \(.*settings.threshold was 0.1 and is now 0.2"):
+        sweep(undisturbed, "synthetic", other, METHODS, ARCHITECTURES)
+    assert (undisturbed / JOURNAL).read_bytes() == before
+
+
+def test_other_data_is_refused(tiny_settings, tmp_path):
+    (tmp_path / "manifest.json").write_text('{"configuration": {"dataset_fingerprint": "0"}, "sittings": []}')
+    with pytest.raises(InputError, match="dataset_fingerprint was '0' and is now"):
+        sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES)
+
+
+def test_a_manifest_that_is_none(tiny_settings, tmp_path):
+    (tmp_path / "manifest.json").write_text("{")
+    with pytest.raises(InputError, match="is not a manifest of a sweep"):
+        sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES)
+
+
+def test_no_trial_starts_after_the_time_budget(tiny_settings, tmp_path):
+    rows = sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES, time_budget=0)
+    assert rows.empty and tuple(rows.columns) == ROW_COLUMNS
+
+
+def test_a_trial_that_fails_is_recorded_and_tried_again(tiny_settings, tmp_path, monkeypatch):
+    def out_of_memory(*_):
+        raise MemoryError("no room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("fearlib.sweep.run_trial", out_of_memory)
+        rows = sweep(tmp_path, "synthetic", tiny_settings, ["shortreg"], ARCHITECTURES)
+    assert set(rows.outcome) == {"failed: MemoryError: no room"} and rows.score.isna().all()
+    rows = sweep(tmp_path, "synthetic", tiny_settings, ["shortreg"], ARCHITECTURES)
+    assert len(rows) == 3 and set(rows.outcome) == {"ok"}
+
+
+def test_truth_is_written_beside_the_scores(tiny_settings, tmp_path):
+    truth = pd.Series({12148: 93.5, 13226: 91.25})
+    rows = sweep(tmp_path, "synthetic", tiny_settings, ["zero_cost"], ARCHITECTURES, truth=truth)
+    assert rows.groupby("index").test_accuracy.first().to_dict().items() >= truth.to_dict().items()
+    assert rows[rows["index"] == 1291].test_accuracy.isna().all()
+
+
+def test_no_worker_at_all(tiny_settings, tmp_path):
+    with pytest.raises(InputError, match="workers is 0"):
+        sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES, workers=0)

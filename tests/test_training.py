@@ -1,0 +1,147 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from fearlib import Architecture, InputError, build_network, train
+from fearlib.training import top1
+
+CELL = Architecture(["nor_conv_3x3", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3", "nor_conv_1x1"])
+
+
+def network(seed=0, channels=4):
+    torch.manual_seed(seed)
+    return build_network(CELL, 10, channels=channels, cells=1)
+
+
+def reference_training(net, dataset, epochs, batch_size, schedule_epochs, seed):
+    """SGD with Nesterov momentum, weight decay, clipping and a cosine, written out in float32."""
+    generator = torch.Generator().manual_seed(seed)
+    velocity = [torch.zeros_like(parameter) for parameter in net.parameters()]
+    step, steps, losses = 0, math.ceil(len(dataset.train_labels) / batch_size), []
+    net.train()
+    for _ in range(epochs):
+        total = 0.0
+        for images, labels in dataset.training_batches(batch_size, generator):
+            loss = F.cross_entropy(net(images), labels)
+            gradients = torch.autograd.grad(loss, list(net.parameters()))
+            norm = math.sqrt(sum(float(gradient.pow(2).sum()) for gradient in gradients))
+            scale = min(1.0, 5.0 / (norm + 1e-6))
+            rate = 0.1 * (1 + math.cos(math.pi * step / (schedule_epochs * steps))) / 2
+            with torch.no_grad():
+                for parameter, gradient, v in zip(net.parameters(), gradients, velocity):
+                    gradient = gradient * scale + 5e-4 * parameter
+                    v.mul_(0.9).add_(gradient)
+                    parameter.sub_(rate * (gradient + 0.9 * v))
+            total += loss.item() * len(labels)
+            step += 1
+        losses.append(total / len(dataset.train_labels))
+    return losses
+
+
+def test_against_the_optimizer_written_out(colour_dataset):
+    ours, theirs = network(), network()
+    records = train(ours, colour_dataset, 2, 64, schedule_epochs=3, precision="float32", seed=5)
+    losses = reference_training(theirs, colour_dataset, 2, 64, 3, seed=5)
+    np.testing.assert_allclose([record.loss for record in records], losses, rtol=1e-3)
+    for a, b in zip(ours.parameters(), theirs.parameters()):
+        torch.testing.assert_close(a, b, rtol=1e-2, atol=1e-3)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_learns_what_is_easy(colour_dataset, precision):
+    net = network(channels=8)
+    records = train(net, colour_dataset, 8, 20, precision=precision)
+    assert records[-1].train_top1 > 0.8 > records[0].train_top1
+    assert top1(net, colour_dataset, precision) > 0.8
+
+
+def test_same_seed_same_result(colour_dataset):
+    def losses(net_seed, seed):
+        return [record.loss for record in train(network(net_seed), colour_dataset, 2, 64, seed=seed)]
+
+    assert losses(0, 1) == losses(0, 1)
+    assert losses(0, 1) != losses(0, 2)
+    assert losses(0, 1) != losses(1, 1)
+
+
+def test_records_account_for_what_was_done(colour_dataset):
+    net = network()
+    records = train(net, colour_dataset, 3, 64, validate=True)
+    assert [record.epoch for record in records] == [1, 2, 3]
+    for record in records:
+        assert record.images == 200
+        assert record.macs == 200 * 3 * net.macs(8)
+        assert record.seconds > 0 and 0 <= record.train_top1 <= 1 and 0 <= record.val_top1 <= 1
+    assert records[-1].val_top1 == top1(net, colour_dataset)
+    assert math.isnan(train(net, colour_dataset, 1, 64)[0].val_top1)
+
+
+def test_top1_counts_images(colour_dataset):
+    net = network()
+    net.eval()
+    right = sum(
+        int(net(image[None]).argmax() == label)
+        for image, label in zip(colour_dataset.test_images, colour_dataset.test_labels)
+    )
+    assert top1(net, colour_dataset, "float32", batch_size=7) == right / 50
+
+
+def test_stops_after_the_epoch_that_reaches_the_threshold(colour_dataset):
+    records = train(network(channels=8), colour_dataset, 20, 20, schedule_epochs=20, stop_at=0.5)
+    assert records[-1].train_top1 >= 0.5
+    assert all(record.train_top1 < 0.5 for record in records[:-1])
+    assert len(records) < 20
+
+
+def test_stops_when_time_is_up(colour_dataset):
+    records = train(network(), colour_dataset, 20, 8, max_seconds=0.0)
+    assert len(records) == 1 and records[0].images == 8
+    assert records[0].macs == 8 * 3 * network().macs(8)
+
+
+@pytest.mark.parametrize("first_free", [2, 4, 5])
+def test_frozen_training_changes_no_frozen_parameter(colour_dataset, first_free):
+    net = network()
+    before = {name: parameter.clone() for name, parameter in net.named_parameters()}
+    statistics = net.stem[1].running_mean.clone()
+    records = train(net, colour_dataset, 1, 64, first_free_block=first_free)
+    free = {id(parameter) for parameter in net.free_parameters(first_free)}
+    for name, parameter in net.named_parameters():
+        assert torch.equal(parameter, before[name]) == (id(parameter) not in free), name
+    assert not torch.equal(net.stem[1].running_mean, statistics)  # batch norm stays in training mode
+    assert records[0].macs == 200 * net.training_macs(8, first_free)
+
+
+def test_frozen_training_does_no_backward_work_below(colour_dataset):
+    """Backward hooks fire on every free convolution and on no frozen one."""
+    net, fired = network(), set()
+    for layer in net.modules():
+        if isinstance(layer, nn.Conv2d):
+            layer.register_full_backward_hook(lambda layer, *_: fired.add(id(layer)))
+    train(net, colour_dataset, 1, 200, first_free_block=4, precision="float32")
+    expected = {id(layer) for layer in net.blocks[4].modules() if isinstance(layer, nn.Conv2d)}
+    assert fired == expected
+
+
+def test_a_network_whose_output_ignores_its_input_trains(colour_dataset):
+    net = build_network(Architecture(["none"] * 6), 10, channels=2, cells=1)
+    records = train(net, colour_dataset, 1, 64)
+    assert 0 <= records[0].train_top1 <= 0.3
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"epochs": 1, "precision": "int8"}, "unknown precision 'int8': float32 or bfloat16"),
+        ({"epochs": 0}, "epochs=0"),
+        ({"epochs": 1, "batch_size": 0}, "batch_size=0"),
+        ({"epochs": 1, "first_free_block": 9}, r"first_free_block is 9: it must be in 0\.\.5"),
+    ],
+)
+def test_wrong_requests(colour_dataset, arguments, message):
+    with pytest.raises(InputError, match=message):
+        train(network(), colour_dataset, **arguments)

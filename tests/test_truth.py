@@ -1,0 +1,398 @@
+"""The benchmark's accuracies: from tables, and from an archive in NATS-Bench's own format."""
+
+import bz2
+import collections
+import gzip
+import os
+import pickle
+import statistics
+
+import nats_bench
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from nats_bench import ArchResults, ResultsCount
+
+from fearlib.architecture import Architecture
+from fearlib.errors import InputError
+from fearlib.truth import benchmark_accuracy, export_truth
+
+STRINGS = [str(Architecture.from_index(index)) for index in range(15625)]
+INDICES = [0, 3, 77, 15624]
+SEEDS = {"12": [111, 777], "200": [777, 888, 999]}
+SETS = {
+    "cifar10-valid": ("x-valid", "ori-test"),
+    "cifar10": ("ori-test",),
+    "cifar100": ("ori-test", "x-valid", "x-test"),
+    "ImageNet16-120": ("ori-test", "x-valid", "x-test"),
+}
+NAMES = {"cifar10": "cifar10", "cifar100": "cifar100", "imagenet16-120": "ImageNet16-120"}
+COLUMNS = ["cifar10", "cifar100", "imagenet16_120", "cifar10_12ep", "cifar100_12ep", "imagenet16_120_12ep"]
+
+
+# A tiny archive, written as NATS-Bench writes it --------------------------------------------------------
+
+
+def trial(index, dataset, seed, epochs, curves):
+    """One training, whose accuracies on all sets go to `curves` by (index, data set, set, seed, epochs).
+
+    Trainings of 12 epochs are evaluated after each, those of 200 after the last: the archive has both kinds.
+    """
+    random = np.random.default_rng([index, len(dataset), seed, epochs])
+
+    def curve():
+        return {epoch: float(random.uniform(5, 95)) for epoch in range(epochs)}
+
+    arch_config = {"channel": 16, "num_cells": 5, "arch_str": STRINGS[index], "class_num": 10}
+    result = ResultsCount(dataset, None, curve(), curve(), 0.5, 70.0, arch_config, seed, epochs, [0.01])
+    result.reset_pseudo_train_times(9.5)
+    for name in SETS[dataset]:
+        accuracies, losses = curve(), curve()
+        if epochs == 12:
+            accuracies, losses = ({f"{name}@{k}": v for k, v in values.items()} for values in (accuracies, losses))
+            result.update_eval(accuracies, losses, dict.fromkeys(accuracies, 1.5))
+            curves[index, dataset, name, seed, epochs] = accuracies[f"{name}@11"]
+        else:
+            last = epochs - 1
+            result.update_OLD_eval(name, {last: accuracies[last]}, {last: losses[last]})
+            curves[index, dataset, name, seed, epochs] = accuracies[last]
+    return result
+
+
+def state(index, curves):
+    """The contents of one architecture's file."""
+    trainings = collections.OrderedDict()
+    for epochs, seeds in SEEDS.items():
+        results = ArchResults(index, STRINGS[index])
+        for dataset in SETS:
+            for seed in seeds if index in (3, 77) else seeds[:1]:
+                results.update(dataset, seed, trial(index, dataset, seed, int(epochs), curves))
+        results.clear_params()
+        trainings[epochs] = results.state_dict()
+    return trainings
+
+
+META = {"meta_archs": STRINGS, "total_archs": 15625, "arch2infos": None, "evaluated_indexes": set()}
+
+
+@pytest.fixture(scope="module")
+def genuine(tmp_path_factory):
+    """The folder, and the accuracies in it by (index, data set, set, seed, epochs)."""
+    folder = tmp_path_factory.mktemp("archive") / "NATS-tss-v1_0-3ffb9-simple"
+    folder.mkdir()
+    curves = {}
+    nats_bench.pickle_save(META, str(folder / "meta.pickle"))
+    for index in INDICES:
+        nats_bench.pickle_save(state(index, curves), str(folder / f"{index:06d}.pickle"))
+    return folder, curves
+
+
+@pytest.fixture
+def archive(genuine, tmp_path):
+    """A copy of the archive to spoil."""
+    folder = tmp_path / "archive"
+    folder.mkdir()
+    for path in genuine[0].iterdir():
+        os.link(path, folder / path.name)
+    return folder
+
+
+def mean(curves, index, dataset, epochs):
+    key = index, NAMES[dataset], "ori-test" if dataset == "cifar10" else "x-test"
+    found = [curves[key + (seed, epochs)] for seed in SEEDS[str(epochs)] if key + (seed, epochs) in curves]
+    return statistics.fmean(found)
+
+
+def respoil(path, change):
+    """Change the contents of a file of the archive."""
+    value = pickle.loads(bz2.decompress(path.read_bytes()))
+    change(value)
+    path.unlink()
+    path.write_bytes(bz2.compress(pickle.dumps(value, 4)))
+
+
+def refusal(source, dataset="cifar10", indices=(0,), epochs=200):
+    with pytest.raises(InputError) as error:
+        benchmark_accuracy(source, dataset, indices, epochs)
+    message = str(error.value)
+    assert message.endswith(".") and "\n" not in message
+    return message
+
+
+def table(**columns):
+    rows = pd.DataFrame({"index": INDICES, "arch": [STRINGS[index] for index in INDICES]})
+    return rows.assign(**columns)
+
+
+# Reading the archive ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("epochs", [12, 200])
+@pytest.mark.parametrize("dataset", NAMES)
+def test_an_archive_gives_the_mean_over_its_seeds_after_the_last_epoch(genuine, dataset, epochs):
+    folder, curves = genuine
+    order = [77, 15624, 0, 3]
+    accuracies = benchmark_accuracy(folder, dataset, order, epochs)
+    assert accuracies.name == "test_accuracy" and list(accuracies.index) == order
+    assert list(accuracies) == pytest.approx([mean(curves, index, dataset, epochs) for index in order])
+
+
+def test_the_test_half_is_read_not_the_whole_nor_the_validation_half(genuine):
+    folder, curves = genuine
+    value = benchmark_accuracy(folder, "cifar100", [15624])[15624]
+    assert value == curves[15624, "cifar100", "x-test", 777, 200]
+    assert value not in (curves[15624, "cifar100", name, 777, 200] for name in ("x-valid", "ori-test"))
+    value = benchmark_accuracy(folder, "cifar10", [15624])[15624]
+    assert value == curves[15624, "cifar10", "ori-test", 777, 200]
+    assert value != curves[15624, "cifar10-valid", "ori-test", 777, 200]
+
+
+def test_indices_may_be_numpy_integers_repeated_or_none_at_all(genuine):
+    folder, curves = genuine
+    accuracies = benchmark_accuracy(str(folder), "cifar10", np.array([3, 0, 3]))
+    assert list(accuracies) == pytest.approx([mean(curves, index, "cifar10", 200) for index in (3, 0, 3)])
+    assert len(benchmark_accuracy(folder, "cifar10", [])) == 0
+
+
+def test_nats_bench_is_left_as_it_was(genuine, archive):
+    before = nats_bench.api_utils.pickle_load, nats_bench.api_topology.pickle_load
+    benchmark_accuracy(genuine[0], "cifar10", [0])
+    refusal(archive, epochs=90)
+    assert (nats_bench.api_utils.pickle_load, nats_bench.api_topology.pickle_load) == before
+
+
+# Exporting ----------------------------------------------------------------------------------------------
+
+
+def test_an_export_reads_back_as_the_archive_does(genuine, tmp_path):
+    folder, curves = genuine
+    names = ["truth.csv.gz", "truth.csv", "truth.parquet"]
+    for name in names:
+        assert export_truth(folder, tmp_path / name) == 15625 - len(INDICES)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+    for dataset in NAMES:
+        for epochs in (12, 200):
+            direct = benchmark_accuracy(folder, dataset, INDICES, epochs)
+            for name in names:
+                pd.testing.assert_series_equal(benchmark_accuracy(tmp_path / name, dataset, INDICES, epochs), direct)
+
+
+def test_an_export_is_the_documented_table_with_the_same_bytes_each_time(genuine, tmp_path):
+    folder, curves = genuine
+    export_truth(folder, tmp_path / "a.csv.gz")
+    export_truth(folder, tmp_path / "b.csv.gz")
+    content = (tmp_path / "a.csv.gz").read_bytes()
+    assert content == (tmp_path / "b.csv.gz").read_bytes()
+    lines = gzip.decompress(content).decode().splitlines()
+    assert lines[0].split(",") == ["index", "arch", *COLUMNS]
+    for line, index in zip(lines[1:], INDICES, strict=True):
+        first, arch, *accuracies = line.split(",")
+        assert int(first) == index and arch == STRINGS[index]
+        expected = [mean(curves, index, dataset, epochs) for epochs in (200, 12) for dataset in NAMES]
+        assert [float(accuracy) for accuracy in accuracies] == pytest.approx(expected)
+
+
+def test_an_export_keeps_no_architecture_in_memory(genuine, tmp_path, monkeypatch):
+    held, reload = [], nats_bench.NATStopology.reload
+
+    def counting(self, *arguments):
+        reload(self, *arguments)
+        held.append(len(self.arch2infos_dict))
+
+    monkeypatch.setattr(nats_bench.NATStopology, "reload", counting)
+    export_truth(genuine[0], tmp_path / "truth.csv")
+    assert held == [1] * len(INDICES)
+
+
+def test_a_failed_export_leaves_the_old_table(archive, tmp_path):
+    output = tmp_path / "truth.csv"
+    output.write_text("old")
+    (archive / "000077.pickle.pbz2").unlink()
+    (archive / "000077.pickle.pbz2").write_bytes(b"BZh9")
+    with pytest.raises(InputError, match="000077"):
+        export_truth(archive, output)
+    assert output.read_text() == "old"
+
+
+def test_an_export_needs_an_archive_and_a_table_name(genuine, tmp_path):
+    for source, output, reason in [
+        (genuine[0], tmp_path / "truth.xlsx", "must end in .csv, .csv.gz or .parquet"),
+        (genuine[0], tmp_path / "nowhere" / "truth.csv", "there is no folder"),
+        (tmp_path, tmp_path / "truth.csv", "no meta.pickle.pbz2"),
+    ]:
+        with pytest.raises(InputError, match=reason):
+            export_truth(source, output)
+    (tmp_path / "taken.csv").mkdir()
+    with pytest.raises(InputError, match="taken.csv cannot be written"):
+        export_truth(genuine[0], tmp_path / "taken.csv")
+
+
+# What is wrong with an archive --------------------------------------------------------------------------
+
+
+def test_code_in_an_archive_does_not_run(archive, tmp_path):
+    class Attack:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "ran"),)
+
+    for name in ("000000.pickle.pbz2", "meta.pickle.pbz2"):
+        path = archive / name
+        path.unlink()
+        path.write_bytes(bz2.compress(pickle.dumps({"meta_archs": Attack()})))
+        message = refusal(archive)
+        assert name in message and "mkdir" in message and "refused" in message
+        assert not (tmp_path / "ran").exists()
+    pickle.loads(bz2.decompress(path.read_bytes()))
+    assert (tmp_path / "ran").exists(), "the attack is a real one"
+
+
+@pytest.mark.parametrize("name", ["000000.pickle.pbz2", "meta.pickle.pbz2"])
+def test_truncated_archive_files_are_named(archive, name):
+    content = (archive / name).read_bytes()
+    (archive / name).unlink()
+    for length in (0, 3, 40, len(content) - 1):
+        (archive / name).write_bytes(content[:length])
+        assert name in refusal(archive)
+
+
+@pytest.mark.parametrize("name", ["000000.pickle.pbz2", "meta.pickle.pbz2"])
+def test_archive_files_with_other_contents_are_named(archive, name):
+    (archive / name).unlink()
+    for content in (None, 5, [], {}, {"12": 1}, {"200": {}}, {"200": "/etc/hosts"}, {"meta_archs": 3}):
+        (archive / name).write_bytes(bz2.compress(pickle.dumps(content, 4)))
+        assert name in refusal(archive)
+
+
+def test_a_folder_that_is_no_archive_is_refused(tmp_path):
+    assert "meta.pickle.pbz2" in refusal(tmp_path)
+    nats_bench.pickle_save(META, str(tmp_path / "meta.pickle"))
+    assert "holds no architecture" in refusal(tmp_path)
+
+
+def test_an_archive_says_what_it_lacks(archive):
+    message = refusal(archive, indices=[0, 5, 6, 7, 8, 9, 10, 5])
+    assert "lacks 6 of" in message and "5, 6, 7, 8, 9, ..." in message and "holds 4" in message
+    assert "holds 12, 200" in refusal(archive, epochs=90)
+    assert "holds cifar10, cifar100, imagenet16-120" in refusal(archive, dataset="synthetic")
+    respoil(archive / "000000.pickle.pbz2", lambda value: value["200"]["dataset_seed"].pop("cifar100"))
+    message = refusal(archive, dataset="cifar100")
+    assert "no cifar100 after 200 epochs" in message and "cifar10-valid, cifar10, ImageNet16-120" in message
+
+
+def test_an_archive_in_another_order_is_refused(archive):
+    respoil(archive / "000000.pickle.pbz2", lambda value: value["200"].update(arch_str=STRINGS[1]))
+    assert STRINGS[0] in (message := refusal(archive)) and STRINGS[1] in message and "000000" in message
+    respoil(archive / "meta.pickle.pbz2", lambda value: value["meta_archs"].reverse())
+    assert STRINGS[0] in (message := refusal(archive)) and STRINGS[-1] in message and "meta" in message
+
+
+@pytest.mark.parametrize("accuracy", [-1.0, 100.5, float("nan"), "high", None, [50.0]])
+def test_an_archives_accuracies_must_be_percentages(archive, tmp_path, accuracy):
+    def change(value):
+        value["200"]["all_results"]["cifar10", 777]["eval_acc1es"]["ori-test@199"] = accuracy
+
+    respoil(archive / "000000.pickle.pbz2", change)
+    assert str(archive) in refusal(archive)
+    with pytest.raises(InputError):
+        export_truth(archive, tmp_path / "truth.csv")
+
+
+def test_an_archive_without_a_test_accuracy_is_refused(archive):
+    def change(value):
+        del value["200"]["all_results"]["cifar10", 777]["eval_acc1es"]["ori-test@199"]
+
+    respoil(archive / "000000.pickle.pbz2", change)
+    assert "000000" in refusal(archive)
+
+
+# Reading tables -----------------------------------------------------------------------------------------
+
+
+def write(rows, path):
+    if path.suffix == ".parquet":
+        rows.to_parquet(path, index=False)
+    else:
+        rows.to_csv(path, index=False)
+    return path
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.parquet"])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.floats(0, 100), min_size=4, max_size=4),
+    st.permutations(INDICES).flatmap(lambda order: st.integers(0, 4).map(lambda count: order[:count])),
+)
+def test_a_table_gives_its_values_exactly_in_the_order_asked(tmp_path, name, values, order):
+    path = write(table(imagenet16_120_12ep=values, synthetic=50).iloc[::-1], tmp_path / name)
+    accuracies = benchmark_accuracy(path, "imagenet16-120", order, 12)
+    assert list(accuracies.index) == order and accuracies.name == "test_accuracy" and accuracies.dtype == float
+    assert list(accuracies) == [values[INDICES.index(index)] for index in order]
+    assert list(benchmark_accuracy(path, "synthetic", order)) == [50] * len(order)
+
+
+def test_a_table_may_be_blank_for_architectures_not_asked_for(tmp_path):
+    path = write(table(synthetic=[None, 20.5, None, 0]), tmp_path / "t.csv")
+    assert list(benchmark_accuracy(path, "synthetic", [3, 15624])) == [20.5, 0]
+    assert "architecture 77" in refusal(path, "synthetic", [3, 77, 0])
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.parquet"])
+@pytest.mark.parametrize("value", [-0.1, 100.1, float("nan"), float("inf"), "high", "", None])
+def test_a_tables_accuracies_must_be_percentages(tmp_path, name, value):
+    kind = str if isinstance(value, str) else float
+    path = write(table(cifar10=pd.Series([value] * 4, dtype=kind)), tmp_path / name)
+    assert "architecture 3" in (message := refusal(path, indices=[3])) and "0..100" in message
+
+
+def test_a_table_says_which_columns_it_has(tmp_path):
+    path = write(table(cifar100=50.0), tmp_path / "t.csv")
+    assert "no column cifar10: it has index, arch, cifar100." in refusal(path)
+    assert "no column cifar100_12ep: it has index, arch, cifar100." in refusal(path, "cifar100", epochs=12)
+    path = write(table(cifar100=50.0).drop(columns="arch"), tmp_path / "t.csv")
+    assert "no column arch" in refusal(path, "cifar100")
+
+
+def test_a_tables_rows_must_be_the_architectures_they_say(tmp_path):
+    path = tmp_path / "t.csv"
+    rows = table(cifar10=50.0)
+    write(pd.concat([rows, rows.iloc[1:2]]), path)
+    assert "more than one row of architecture 3" in refusal(path)
+    write(rows.assign(arch=rows["arch"].to_numpy()[::-1]), path)
+    assert STRINGS[0] in (message := refusal(path)) and STRINGS[15624] in message
+    write(rows.assign(arch=None), path)
+    assert STRINGS[0] in refusal(path)
+    for wrong in (rows["index"] + 0.5, rows["index"].astype(str) + "a", [0, 3, None, 77]):
+        write(rows.assign(index=wrong), path)
+        assert "integers" in refusal(path)
+    write(rows.assign(index=[0, 3, 77, 15625]), path)
+    assert "15625" in (message := refusal(path)) and "0..15624" in message
+
+
+def test_a_table_says_how_many_architectures_it_lacks(tmp_path):
+    path = write(table(cifar10=50.0), tmp_path / "t.csv")
+    message = refusal(path, indices=[0, 1, 2])
+    assert "lacks 2 of" in message and "1, 2)" in message and "holds 4" in message
+
+
+def test_damaged_tables_are_refused(tmp_path):
+    for name in ("t.csv.gz", "t.parquet"):
+        path = write(table(cifar10=np.linspace(1, 99, 4)), tmp_path / name)
+        content = path.read_bytes()
+        for damaged in (b"", content[:5], content[: len(content) // 2], content[:-1], b"no table", content[::-1]):
+            path.write_bytes(damaged)
+            assert "not a readable table" in refusal(path)
+    path = tmp_path / "t.csv"
+    for damaged in (b"", b"\xff\xfe\x00", b"a,b\n1,2,3\n1,2,3,4,5\n"):
+        path.write_bytes(damaged)
+        refusal(path)
+
+
+def test_what_is_neither_table_nor_archive_is_refused(tmp_path):
+    assert "neither a table" in refusal(tmp_path / "nothing.csv")
+    (tmp_path / "t.txt").write_text("index")
+    assert "must end in .csv, .csv.gz or .parquet" in refusal(tmp_path / "t.txt")
+    assert "mnist" in (message := refusal(tmp_path / "t.csv", "mnist")) and "imagenet16-120" in message
+    for index in (-1, 15625, 1.5, "0", None):
+        assert "0..15624" in refusal(tmp_path / "t.csv", indices=[index])
