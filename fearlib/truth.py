@@ -26,11 +26,11 @@ def benchmark_accuracy(source: str | Path, dataset: str, indices: Iterable[int],
 
     `source` is either a table (.csv, .csv.gz or .parquet) with the columns `index`, `arch` and one for each
     dataset, `cifar10`, `cifar100`, `imagenet16_120` or `synthetic`, ending in `_12ep` for 12 epochs instead of
-    200; or the folder of NATS-Bench's topology archive, NATS-tss-v1_0-3ffb9-simple (Dong et al., NATS-Bench, 2021).
-    It may hold only some of the architectures. On CIFAR-10 the networks are trained on the whole training set;
-    on CIFAR-100 and ImageNet16-120 the test set is the half that NATS-Bench does not use for validation.
+    200; or the folder of NATS-Bench's topology archive, NATS-tss-v1_0-3ffb9-simple (Dong et al., NATS-Bench,
+    2021). It may hold only some of the architectures. On CIFAR-10 the networks are trained on the whole training
+    set; on CIFAR-100 and ImageNet16-120 the test set is the half that NATS-Bench does not use for validation.
 
-    The result's index are NATS-Bench's architecture indices in the order of `indices`; its name is `test_accuracy`.
+    The result is indexed by NATS-Bench's architecture index, in the order of `indices`, and named `test_accuracy`.
 
     Raises InputError if the source cannot be read, contradicts NATS-Bench's numbering of the architectures, lacks
     what is asked for, or has an accuracy for it that is not a number in 0..100.

@@ -75,8 +75,8 @@ def test_code_in_a_pickle_does_not_run(attack, protocol, tmp_path):
     assert marker.exists(), "the attack is a real one"
 
 
-REFUSED = """posix.system os.system builtins.eval __builtin__.eval builtins.getattr builtins.__import__ subprocess.Popen
-    importlib.import_module operator.attrgetter functools.partial copyreg._reconstructor numpy.load numpy.fromfile
+REFUSED = """posix.system os.system builtins.eval __builtin__.eval builtins.getattr builtins.__import__
+    subprocess.Popen importlib.import_module operator.attrgetter functools.partial copyreg._reconstructor numpy.load numpy.fromfile
     numpy.core.multiarray.fromfile numpy._core.multiarray.fromfile numpy.memmap torch.load pandas.read_pickle
     fearlib.safe_pickle.load collections.namedtuple builtins.object builtins.bytes""".split()
 
@@ -140,10 +140,10 @@ def test_an_array_cannot_look_into_another_arrays_memory():
     refusal(pickle.dumps(Calls(frombuffer, array, np.dtype("f8"), (4,), "C"), 4))
 
 
-@pytest.mark.parametrize("value", [np.array([None]), np.zeros(2, "i4,f4"), np.zeros(2, "V3"), np.array(["1970"], "M8")])
-def test_arrays_of_objects_and_structures_are_refused(value):
+@pytest.mark.parametrize("code", ["O", "i4,f4", "V3", "M8[D]"])
+def test_arrays_of_objects_and_structures_are_refused(code):
     for protocol in PROTOCOLS:
-        assert "numbers or strings" in refusal(pickle.dumps(value, protocol))
+        assert "numbers or strings" in refusal(pickle.dumps(np.zeros(2, code), protocol))
 
 
 @pytest.mark.parametrize("attribute", ["__call__", "__new__", "__init__", "__setstate__", "__defaults__", "dtype"])
@@ -152,7 +152,7 @@ def test_arrays_of_objects_and_structures_are_refused(value):
     ["numpy\ndtype", "numpy\nndarray", "numpy.core.multiarray\nscalar", "numpy.core.numeric\n_frombuffer"],
 )
 def test_a_pickle_cannot_change_how_the_next_one_is_read(name, attribute):
-    # c GLOBAL, ( MARK, N NONE, } EMPTY_DICT, V UNICODE, s SETITEM, t TUPLE, b BUILD: sets an attribute of the global
+    # c GLOBAL, ( MARK, N NONE, } EMPTY_DICT, V UNICODE, s SETITEM, t TUPLE, b BUILD: sets the global's attribute
     data = f"c{name}\n(N}}V{attribute}\nc{name}\nstb.".encode()
     try:
         read(data)

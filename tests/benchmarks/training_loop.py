@@ -16,7 +16,7 @@ from fearlib import Dataset as TensorDataset
 from fearlib.data import MEAN_AND_STD
 from fearlib.training import GRADIENT_CLIP, LEARNING_RATE, MOMENTUM, WEIGHT_DECAY, training_step
 
-IMAGES, SIDE, BATCH, REPEATS = 2560, 16, 256, 5
+IMAGES, SIDE, BATCH, REPEATS = 10_240, 16, 256, 5
 ARCHITECTURE = Architecture.from_index(0)
 
 
