@@ -191,6 +191,7 @@ def test_an_export_is_the_documented_table_with_the_same_bytes_each_time(genuine
     export_truth(folder, tmp_path / "b.csv.gz")
     content = (tmp_path / "a.csv.gz").read_bytes()
     assert content == (tmp_path / "b.csv.gz").read_bytes()
+    assert content[4:8] == bytes(4), "gzip's header has no time of writing"
     lines = gzip.decompress(content).decode().splitlines()
     assert lines[0].split(",") == ["index", "arch", *COLUMNS]
     for line, index in zip(lines[1:], INDICES, strict=True):
@@ -372,6 +373,8 @@ def test_a_tables_rows_must_be_the_architectures_they_say(tmp_path):
     for wrong in (rows["index"] + 0.5, rows["index"].astype(str) + "a", [0, 3, None, 77]):
         write(rows.assign(index=wrong), path)
         assert "integers" in refusal(path)
+    unknown = write(rows.assign(index=pd.array([0, 3, None, 77], dtype="Int64")), tmp_path / "t.parquet")
+    assert "integers" in refusal(unknown)
     write(rows.assign(index=[0, 3, 77, 15625]), path)
     assert "15625" in (message := refusal(path)) and "0..15624" in message
 

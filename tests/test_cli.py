@@ -1,0 +1,94 @@
+import sys
+
+import pandas as pd
+import pytest
+
+from fearlib import MEASURES, METHODS, Architecture, cli
+
+SMALL = (
+    "--set train_images=100 --set stage1_epochs=1 --set threshold=0.01 --set stage2_epochs=1 "
+    "--set shortreg_epochs=1 --set zero_cost_batch=8"
+).split()  # fmt: skip
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run `fear` with these words; gives (exit code, standard output, standard error)."""
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["fear", *map(str, words)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+            raise SystemExit(0)
+        captured = capsys.readouterr()
+        return stop.value.code, captured.out, captured.err
+
+    return run
+
+
+def test_help_lists_the_commands(run):
+    code, out, _ = run("--help")
+    assert code == 0
+    for command in ("list", "rank", "table", "data", "truth"):
+        assert command in out
+
+
+def test_list_names_every_choice(run):
+    code, out, _ = run("list")
+    assert code == 0
+    for name in (*METHODS, *MEASURES, "cifar100", "imagenet16-120", "smoke", "compact", "paper", "threshold"):
+        assert name in out
+
+
+def test_rank_prints_its_settings_and_the_table(run, tmp_path):
+    truth = pd.DataFrame({"index": range(15625)})
+    truth["arch"] = [str(Architecture.from_index(index)) for index in truth["index"]]
+    truth["synthetic"] = truth["index"] % 89 + 5.0
+    truth.to_csv(tmp_path / "truth.csv", index=False)
+    indices = tmp_path / "indices.txt"
+    indices.write_text("12148\n13226\n1291\n0\n1\n")
+    words = ["rank", tmp_path / "out", "--indices", indices, "--count", 4, "--truth", tmp_path / "truth.csv", *SMALL]
+    code, out, err = run(*words)
+    assert code == 0, err
+    assert "train_images=100" in out and "| fear " in out and "shortreg(epochs=1)" in out
+    assert all(f"| {name} " in out for name in MEASURES)
+    rows = pd.read_csv(tmp_path / "out" / "rows.csv")
+    assert set(rows["index"]) == {12148, 13226, 1291, 0}
+    assert (rows.test_accuracy == rows["index"] % 89 + 5.0).all()
+    code, again, _ = run("table", tmp_path / "out")
+    assert code == 0 and again.strip() in out
+
+
+def test_data_says_what_it_loaded(run):
+    code, out, _ = run("data", "synthetic", "--resolution", 16, "--train-images", 100)
+    assert code == 0 and "16x16 pixels" in out and "fingerprint" in out
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["rank", "out", "--preset", "huge"], "unknown preset 'huge': the presets are smoke, compact, paper."),
+        (["rank", "out", "--dataset", "mnist"], "unknown dataset 'mnist'"),
+        (["rank", "out", "--methods", "magic", *SMALL], "unknown method 'magic'"),
+        (["rank", "out", "--set", "depth=3"], "unknown setting 'depth'"),
+        (["rank", "out", "--set", "threshold"], "it must be NAME=VALUE"),
+        (["rank", "out", "--seeds", "one", *SMALL], "seed 'one': seeds are integers"),
+        (["rank", "out", "--count", "99999"], "the space has 15625"),
+        (["rank", "out", "--indices", "absent.txt"], "absent.txt is not a file of architecture indices"),
+        (["rank", "out", "--truth", "absent.csv"], "absent.csv"),
+        (["rank", "out", "--dataset", "cifar10", "--folder", "absent"], "absent"),
+        (["rank", "out", "--workers", "0", *SMALL], "workers is 0"),
+        (["data", "mnist"], "unknown dataset 'mnist'"),
+        (["table", "absent"], "absent holds no rows.csv"),
+        (["truth", "show", "absent.csv", "3"], "absent.csv"),
+        (["truth", "show", "absent.csv", "99999"], "must be an integer in 0..15624"),
+        (["truth", "show", "absent.csv", "|a~0|"], "is not an architecture"),
+        (["truth", "export", "absent", "out.csv"], "absent"),
+    ],
+)
+def test_bad_input_is_one_sentence(run, tmp_path, monkeypatch, words, message):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run(*words)
+    lines = [line for line in err.splitlines() if line.startswith("fear: ")]
+    assert code == 2 and len(lines) == 1 and message in lines[0], err
+    assert "Traceback" not in err

@@ -1,0 +1,43 @@
+import matplotlib
+import numpy as np
+import pytest
+
+from fearlib import ranking_table
+from fearlib.figures import cost_against_spearman, save_figure, scatter
+
+matplotlib.use("Agg")
+from test_tables import rows  # noqa: E402, F401
+
+
+def test_scatter_draws_every_known_score(rows):  # noqa: F811
+    figure = scatter(rows)
+    panels = {axis.get_title().split("\n")[0]: axis for axis in figure.axes if axis.get_visible()}
+    assert list(panels) == list(rows.method.unique())
+    for method, axis in panels.items():
+        each = rows[rows.method == method].groupby("index")[["test_accuracy", "score"]].mean().dropna()
+        drawn = axis.lines[0].get_xydata()
+        np.testing.assert_allclose(drawn[np.lexsort(drawn.T)], each.to_numpy()[np.lexsort(each.to_numpy().T)])
+        assert f"n={len(each)}" in axis.get_title()
+    assert "5 without a score" in panels["fear"].get_title()
+
+
+def test_cost_figure_draws_the_table(rows):  # noqa: F811
+    table = ranking_table(rows, resamples=50)
+    (axis,) = cost_against_spearman(table, rows).axes
+    drawn = {text.get_text().strip(): text.xy for text in axis.texts}
+    for line in table.itertuples():
+        assert drawn[line.method] == (line.gmacs, line.spearman)
+
+
+def test_saved_twice_is_the_same_file(rows, tmp_path):  # noqa: F811
+    for name in ("a", "b"):
+        save_figure(scatter(rows), tmp_path / name)
+    for suffix in (".png", ".pdf"):
+        assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
+        assert (tmp_path / f"a{suffix}").stat().st_size > 5000
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    matplotlib.pyplot.close("all")

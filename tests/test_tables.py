@@ -1,0 +1,107 @@
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from fearlib import Architecture, InputError, ranking_table, read_rows
+from fearlib.tables import ROW_COLUMNS, common_table, format_ranking, read_indices
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """Forty architectures; `fear` scores all but five, `synflow` all, with two seeds for FEAR."""
+    random = np.random.default_rng(0)
+    accuracy = random.uniform(50, 94, 40)
+    made = []
+    for method, seeds, noise in (("fear", (0, 1), 3), ("synflow", (0,), 30), ("shortreg(epochs=10)", (0,), 5),
+                                 ("shortreg(epochs=2)", (0,), 10)):  # fmt: skip
+        for seed in seeds:
+            for index in range(40):
+                value = accuracy[index] + random.normal(0, noise)
+                out = method == "fear" and index < 5
+                made.append(
+                    {
+                        "space": "nats-tss", "index": index, "arch": str(Architecture.from_index(index)),
+                        "dataset": "cifar10", "preset": "test", "method": method,
+                        "score": np.nan if out else value, "seconds": 1.0 + index + seed, "macs": 10**9 * (index + 1),
+                        "seed": seed, "test_accuracy": accuracy[index],
+                        "outcome": "below threshold" if out else "ok",
+                    }
+                )  # fmt: skip
+    return pd.DataFrame(made, columns=ROW_COLUMNS)
+
+
+def line_of(table, method):
+    return table[table.method == method].iloc[0]
+
+
+def test_ranking_against_scipy(rows):
+    line = line_of(ranking_table(rows, resamples=200), "synflow")
+    of_method = rows[rows.method == "synflow"]
+    assert line.spearman == pytest.approx(stats.spearmanr(of_method.score, of_method.test_accuracy).statistic)
+    assert line.kendall == pytest.approx(stats.kendalltau(of_method.score, of_method.test_accuracy).statistic)
+    best = of_method.nlargest(8, "test_accuracy")
+    assert line["top 20%"] == pytest.approx(stats.spearmanr(best.score, best.test_accuracy).statistic)
+    assert line["common 20%"] == len(set(best["index"]) & set(of_method.nlargest(8, "score")["index"])) / 8
+    assert line.low < line.spearman < line.high
+    assert (line.n, line.out, line.gmacs) == (40, 0, 20.5)
+
+
+def test_seeds_are_averaged_and_architectures_without_a_score_counted(rows):
+    line = line_of(ranking_table(rows, resamples=50), "fear")
+    assert (line.n, line.out) == (35, 5)
+    mean = rows[(rows.method == "fear") & (rows["index"] >= 5)].groupby("index")[["score", "test_accuracy"]].mean()
+    assert line.spearman == pytest.approx(stats.spearmanr(mean.score, mean.test_accuracy).statistic)
+    assert line.seconds == pytest.approx(1 + 19.5 + 0.5)
+
+
+def test_common_table_has_one_set_for_all(rows):
+    shared = common_table(rows, resamples=50)
+    assert set(shared.n) == {35} and set(shared.out) == {0}
+    some = rows[(rows.method == "synflow") & (rows["index"] >= 5)]
+    expected = stats.spearmanr(some.score, some.test_accuracy).statistic
+    assert line_of(shared, "synflow").spearman == pytest.approx(expected)
+
+
+def test_order_of_methods(rows):
+    names = list(ranking_table(rows, resamples=10).method)
+    assert names == ["fear", "shortreg(epochs=2)", "shortreg(epochs=10)", "synflow"]
+
+
+def test_the_printed_table_says_n_and_the_interval(rows):
+    table = ranking_table(rows, resamples=50)
+    text = format_ranking(table)
+    line = line_of(table, "fear")
+    assert f"| {line.spearman:.2f} ({line.low:.2f}..{line.high:.2f})" in text
+    assert "| fear                | 35  | 5 " in text
+
+
+def test_without_truth_there_is_no_correlation(rows):
+    table = ranking_table(rows.assign(test_accuracy=np.nan), resamples=10)
+    assert table.spearman.isna().all() and (table.n > 0).all()
+
+
+def test_missing_rows(tmp_path, rows):
+    with pytest.raises(InputError, match="holds no rows.csv"):
+        read_rows(tmp_path)
+    rows.drop(columns=["macs", "seed"]).to_csv(tmp_path / "rows.csv", index=False)
+    with pytest.raises(InputError, match=r"lacks the column\(s\) macs, seed"):
+        read_rows(tmp_path)
+
+
+def test_indices_from_a_file(tmp_path):
+    path = tmp_path / "indices.txt"
+    path.write_text("3\n0\n15624\n")
+    assert [a.index for a in read_indices(path)] == [3, 0, 15624]
+    assert [a.index for a in read_indices(path, 2)] == [3, 0]
+    for text, message in (
+        ("3\nx\n", "not a file of architecture indices"),
+        ("3\n99999\n", "not a file of architecture indices.*99999"),
+        ("3\n3\n", "names an architecture twice"),
+        ("3\n", "has 1 architectures, fewer than the 2"),
+    ):
+        path.write_text(text)
+        with pytest.raises(InputError, match=message):
+            read_indices(path, 2)
+    with pytest.raises(InputError, match="not a file of architecture indices"):
+        read_indices(tmp_path / "absent.txt")
