@@ -77,7 +77,8 @@ def test_code_in_a_pickle_does_not_run(attack, protocol, tmp_path):
 
 
 REFUSED = """posix.system os.system builtins.eval __builtin__.eval builtins.getattr builtins.__import__
-    subprocess.Popen importlib.import_module operator.attrgetter functools.partial copyreg._reconstructor numpy.load numpy.fromfile
+    subprocess.Popen importlib.import_module operator.attrgetter functools.partial copyreg._reconstructor
+    numpy.load numpy.fromfile
     numpy.core.multiarray.fromfile numpy._core.multiarray.fromfile numpy.memmap torch.load pandas.read_pickle
     fearlib.safe_pickle.load collections.namedtuple builtins.object builtins.bytes""".split()
 
@@ -147,24 +148,20 @@ def test_arrays_of_objects_and_structures_are_refused(code):
         assert "numbers or strings" in refusal(pickle.dumps(np.zeros(2, code), protocol))
 
 
-@pytest.mark.parametrize("value", ["another global", "empty tuple"])
-@pytest.mark.parametrize("attribute", ["__call__", "__new__", "__init__", "__setstate__", "__defaults__", "dtype"])
 @pytest.mark.parametrize(
     "name",
     ["numpy\ndtype", "numpy\nndarray", "numpy.core.multiarray\nscalar", "numpy.core.numeric\n_frombuffer"],
 )
-def test_a_pickle_cannot_change_how_the_next_one_is_read(name, attribute, value):
-    # c GLOBAL, ( MARK, N NONE, } EMPTY_DICT, V UNICODE, s SETITEM, t TUPLE, b BUILD: sets the global's attribute
-    new = f"c{name}\n" if value == "another global" else ")"
-    data = f"c{name}\n(N}}V{attribute}\n{new}stb.".encode()
-    try:
-        read(data)
-    except InputError:
-        pass
+def test_a_pickle_cannot_change_how_the_next_one_is_read(name):
     array = np.arange(6, dtype="<i2").reshape(2, 3)
-    for protocol in PROTOCOLS:
-        loaded = read(pickle.dumps([array, array[1, 2]], protocol))
-        assert np.array_equal(loaded[0], array) and loaded[0].dtype == array.dtype and loaded[1] == 5
+    for attribute in ("__defaults__", "__call__", "__new__", "__init__", "dtype", "__setstate__"):
+        for value in (")", f"c{name}\n"):
+            # c GLOBAL, ( MARK, N NONE, } EMPTY_DICT, V UNICODE, ) EMPTY_TUPLE, s SETITEM, t TUPLE, b BUILD
+            with contextlib.suppress(InputError):
+                read(f"c{name}\n(N}}V{attribute}\n{value}stb.".encode())
+            for protocol in PROTOCOLS:
+                loaded = read(pickle.dumps([array, array[1, 2]], protocol))
+                assert np.array_equal(loaded[0], array) and loaded[0].dtype == array.dtype and loaded[1] == 5
 
 
 def test_bytes_may_only_be_written_as_latin1():
@@ -208,7 +205,7 @@ def test_arrays_load_as_plain_unpickling_loads_them(array, layout, protocol, old
     assert type(loaded["one"]) is type(expected["one"])
 
 
-@pytest.mark.parametrize("axes", itertools.permutations(range(3)))
+@pytest.mark.parametrize("axes", list(itertools.permutations(range(3))))
 def test_arrays_with_axes_in_any_order_load(axes):
     array = np.arange(24).reshape(2, 3, 4).transpose(axes)
     for protocol in PROTOCOLS:
