@@ -141,7 +141,8 @@ def export(
     """Write the small table of test accuracies from NATS-Bench's archive."""
     from fearlib.truth import export_truth
 
-    print(export_truth(archive, output))
+    left_out = export_truth(archive, output)
+    print(f"wrote {output}" + (f", without {left_out} architectures that the archive lacks" if left_out else ""))
 
 
 def _assignment(text: str) -> tuple[str, str]:
