@@ -3,6 +3,7 @@
 from fearlib.architecture import OPERATIONS, SPACE_SIZE, Architecture, sample_architectures
 from fearlib.data import DATASETS, Dataset, load_dataset
 from fearlib.errors import InputError
+from fearlib.measures import MEASURES, zero_cost
 from fearlib.methods import METHODS
 from fearlib.network import Network, build_network
 from fearlib.presets import PRESETS, Settings, preset
@@ -18,16 +19,15 @@ from fearlib.ranking import (
     top_spearman,
 )
 from fearlib.score import Score, fear, full, shortreg
-from fearlib.sweep import sweep
+from fearlib.sweep import run_sweep
 from fearlib.tables import ranking_table, read_rows
 from fearlib.training import Epoch, train
 from fearlib.truth import benchmark_accuracy, export_truth
-from fearlib.zero_cost import MEASURES, zero_cost
 
 __all__ = [
-    "Architecture", "DATASETS", "Dataset", "Epoch", "InputError", "MEASURES", "METHODS", "Network", "OPERATIONS",
-    "PRESETS", "SPACE_SIZE", "Score", "Settings", "average_cost", "benchmark_accuracy", "bootstrap_interval",
-    "build_network", "common", "export_truth", "fear", "full", "kendall", "load_dataset", "nearest_pareto",
-    "pareto_front", "preset", "ranking_table", "read_rows", "sample_architectures", "shortreg", "spearman", "sweep",
-    "top_indices", "top_spearman", "train", "zero_cost",
+    "Architecture", "DATASETS", "Dataset", "Epoch", "InputError", "MEASURES", "METHODS", "Network",
+    "OPERATIONS", "PRESETS", "SPACE_SIZE", "Score", "Settings", "average_cost", "benchmark_accuracy",
+    "bootstrap_interval", "build_network", "common", "export_truth", "fear", "full", "kendall",
+    "load_dataset", "nearest_pareto", "pareto_front", "preset", "ranking_table", "read_rows", "run_sweep",
+    "sample_architectures", "shortreg", "spearman", "top_indices", "top_spearman", "train", "zero_cost",
 ]  # fmt: skip

@@ -8,7 +8,7 @@ from fearlib.errors import InputError, require
 
 typer = require("typer", "run the command line")
 app = typer.Typer(
-    help="Rank neural architectures reproducibly: FEAR, short training and zero-cost measures on NATS-Bench networks.",
+    help="Rank neural architectures reproducibly: FEAR, short training and zero-cost measures on NATS-Bench.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -53,7 +53,9 @@ def rank(
     output: Annotated[Path, typer.Argument(help="Results folder; running again does only what is missing in it.")],
     dataset: Annotated[str, typer.Option(help="See `fear list`.")] = "synthetic",
     preset: Annotated[str, typer.Option(help="See `fear list`.")] = "smoke",
-    methods: Annotated[str, typer.Option(help="Separated by spaces, arguments in brackets.")] = "fear shortreg zero_cost",
+    methods: Annotated[
+        str, typer.Option(help="Separated by spaces, arguments in brackets.")
+    ] = "fear shortreg zero_cost",
     count: Annotated[int, typer.Option(help="How many architectures to draw from the whole space.")] = 10,
     sample_seed: Annotated[int, typer.Option(help="Seed of that draw.")] = 0,
     indices: Annotated[
@@ -61,7 +63,9 @@ def rank(
     ] = None,
     seeds: Annotated[str, typer.Option(help="Training seeds, separated by commas.")] = "0",
     folder: Annotated[Optional[Path], typer.Option(help="Where the dataset's official files are.")] = None,
-    truth: Annotated[Optional[Path], typer.Option(help="Table or NATS-Bench archive with the test accuracies.")] = None,
+    truth: Annotated[
+        Optional[Path], typer.Option(help="Table or NATS-Bench archive with the test accuracies.")
+    ] = None,
     change: Annotated[
         Optional[list[str]], typer.Option("--set", help="Replace a setting of the preset: NAME=VALUE.")
     ] = None,
@@ -72,17 +76,19 @@ def rank(
     from fearlib.architecture import sample_architectures
     from fearlib.presets import as_dict
     from fearlib.presets import preset as make_settings
-    from fearlib.sweep import sweep
+    from fearlib.sweep import run_sweep
     from fearlib.tables import format_ranking, ranking_table, read_indices
     from fearlib.truth import benchmark_accuracy
 
     settings = make_settings(preset, dataset, **dict(_assignment(text) for text in change or []))
-    print(f"{settings.preset} on {dataset}: " + ", ".join(f"{k}={_plain(v)}" for k, v in as_dict(settings).items()))
+    print(
+        f"{settings.preset} on {dataset}: " + ", ".join(f"{k}={_plain(v)}" for k, v in as_dict(settings).items())
+    )
     architectures = read_indices(indices, count) if indices else sample_architectures(count, sample_seed)
     accuracy = None
     if truth is not None:
         accuracy = benchmark_accuracy(truth, dataset, [architecture.index for architecture in architectures])
-    rows = sweep(
+    rows = run_sweep(
         output, dataset, settings, methods.split(), architectures,
         seeds=[_integer(seed) for seed in seeds.split(",")], data_folder=folder, truth=accuracy, workers=workers,
         time_budget=float("inf") if time_budget is None else 60 * time_budget,

@@ -99,9 +99,7 @@ class Dataset:
             yield self.normalise(self.test_images[here]), self.test_labels[here]
 
 
-def crop_and_flip(
-    images: torch.Tensor, padding: int, shifts: torch.Tensor, flips: torch.Tensor
-) -> torch.Tensor:
+def crop_and_flip(images: torch.Tensor, padding: int, shifts: torch.Tensor, flips: torch.Tensor) -> torch.Tensor:
     """Crop each image to its own place after zero padding, then mirror it where asked.
 
     `images` (n, 3, side, side); `shifts` (2, n), rows then columns, each in 0..2*padding; `flips` (n,) of bool.
@@ -131,7 +129,9 @@ def load_dataset(
     native = 16 if name == "imagenet16-120" else 32
     resolution = resolution or native
     if resolution not in (native, 16):
-        raise InputError(f"{name} has no {resolution}-pixel version: {' or '.join({str(native), '16'})} is allowed.")
+        raise InputError(
+            f"{name} has no {resolution}-pixel version: {' or '.join({str(native), '16'})} is allowed."
+        )
     if train_images is not None and (not isinstance(train_images, int) or train_images < NUM_CLASSES[name]):
         raise InputError(
             f"train_images is {train_images!r}: it must be at least {NUM_CLASSES[name]}, one image a class."
@@ -156,9 +156,7 @@ def load_dataset(
         for part in ("train_images", "test_images"):
             arrays[part] = F.avg_pool2d(arrays[part].float(), 2).round().to(torch.uint8)
     mean, std = (torch.tensor(values) for values in MEAN_AND_STD[name])
-    return Dataset(
-        name, files.source, files.verified, **arrays, mean=mean, std=std, padding=resolution // 8
-    )
+    return Dataset(name, files.source, files.verified, **arrays, mean=mean, std=std, padding=resolution // 8)
 
 
 def first_of_each_class(labels: torch.Tensor, count: int, num_classes: int) -> torch.Tensor:

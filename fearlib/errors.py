@@ -16,6 +16,5 @@ def require(package: str, purpose: str):
         return importlib.import_module(package)
     except ImportError as error:
         raise ImportError(
-            f"{package} is needed to {purpose} and is not installed: "
-            "pip install 'fearlib[suite]' brings it."
+            f"{package} is needed to {purpose} and is not installed: pip install 'fearlib[suite]' brings it."
         ) from error

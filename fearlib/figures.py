@@ -17,14 +17,17 @@ def scatter(rows: pd.DataFrame, methods: list[str] | None = None, columns: int =
     plt = _pyplot()
     methods = methods or list(rows.method.unique())
     lines = -(-len(methods) // columns)
-    figure, axes = plt.subplots(lines, columns, figsize=(2.9 * columns, 2.7 * lines), squeeze=False, layout="constrained")
+    figure, axes = plt.subplots(
+        lines, columns, figsize=(2.9 * columns, 2.7 * lines), squeeze=False, layout="constrained"
+    )
     for axis, method in zip(axes.flat, methods):
         each = rows[rows.method == method].groupby("index")[["score", "test_accuracy"]].mean()
         known = each.dropna()
         axis.plot(known.test_accuracy, known.score, ".", color="#0072b2", markersize=4, alpha=0.7)
         low, high = bootstrap_interval(spearman, known.score, known.test_accuracy)
         out = f", {len(each) - len(known)} without a score" if len(each) > len(known) else ""
-        title = f"{method}\nSpearman {spearman(known.score, known.test_accuracy):.2f} ({low:.2f}..{high:.2f}), n={len(known)}{out}"
+        estimate = f"{spearman(known.score, known.test_accuracy):.2f} ({low:.2f}..{high:.2f})"
+        title = f"{method}\nSpearman {estimate}, n={len(known)}{out}"
         axis.set_title(title, fontsize=8)
         axis.tick_params(labelsize=7)
         if len(known) and known.score.abs().max() > 1e3 * max(known.score.abs().median(), 1e-12):
@@ -48,7 +51,9 @@ def cost_against_spearman(table: pd.DataFrame, rows: pd.DataFrame):
     for line in table.itertuples():
         marker, colour = markers.get(line.method.split("(")[0], ("^", "#009e73"))
         error = [[max(line.spearman - line.low, 0)], [max(line.high - line.spearman, 0)]]
-        axis.errorbar(line.gmacs, line.spearman, yerr=error, fmt=marker, color=colour, markersize=5, elinewidth=0.8)
+        axis.errorbar(
+            line.gmacs, line.spearman, yerr=error, fmt=marker, color=colour, markersize=5, elinewidth=0.8
+        )
         axis.annotate(f" {line.method}", (line.gmacs, line.spearman), fontsize=7, va="bottom")
     axis.set_xscale("log")
     axis.set_xlabel("cost an architecture (10$^9$ multiply-accumulates)")

@@ -28,7 +28,10 @@ def read_journal(folder: Path) -> list[dict]:
         with open(Path(folder) / DAMAGED, "ab") as damaged:
             damaged.writelines(bad)
         replace_file(path, b"".join(good))
-        warnings.warn(f"{path}: {len(bad)} damaged line(s) were set aside in {DAMAGED}; their trials run again.")
+        warnings.warn(
+            f"{path}: {len(bad)} damaged line(s) were set aside in {DAMAGED}; their trials run again.",
+            stacklevel=2,
+        )
     return records
 
 

@@ -10,9 +10,9 @@ from fearlib import score
 from fearlib.architecture import Architecture
 from fearlib.data import Dataset
 from fearlib.errors import InputError
+from fearlib.measures import MEASURES, zero_cost, zero_cost_macs
 from fearlib.network import build_network
 from fearlib.presets import Settings
-from fearlib.zero_cost import MEASURES, zero_cost, zero_cost_macs
 
 METHODS = {
     "fear": "train to a threshold, freeze, train the last blocks (Dey et al. 2021)",
@@ -64,7 +64,8 @@ def parse_method(label: str) -> tuple[str, dict]:
         key, _, value = item.partition("=")
         if key not in allowed:
             raise InputError(
-                f"{name} takes no argument {key!r}: " + (f"it takes {', '.join(allowed)}." if allowed else "it takes none.")
+                f"{name} takes no argument {key!r}: "
+                + (f"it takes {', '.join(allowed)}." if allowed else "it takes none.")
             )
         try:
             arguments[key] = value if key == "precision" else float(value) if key == "threshold" else int(value)

@@ -9,9 +9,7 @@ from fearlib.architecture import EDGES, Architecture
 from fearlib.errors import InputError
 
 
-def build_network(
-    architecture: Architecture, num_classes: int, channels: int = 16, cells: int = 5
-) -> "Network":
+def build_network(architecture: Architecture, num_classes: int, channels: int = 16, cells: int = 5) -> "Network":
     """The NATS-Bench network of a cell (Dong & Yang, NAS-Bench-201, 2020).
 
     Stem, then three stages of `cells` cells at `channels`, 2 and 4 times as many channels, joined by two

@@ -21,7 +21,7 @@ from fearlib.provenance import sitting
 from fearlib.tables import write_tables
 
 MANIFEST = "manifest.json"
-# Dask has its workers hand freed memory back at once; training would then spend a third of its time on page faults.
+# Dask makes workers hand freed memory back at once, and training then spends a third of its time on page faults.
 _KEEP_MEMORY = {"OMP_NUM_THREADS": 1, "MALLOC_TRIM_THRESHOLD_": 2**32, "MALLOC_MMAP_THRESHOLD_": 2**32}
 
 
@@ -34,7 +34,7 @@ class Trial:
     seed: int
 
 
-def sweep(
+def run_sweep(
     folder: str | Path,
     dataset: str,
     settings: Settings,
@@ -78,7 +78,12 @@ def sweep(
         for record in read_journal(folder)
         if not any(row["outcome"].startswith("failed") for row in record["rows"])
     }
-    trials = [Trial(architecture.index, label, seed) for label in labels for seed in seeds for architecture in architectures]
+    trials = [
+        Trial(architecture.index, label, seed)
+        for label in labels
+        for seed in seeds
+        for architecture in architectures
+    ]
     missing = [trial for trial in trials if trial not in finished]
     run = functools.partial(_run, load=load, fingerprint=loaded.fingerprint, settings=settings)
     deadline = time.monotonic() + time_budget
@@ -146,8 +151,10 @@ def _executor(workers: int) -> Iterator[Callable]:
         return
     distributed = require("distributed", "run more than one worker")
     with (
-        require("dask", "run more than one worker").config.set({"distributed.nanny.pre-spawn-environ": _KEEP_MEMORY}),
-        distributed.LocalCluster(workers, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
+        require("dask", "run more than one worker").config.set(
+            {"distributed.nanny.pre-spawn-environ": _KEEP_MEMORY}
+        ),
+        distributed.LocalCluster(workers, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster,
         distributed.Client(cluster) as client,
     ):
         yield functools.partial(_on_cluster, distributed, client, workers)

@@ -24,7 +24,9 @@ def load_synthetic(resolution: int = 32, train_images: int | None = None, folder
     else in FEARLIB_DATA, else in pooch's cache folder. Raises InputError if a cached file is damaged.
     """
     train_images = train_images or FULL_TRAIN_IMAGES
-    folder = folder or os.environ.get("FEARLIB_DATA") or require("pooch", "find the cache folder").os_cache("fearlib")
+    folder = (
+        folder or os.environ.get("FEARLIB_DATA") or require("pooch", "find the cache folder").os_cache("fearlib")
+    )
     path = Path(folder) / f"synthetic-{resolution}px-{train_images}.pt"
     if not path.exists():
         arrays = generate_synthetic(resolution, train_images)
@@ -37,7 +39,9 @@ def load_synthetic(resolution: int = 32, train_images: int | None = None, folder
         source = f"generated from seed {SEED}"
         return Dataset("synthetic", source, True, *(arrays[name] for name in ARRAYS))
     except Exception as error:
-        raise InputError(f"{path} is not a complete cached dataset ({error}): delete it, it will be made anew.") from error
+        raise InputError(
+            f"{path} is not a complete cached dataset ({error}): delete it, it will be made anew."
+        ) from error
 
 
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
@@ -60,7 +64,9 @@ def generate_synthetic(resolution: int, train_images: int) -> dict[str, torch.Te
         networks = labelling_networks(resolution)
         counts = [0] * CLASSES
         kept_images, kept_labels = [], []
-        for start in tqdm(range(0, draws, CHUNK), desc=f"synthetic {resolution}px", unit="chunk", disable=draws <= CHUNK):
+        for start in tqdm(
+            range(0, draws, CHUNK), desc=f"synthetic {resolution}px", unit="chunk", disable=draws <= CHUNK
+        ):
             images = torch.randn(min(CHUNK, draws - start), resolution, resolution, 3)
             labels = label_images(networks, images)
             wanted = []
@@ -72,7 +78,9 @@ def generate_synthetic(resolution: int, train_images: int) -> dict[str, torch.Te
             kept_images.append(images[wanted].permute(0, 3, 1, 2).contiguous())
             kept_labels.append(labels[wanted])
     if min(counts) < cap:
-        warnings.warn(f"the rarest synthetic class has {min(counts)} images, fewer than its share of {cap}.")
+        warnings.warn(
+            f"the rarest synthetic class has {min(counts)} images, fewer than its share of {cap}.", stacklevel=2
+        )
     images, labels = torch.cat(kept_images), torch.cat(kept_labels)
     for_training = torch.zeros(len(labels), dtype=torch.bool)
     for label in range(CLASSES):

@@ -9,8 +9,8 @@ import pandas as pd
 from fearlib.architecture import Architecture
 from fearlib.errors import InputError, require
 from fearlib.journal import read_journal, replace_file
-from fearlib.ranking import average_cost, bootstrap_interval, common, kendall, spearman, top_spearman
-from fearlib.zero_cost import MEASURES
+from fearlib.measures import MEASURES
+from fearlib.ranking import bootstrap_interval, common, kendall, spearman, top_spearman
 
 ROWS, CURVES = "rows.csv", "curves.csv"
 ROW_COLUMNS = (
@@ -57,7 +57,9 @@ def read_rows(folder: str | Path) -> pd.DataFrame:
     return rows
 
 
-def ranking_table(rows: pd.DataFrame, percents: tuple[int, ...] = TOP_PERCENTS, resamples: int = 1000) -> pd.DataFrame:
+def ranking_table(
+    rows: pd.DataFrame, percents: tuple[int, ...] = TOP_PERCENTS, resamples: int = 1000
+) -> pd.DataFrame:
     """One line a method: how well its score ranks the architectures by test accuracy, and what it costs.
 
     Columns: `n` architectures with a score and `out` without; `spearman` with its bootstrap 95% interval `low`

@@ -20,8 +20,8 @@ def data_folder(tmp_path_factory):
 def tiny_settings():
     """A preset whose trials take a fraction of a second."""
     return preset(
-        "smoke", "synthetic", train_images=100, stage1_epochs=2, threshold=0.1, full_epochs=1, shortreg_epochs=(1,),
-        zero_cost_batch=8,
+        "smoke", "synthetic", train_images=100, stage1_epochs=2, threshold=0.1, full_epochs=1,
+        shortreg_epochs=(1,), zero_cost_batch=8,
     )  # fmt: skip
 
 

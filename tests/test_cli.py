@@ -47,7 +47,17 @@ def test_rank_prints_its_settings_and_the_table(run, tmp_path):
     truth.to_csv(tmp_path / "truth.csv", index=False)
     indices = tmp_path / "indices.txt"
     indices.write_text("12148\n13226\n1291\n0\n1\n")
-    words = ["rank", tmp_path / "out", "--indices", indices, "--count", 4, "--truth", tmp_path / "truth.csv", *SMALL]
+    words = [
+        "rank",
+        tmp_path / "out",
+        "--indices",
+        indices,
+        "--count",
+        4,
+        "--truth",
+        tmp_path / "truth.csv",
+        *SMALL,
+    ]
     code, out, err = run(*words)
     assert code == 0, err
     assert "train_images=100" in out and "| fear " in out and "shortreg(epochs=1)" in out

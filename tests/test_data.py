@@ -53,7 +53,9 @@ def test_shuffles_come_from_the_seed():
     def order(seed, epochs=1):
         generator = torch.Generator().manual_seed(seed)
         return [
-            labels.tolist() for _ in range(epochs) for _, labels in coloured_dataset().training_batches(5, generator)
+            labels.tolist()
+            for _ in range(epochs)
+            for _, labels in coloured_dataset().training_batches(5, generator)
         ]
 
     assert order(1) == order(1)
@@ -115,7 +117,10 @@ def cifar10_files(tmp_path):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"name": "mnist"}, "unknown dataset 'mnist': the datasets are synthetic, cifar10, cifar100, imagenet16-120"),
+        (
+            {"name": "mnist"},
+            "unknown dataset 'mnist': the datasets are synthetic, cifar10, cifar100, imagenet16-120",
+        ),
         ({"name": "cifar10", "resolution": 24}, "no 24-pixel version"),
         ({"name": "imagenet16-120", "resolution": 32}, "no 32-pixel version"),
         ({"name": "cifar100", "train_images": 5}, "at least 100, one image a class"),

@@ -10,9 +10,9 @@ papermill = pytest.importorskip("papermill")
 ROOT = Path(__file__).parents[1]
 
 
-def execute(notebook, output, **parameters):
+def execute(notebook, executed_as, **parameters):
     executed = papermill.execute_notebook(
-        str(ROOT / notebook), str(output), parameters, cwd=str((ROOT / notebook).parent), progress_bar=False
+        str(ROOT / notebook), str(executed_as), parameters, cwd=str((ROOT / notebook).parent), progress_bar=False
     )
     return "\n".join(
         "".join(part.get("text", "") or part.get("data", {}).get("text/html", ""))
@@ -53,7 +53,12 @@ def test_correlations_are_regenerated_byte_for_byte(ranked):
         outputs.append({path.relative_to(folder / name): path.read_bytes() for path in files})
     assert outputs[0] == outputs[1]
     names = {str(path) for path in outputs[0]}
-    assert {"tables/results.csv", "tables/results.md", "figures/results_scatter.png", "figures/results_cost.pdf"} <= names
+    assert {
+        "tables/results.csv",
+        "tables/results.md",
+        "figures/results_scatter.png",
+        "figures/results_cost.pdf",
+    } <= names
 
 
 def test_every_notebook_says_what_it_makes_and_takes_parameters():

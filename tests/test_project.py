@@ -13,7 +13,10 @@ ROOT = Path(__file__).parents[1]
 
 def pins_of_pyproject():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    listed = [*project["dependencies"], *(pin for extra in project["optional-dependencies"].values() for pin in extra)]
+    listed = [
+        *project["dependencies"],
+        *(pin for extra in project["optional-dependencies"].values() for pin in extra),
+    ]
     return dict(pin.split("==") for pin in listed), project["requires-python"]
 
 
@@ -29,7 +32,9 @@ def test_conda_and_pip_name_the_same_versions():
 def test_constraints_hold_every_pin():
     pins, _ = pins_of_pyproject()
     text = (ROOT / "constraints.txt").read_text()
-    frozen = {name.lower().replace("-", "_"): version for name, version in re.findall(r"^([\w.-]+)==(\S+)$", text, re.M)}
+    frozen = {
+        name.lower().replace("-", "_"): version for name, version in re.findall(r"^([\w.-]+)==(\S+)$", text, re.M)
+    }
     assert {name: frozen[name] for name in pins} == pins
 
 
@@ -48,7 +53,9 @@ try:
 except ImportError as error:
     print(error)
 """
-    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env={"HOME": "/nonexistent"})
+    run = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env={"HOME": "/nonexistent"}
+    )
     assert run.returncode == 0, run.stderr
     count, message = run.stdout.splitlines()
     assert int(count) > 0

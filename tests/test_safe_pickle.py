@@ -214,10 +214,12 @@ def test_arrays_with_axes_in_any_order_load(axes):
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(),
-    lambda inner: st.lists(inner)
-    | st.tuples(inner, inner)
-    | st.dictionaries(st.text() | st.tuples(st.text(), st.integers()), inner)
-    | st.dictionaries(st.integers(), inner).map(collections.OrderedDict),
+    lambda inner: (
+        st.lists(inner)
+        | st.tuples(inner, inner)
+        | st.dictionaries(st.text() | st.tuples(st.text(), st.integers()), inner)
+        | st.dictionaries(st.integers(), inner).map(collections.OrderedDict)
+    ),
     max_leaves=10,
 )
 

@@ -5,7 +5,9 @@ import torch
 
 from fearlib import Architecture, InputError, build_network, fear, full, shortreg, train
 
-CELL = Architecture(["nor_conv_3x3", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3", "nor_conv_1x1"])
+CELL = Architecture(
+    ["nor_conv_3x3", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3", "nor_conv_1x1"]
+)
 
 
 def network(channels=8):
@@ -15,7 +17,9 @@ def network(channels=8):
 
 def test_fear_is_its_two_stages(colour_dataset):
     """Stage 1 to the threshold, then stage 2 of the same network with the rest frozen, done by hand."""
-    result = fear(network(), colour_dataset, 0.4, stage2_epochs=3, stage2_batch=50, batch_size=20, stage1_epochs=20)
+    result = fear(
+        network(), colour_dataset, 0.4, stage2_epochs=3, stage2_batch=50, batch_size=20, stage1_epochs=20
+    )
     net = network()
     first = train(net, colour_dataset, 20, 20, schedule_epochs=200, stop_at=0.4)
     second = train(net, colour_dataset, 3, 50, first_free_block=4, seed=1, stage=2)

@@ -8,7 +8,7 @@ import time
 import pandas as pd
 import pytest
 
-from fearlib import Architecture, InputError, preset, sweep
+from fearlib import Architecture, InputError, preset, run_sweep
 from fearlib.journal import JOURNAL, read_journal
 from fearlib.tables import CURVE_COLUMNS, ROW_COLUMNS, read_rows
 
@@ -25,7 +25,7 @@ def results(folder):
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory, tiny_settings):
     folder = tmp_path_factory.mktemp("undisturbed")
-    sweep(folder, "synthetic", tiny_settings, METHODS, ARCHITECTURES)
+    run_sweep(folder, "synthetic", tiny_settings, METHODS, ARCHITECTURES)
     return folder
 
 
@@ -60,11 +60,11 @@ def test_manifest_says_where_the_numbers_come_from(undisturbed):
 def test_a_rerun_does_nothing_and_more_methods_only_what_is_missing(undisturbed, tiny_settings, tmp_path):
     for name in (JOURNAL, "manifest.json"):
         (tmp_path / name).write_bytes((undisturbed / name).read_bytes())
-    sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES)
+    run_sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES)
     assert (tmp_path / JOURNAL).read_bytes() == (undisturbed / JOURNAL).read_bytes()
     assert_same(tmp_path, undisturbed)
     done = []
-    sweep(
+    run_sweep(
         tmp_path, "synthetic", tiny_settings, [*METHODS, "full"], ARCHITECTURES,
         after_trial=lambda record: done.append(record["trial"]["method"]),
     )  # fmt: skip
@@ -77,10 +77,11 @@ def test_a_rerun_does_nothing_and_more_methods_only_what_is_missing(undisturbed,
 def test_killed_at_random_moments_and_resumed(undisturbed, tiny_settings, tmp_path):
     """SIGKILL, again and again, until a run gets through: the rows are those of an undisturbed sweep."""
     script = f"""
-from fearlib import Architecture, preset, sweep
+from fearlib import Architecture, preset, run_sweep
 settings = preset("smoke", "synthetic", train_images=100, stage1_epochs=2, threshold=0.1, full_epochs=1,
                   shortreg_epochs=(1,), zero_cost_batch=8)
-sweep({str(tmp_path)!r}, "synthetic", settings, {METHODS}, [Architecture.from_index(i) for i in (12148, 13226, 1291)])
+architectures = [Architecture.from_index(index) for index in (12148, 13226, 1291)]
+run_sweep({str(tmp_path)!r}, "synthetic", settings, {METHODS}, architectures)
 """
     moment = random.Random()
     kills, finished = 0, 0
@@ -107,7 +108,7 @@ def lines(folder):
 
 
 def test_two_workers_give_the_same_rows(undisturbed, tiny_settings, tmp_path):
-    sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES, workers=2)
+    run_sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES, workers=2)
     assert_same(tmp_path, undisturbed)
 
 
@@ -115,24 +116,24 @@ def test_another_configuration_is_refused(undisturbed, tiny_settings):
     before = (undisturbed / JOURNAL).read_bytes()
     other = preset("smoke", "synthetic", train_images=100, threshold=0.2)
     with pytest.raises(InputError, match=r"another configuration \(.*settings.threshold was 0.1 and is now 0.2"):
-        sweep(undisturbed, "synthetic", other, METHODS, ARCHITECTURES)
+        run_sweep(undisturbed, "synthetic", other, METHODS, ARCHITECTURES)
     assert (undisturbed / JOURNAL).read_bytes() == before
 
 
 def test_other_data_is_refused(tiny_settings, tmp_path):
     (tmp_path / "manifest.json").write_text('{"configuration": {"dataset_fingerprint": "0"}, "sittings": []}')
     with pytest.raises(InputError, match="dataset_fingerprint was '0' and is now"):
-        sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES)
+        run_sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES)
 
 
 def test_a_manifest_that_is_none(tiny_settings, tmp_path):
     (tmp_path / "manifest.json").write_text("{")
     with pytest.raises(InputError, match="is not a manifest of a sweep"):
-        sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES)
+        run_sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES)
 
 
 def test_no_trial_starts_after_the_time_budget(tiny_settings, tmp_path):
-    rows = sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES, time_budget=0)
+    rows = run_sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES, time_budget=0)
     assert rows.empty and tuple(rows.columns) == ROW_COLUMNS
 
 
@@ -142,19 +143,19 @@ def test_a_trial_that_fails_is_recorded_and_tried_again(tiny_settings, tmp_path,
 
     with monkeypatch.context() as patch:
         patch.setattr("fearlib.sweep.run_trial", out_of_memory)
-        rows = sweep(tmp_path, "synthetic", tiny_settings, ["shortreg"], ARCHITECTURES)
+        rows = run_sweep(tmp_path, "synthetic", tiny_settings, ["shortreg"], ARCHITECTURES)
     assert set(rows.outcome) == {"failed: MemoryError: no room"} and rows.score.isna().all()
-    rows = sweep(tmp_path, "synthetic", tiny_settings, ["shortreg"], ARCHITECTURES)
+    rows = run_sweep(tmp_path, "synthetic", tiny_settings, ["shortreg"], ARCHITECTURES)
     assert len(rows) == 3 and set(rows.outcome) == {"ok"}
 
 
 def test_truth_is_written_beside_the_scores(tiny_settings, tmp_path):
     truth = pd.Series({12148: 93.5, 13226: 91.25})
-    rows = sweep(tmp_path, "synthetic", tiny_settings, ["zero_cost"], ARCHITECTURES, truth=truth)
+    rows = run_sweep(tmp_path, "synthetic", tiny_settings, ["zero_cost"], ARCHITECTURES, truth=truth)
     assert rows.groupby("index").test_accuracy.first().to_dict().items() >= truth.to_dict().items()
     assert rows[rows["index"] == 1291].test_accuracy.isna().all()
 
 
 def test_no_worker_at_all(tiny_settings, tmp_path):
     with pytest.raises(InputError, match="workers is 0"):
-        sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES, workers=0)
+        run_sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES, workers=0)

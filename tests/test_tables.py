@@ -23,7 +23,8 @@ def rows():
                     {
                         "space": "nats-tss", "index": index, "arch": str(Architecture.from_index(index)),
                         "dataset": "cifar10", "preset": "test", "method": method,
-                        "score": np.nan if out else value, "seconds": 1.0 + index + seed, "macs": 10**9 * (index + 1),
+                        "score": np.nan if out else value, "seconds": 1.0 + index + seed,
+                        "macs": 10**9 * (index + 1),
                         "seed": seed, "test_accuracy": accuracy[index],
                         "outcome": "below threshold" if out else "ok",
                     }

@@ -9,7 +9,9 @@ from torch import nn
 from fearlib import Architecture, InputError, build_network, train
 from fearlib.training import top1
 
-CELL = Architecture(["nor_conv_3x3", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3", "nor_conv_1x1"])
+CELL = Architecture(
+    ["nor_conv_3x3", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3", "nor_conv_1x1"]
+)
 
 
 def network(seed=0, channels=4):

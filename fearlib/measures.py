@@ -89,7 +89,9 @@ def snip(batch):
 @measure(passes=9)
 def grasp(batch):
     """Sum of -W * Hg with g = dL/dW and H the Hessian (Wang et al. 2020)."""
-    return -sum((weight * product).sum() for weight, product in zip(batch.weights, batch.hessian_gradient_products))
+    return -sum(
+        (weight * product).sum() for weight, product in zip(batch.weights, batch.hessian_gradient_products)
+    )
 
 
 @measure(passes=3)
@@ -219,7 +221,8 @@ class Minibatch:
     ) -> tuple[dict[str, torch.Tensor], list[torch.Tensor]]:
         """Detached parameters that ask for gradients, with copies of the buffers; and the layers' weights."""
         state = {
-            name: convert(parameter.detach()).requires_grad_() for name, parameter in self.network.named_parameters()
+            name: convert(parameter.detach()).requires_grad_()
+            for name, parameter in self.network.named_parameters()
         }
         for name, buffer in self.network.named_buffers():
             state[name] = convert(buffer.clone()) if buffer.is_floating_point() else buffer.clone()

@@ -14,8 +14,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from fearlib.architecture import OPERATIONS, Architecture
 from fearlib.errors import InputError
+from fearlib.measures import MEASURES, zero_cost, zero_cost_macs
 from fearlib.network import build_network
-from fearlib.zero_cost import MEASURES, zero_cost, zero_cost_macs
 
 CLASSES = 4
 MIXED = ("nor_conv_3x3", "skip_connect", "nor_conv_1x1", "none", "avg_pool_3x3", "nor_conv_1x1")
