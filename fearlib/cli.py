@@ -59,7 +59,7 @@ def rank(
     count: Annotated[int, typer.Option(help="How many architectures to draw from the whole space.")] = 10,
     sample_seed: Annotated[int, typer.Option(help="Seed of that draw.")] = 0,
     indices: Annotated[
-        Optional[Path], typer.Option(help="File of architecture indices, one a line; the first COUNT are used.")
+        Optional[Path], typer.Option(help="File of indices, one a line, or a rows.csv; the first COUNT are used.")
     ] = None,
     seeds: Annotated[str, typer.Option(help="Training seeds, separated by commas.")] = "0",
     folder: Annotated[Optional[Path], typer.Option(help="Where the dataset's official files are.")] = None,

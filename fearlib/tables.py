@@ -20,7 +20,8 @@ ROW_COLUMNS = (
 CURVE_COLUMNS = (
     "index", "method", "seed", "stage", "epoch", "loss", "train_top1", "val_top1", "seconds", "images", "macs",
 )  # fmt: skip
-TOP_PERCENTS = (10, 20, 30, 40, 50)
+TOP_PERCENTS = (10, 20, 30, 40)
+BETTER_HALF = 50
 
 
 def write_tables(folder: Path, truth: pd.Series | None = None) -> pd.DataFrame:
@@ -57,35 +58,41 @@ def read_rows(folder: str | Path) -> pd.DataFrame:
     return rows
 
 
-def ranking_table(
-    rows: pd.DataFrame, percents: tuple[int, ...] = TOP_PERCENTS, resamples: int = 1000
-) -> pd.DataFrame:
+def ranking_table(rows: pd.DataFrame, resamples: int = 1000) -> pd.DataFrame:
     """One line a method: how well its score ranks the architectures by test accuracy, and what it costs.
 
     Columns: `n` architectures with a score and `out` without; `spearman` with its bootstrap 95% interval `low`
-    and `high`; `kendall`; for each percent `top x%`, Spearman within the best x% by accuracy of all
-    architectures (of the best, those with a score count), and `common x%`; mean `seconds` and `gmacs` (1e9
-    multiply-accumulates) an architecture, those without a score included. Seeds are averaged first.
+    and `high`; `kendall`; `top x%`, Spearman within the best x% by accuracy of all architectures (of these, those
+    with a score count), for 50% with its interval `top 50% low` and `top 50% high`; `common x%`; mean `seconds`
+    and `gmacs` (1e9 multiply-accumulates) an architecture, those without a score included. Seeds are averaged
+    first.
     """
     lines = []
     for method, of_method in rows.groupby("method", sort=False):
         each = of_method.groupby("index")[["score", "seconds", "macs", "test_accuracy"]].mean()
         score, accuracy = each.score.to_numpy(), each.test_accuracy.to_numpy()
-        low, high = bootstrap_interval(spearman, score, accuracy, resamples=resamples)
         line = {
             "method": method,
             "n": int(np.isfinite(score).sum()),
             "out": int(np.isnan(score).sum()),
             "spearman": spearman(score, accuracy),
-            "low": low,
-            "high": high,
-            "kendall": kendall(score, accuracy),
         }
-        line |= {f"top {percent}%": top_spearman(score, accuracy, percent) for percent in percents}
-        line |= {f"common {percent}%": common(score, accuracy, percent) for percent in percents}
+        line["low"], line["high"] = bootstrap_interval(spearman, score, accuracy, resamples=resamples)
+        line["kendall"] = kendall(score, accuracy)
+        for percent in (*TOP_PERCENTS, BETTER_HALF):
+            line[f"top {percent}%"] = top_spearman(score, accuracy, percent)
+        line["top 50% low"], line["top 50% high"] = bootstrap_interval(
+            _better_half_spearman, score, accuracy, resamples=resamples
+        )
+        for percent in (*TOP_PERCENTS, BETTER_HALF):
+            line[f"common {percent}%"] = common(score, accuracy, percent)
         line["seconds"], line["gmacs"] = each.seconds.mean(), each.macs.mean() / 1e9
         lines.append(line)
     return pd.DataFrame(sorted(lines, key=lambda line: _method_order(line["method"])))
+
+
+def _better_half_spearman(scores: np.ndarray, accuracy: np.ndarray) -> float:
+    return top_spearman(scores, accuracy, BETTER_HALF)
 
 
 def common_table(rows: pd.DataFrame, **arguments) -> pd.DataFrame:
@@ -106,28 +113,33 @@ def _method_order(method: str) -> tuple:
 
 
 def format_ranking(table: pd.DataFrame) -> str:
-    """The ranking table as Markdown, rounded for reading."""
+    """The ranking table as Markdown, rounded for reading; Kendall and `common` are left to the CSV."""
     require("tabulate", "print tables")
+
+    def with_interval(value: str, low: str, high: str) -> list[str]:
+        return [f"{v:.2f} ({a:.2f}..{b:.2f})" for v, a, b in zip(table[value], table[low], table[high])]
+
     shown = pd.DataFrame({"method": table.method, "n": table.n, "out": table.out})
-    shown["Spearman (95% interval)"] = [
-        f"{line.spearman:.2f} ({line.low:.2f}..{line.high:.2f})" for line in table.itertuples()
-    ]
-    for column in table.columns:
-        if column.startswith(("kendall", "top", "common")):
-            shown[column] = table[column].map("{:.2f}".format)
+    shown["Spearman (95%)"] = with_interval("spearman", "low", "high")
+    shown["top 50% (95%)"] = with_interval("top 50%", "top 50% low", "top 50% high")
+    for percent in reversed(TOP_PERCENTS):
+        shown[f"top {percent}%"] = table[f"top {percent}%"].map("{:.2f}".format)
     shown["seconds"], shown["10^9 macs"] = table.seconds.map("{:.2f}".format), table.gmacs.map("{:.2f}".format)
     return shown.to_markdown(index=False, disable_numparse=True)
 
 
 def read_indices(path: str | Path, count: int | None = None) -> list[Architecture]:
-    """Architectures from a file of NATS-Bench indices, one a line, the first `count` of them.
+    """The first `count` architectures of a file of NATS-Bench indices, one a line, or of a sweep's `rows.csv`.
 
-    Raises InputError if a line is not an index, an index is doubled, or there are fewer than `count`.
+    Raises InputError if an entry is not an index, an index is doubled, or there are fewer than `count`.
     """
     try:
-        lines = Path(path).read_text().split()
-        architectures = [Architecture.from_index(int(line)) for line in lines]
-    except (OSError, ValueError) as error:
+        if Path(path).suffix == ".csv":
+            indices = pd.read_csv(path)["index"].unique()
+        else:
+            indices = [int(line) for line in Path(path).read_text().split()]
+        architectures = [Architecture.from_index(index) for index in indices]
+    except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{path} is not a file of architecture indices, one a line ({error}).") from error
     if len(set(architectures)) < len(architectures):
         raise InputError(f"{path} names an architecture twice.")

@@ -1,5 +1,6 @@
 """The repository itself: pinned environments agree, and importing the library needs little."""
 
+import json
 import re
 import subprocess
 import sys
@@ -65,3 +66,54 @@ except ImportError as error:
 @pytest.mark.parametrize("name", ["fearlib", "notebooks", "analysis", "results", "tests"])
 def test_top_level_folders(name):
     assert (ROOT / name).is_dir()
+
+
+def test_readme_shows_the_measured_table():
+    """Character for character what the analysis writes, which is what the rows give."""
+    from fearlib import ranking_table, read_rows
+    from fearlib.tables import format_ranking
+
+    readme = (ROOT / "README.md").read_text()
+    shown = readme.split("<!-- ranking -->")[1].split("<!-- /ranking -->")[0].strip()
+    written = (ROOT / "results" / "tables" / "cifar10_compact.md").read_text().strip()
+    assert shown == written
+    rows = read_rows(ROOT / "results" / "cifar10_compact")
+    assert written == format_ranking(ranking_table(rows)).strip()
+
+
+@pytest.mark.parametrize(
+    "folder", sorted((ROOT / "results").glob("*/rows.csv")), ids=lambda path: path.parent.name
+)
+def test_committed_results_follow_from_their_journal(folder, tmp_path):
+    """Rows and curves are the journal's, and the code that made them was committed."""
+    from fearlib.tables import write_tables
+
+    folder = folder.parent
+    (tmp_path / "journal.jsonl").write_bytes((folder / "journal.jsonl").read_bytes())
+    write_tables(tmp_path)
+    for name in ("rows.csv", "curves.csv"):
+        assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert not any("+changes" in sitting["commit"] for sitting in manifest["sittings"])
+
+
+def test_readme_commands_exist():
+    """Every command line of the README parses: make's targets, and `fear` with its options."""
+    readme = (ROOT / "README.md").read_text()
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"^make (\w+)", readme, re.MULTILINE):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+    for command in re.findall(r"^\.venv/bin/fear (\w+)", readme, re.MULTILINE):
+        run = subprocess.run(
+            [sys.executable, "-c", "from fearlib.cli import main; main()", command, "--help"],
+            capture_output=True, text=True,
+        )  # fmt: skip
+        assert run.returncode == 0
+
+
+def test_readme_python_runs(data_folder):
+    readme = (ROOT / "README.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    float(run.stdout)

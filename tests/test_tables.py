@@ -90,6 +90,14 @@ def test_missing_rows(tmp_path, rows):
         read_rows(tmp_path)
 
 
+def test_indices_from_rows(tmp_path, rows):
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    assert [architecture.index for architecture in read_indices(tmp_path / "rows.csv", 7)] == list(range(7))
+    rows.drop(columns="index").to_csv(tmp_path / "rows.csv", index=False)
+    with pytest.raises(InputError, match="not a file of architecture indices"):
+        read_indices(tmp_path / "rows.csv")
+
+
 def test_indices_from_a_file(tmp_path):
     path = tmp_path / "indices.txt"
     path.write_text("3\n0\n15624\n")
