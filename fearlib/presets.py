@@ -36,7 +36,7 @@ PAPER = {
     "synthetic": Settings("paper", threshold=0.15),
 }
 COMPACT = Settings(
-    "compact", cells=1, resolution=16, train_images=10_000, stage1_epochs=15, stage2_epochs=6, stage2_batch=256,
+    "compact", cells=1, resolution=16, train_images=10_000, stage1_epochs=15, stage2_epochs=10, stage2_batch=256,
     first_free_block=2, shortreg_epochs=(2, 4, 8),
 )  # fmt: skip
 COMPACT_THRESHOLDS = {"cifar10": 0.4, "cifar100": 0.15, "imagenet16-120": 0.1, "synthetic": 0.15}
