@@ -23,7 +23,8 @@ METHODS = {
 # The arguments that each method takes, and the setting that supplies one which is not given.
 _TRAINING = {"batch_size": "batch_size", "precision": "precision"}
 _FEAR = (
-    "threshold", "stage1_epochs", "schedule_epochs", "stage2_epochs", "stage2_batch", "first_free_block",
+    "threshold", "threshold_checks", "stage1_epochs", "schedule_epochs", "stage2_epochs", "stage2_batch",
+    "first_free_block",
 )  # fmt: skip
 _ARGUMENTS = {
     "fear": {name: name for name in _FEAR} | _TRAINING,

@@ -20,6 +20,7 @@ class Settings:
     threshold: float = 0.6  # training top-1 at which stage 1 of FEAR ends
     stage1_epochs: int = 200  # at most
     schedule_epochs: int = 200  # length of stage 1's cosine
+    threshold_checks: int = 1  # times an epoch that stage 1 compares with the threshold
     stage2_epochs: int = 5
     stage2_batch: int = 1024
     first_free_block: int | None = None  # None: the paper's, carried over to the number of cells
@@ -36,8 +37,8 @@ PAPER = {
     "synthetic": Settings("paper", threshold=0.15),
 }
 COMPACT = Settings(
-    "compact", cells=1, resolution=16, train_images=10_000, stage1_epochs=15, stage2_epochs=10, stage2_batch=256,
-    first_free_block=2, shortreg_epochs=(2, 4, 8),
+    "compact", cells=1, resolution=16, train_images=10_000, stage1_epochs=15, threshold_checks=13,
+    stage2_epochs=8, stage2_batch=256, first_free_block=2, shortreg_epochs=(2, 4, 8),
 )  # fmt: skip
 COMPACT_THRESHOLDS = {"cifar10": 0.4, "cifar100": 0.15, "imagenet16-120": 0.1, "synthetic": 0.15}
 SMOKE = Settings(

@@ -19,15 +19,15 @@ PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one pass over the training images cost and gave.
+    """What one pass over the training images, or a part of a pass, cost and gave.
 
-    `loss` is the mean cross entropy and `train_top1` the share of images classified right (0..1), both while
-    training; `val_top1` the same on the test images afterwards, NaN unless asked for. `seconds` and `macs`
-    are of training alone. `images` is below the size of the training set if time ran out within the epoch.
+    `epoch` is the number of passes made when it ended. `loss` is the mean cross entropy and `train_top1` the share
+    of images classified right (0..1), both while training; `val_top1` the same on the test images afterwards, NaN
+    unless asked for. `seconds` and `macs` are of training alone, `images` is how many were trained on.
     """
 
     stage: int
-    epoch: int
+    epoch: float
     loss: float
     train_top1: float
     val_top1: float
@@ -44,30 +44,36 @@ def train(
     schedule_epochs: int | None = None,
     first_free_block: int = 0,
     stop_at: float = float("inf"),
+    records_per_epoch: int = 1,
     max_seconds: float = float("inf"),
     validate: bool = False,
     precision: str = "bfloat16",
     seed: int = 0,
     stage: int = 1,
 ) -> list[Epoch]:
-    """Train `network` in place with SGD and return one record per epoch.
+    """Train `network` in place with SGD and return one record per epoch, or several.
 
     Nesterov momentum 0.9, weight decay 5e-4, gradient norm clipped at 5, the rate falling from 0.1 by a
     cosine, step by step, to 0 after `schedule_epochs` (default `epochs`). Batch norm stays in training mode
-    in frozen blocks too. Training ends after `epochs`, after an epoch with training top-1 of at least
-    `stop_at`, or in the step in which `max_seconds` have passed. `seed` orders images and augmentation.
+    in frozen blocks too. Training ends after `epochs`; after a record with which `latest_top1` reaches
+    `stop_at`; or in the step in which `max_seconds` have passed, with a record of what was done until then.
+    `validate` measures test accuracy after every full epoch. `seed` orders images and augmentation.
     Forward passes run under autocast at `precision`, "bfloat16" or "float32", in channels-last memory, on the
     device of the network's parameters. Raises InputError for an unknown precision or a non-positive count.
     """
     if precision not in PRECISIONS:
         raise InputError(f"unknown precision {precision!r}: {' or '.join(PRECISIONS)} is allowed.")
-    if epochs < 1 or batch_size < 1:
-        raise InputError(f"epochs={epochs} and batch_size={batch_size} must both be at least 1.")
+    if epochs < 1 or batch_size < 1 or records_per_epoch < 1:
+        raise InputError(
+            f"epochs={epochs}, batch_size={batch_size} and records_per_epoch={records_per_epoch} "
+            "must all be at least 1."
+        )
     parameters = network.free_parameters(first_free_block)
     device = parameters[0].device
     network.to(memory_format=torch.channels_last)
     dataset = dataset.to(device)
     steps = -(-len(dataset.train_labels) // batch_size)
+    record_after = {-(-steps * part // records_per_epoch) for part in range(1, records_per_epoch + 1)}
     optimizer = torch.optim.SGD(
         parameters, lr=LEARNING_RATE, momentum=MOMENTUM, nesterov=True, weight_decay=WEIGHT_DECAY
     )
@@ -76,12 +82,11 @@ def train(
     macs_per_image = network.training_macs(dataset.resolution, first_free_block)
 
     records, spent = [], 0.0
-    for epoch in range(1, epochs + 1):
-        started = time.perf_counter()
+    for epoch in range(epochs):
         network.train()
-        images_seen = 0
-        loss_sum, correct = torch.zeros((), device=device), torch.zeros((), dtype=torch.long, device=device)
-        for images, labels in dataset.training_batches(batch_size, generator):
+        started = time.perf_counter()
+        loss_sum, correct, images_seen = 0.0, 0, 0
+        for step, (images, labels) in enumerate(dataset.training_batches(batch_size, generator), 1):
             logits, loss = training_step(network, images, labels, first_free_block, precision)
             torch.nn.utils.clip_grad_norm_(parameters, GRADIENT_CLIP)
             optimizer.step()
@@ -90,21 +95,34 @@ def train(
             loss_sum += loss.detach() * len(labels)
             correct += (logits.argmax(1) == labels).sum()
             images_seen += len(labels)
-            if spent + time.perf_counter() - started >= max_seconds:
-                break
-        train_top1 = correct.item() / images_seen
-        seconds = time.perf_counter() - started
-        spent += seconds
-        val_top1 = top1(network, dataset, precision) if validate else float("nan")
-        records.append(
-            Epoch(
-                stage, epoch, loss_sum.item() / images_seen, train_top1, val_top1, seconds, images_seen,
-                images_seen * macs_per_image,
-            )
-        )  # fmt: skip
-        if spent >= max_seconds or train_top1 >= stop_at:
-            break
+            out_of_time = spent + time.perf_counter() - started >= max_seconds
+            if step not in record_after and not out_of_time:
+                continue
+            loss_sum, correct = float(loss_sum), int(correct)  # waits for the device, so the clock is right
+            seconds = time.perf_counter() - started
+            val_top1 = top1(network, dataset, precision) if validate and step == steps else float("nan")
+            records.append(
+                Epoch(
+                    stage, round(epoch + step / steps, 6), loss_sum / images_seen, correct / images_seen, val_top1,
+                    seconds, images_seen, images_seen * macs_per_image,
+                )
+            )  # fmt: skip
+            spent += seconds
+            if out_of_time or latest_top1(records, len(dataset.train_labels)) >= stop_at:
+                return records
+            started = time.perf_counter()
+            loss_sum, correct, images_seen = 0.0, 0, 0
     return records
+
+
+def latest_top1(records: list[Epoch], images: int) -> float:
+    """Training top-1 over the latest records that together make `images`; NaN while there are fewer."""
+    correct, seen = 0.0, 0
+    for record in reversed(records):
+        correct, seen = correct + record.train_top1 * record.images, seen + record.images
+        if seen >= images:
+            return correct / seen
+    return float("nan")
 
 
 def training_step(

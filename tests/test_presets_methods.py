@@ -18,9 +18,9 @@ def test_paper_preset_is_the_protocol():
 
 
 def test_overrides_show_in_the_name():
-    settings = preset("compact", "cifar10", threshold="0.55", shortreg_epochs="3,5", first_free_block="none")
+    settings = preset("paper", "cifar10", threshold="0.55", shortreg_epochs="3,5", first_free_block="none")
     assert settings.threshold == 0.55 and settings.shortreg_epochs == (3, 5) and settings.first_free_block is None
-    assert settings.preset == "compact(shortreg_epochs=3,5,threshold=0.55)"
+    assert settings.preset == "paper(shortreg_epochs=3,5,threshold=0.55)"
     unchanged = preset("compact", "cifar10")
     assert preset("compact", "cifar10", threshold=unchanged.threshold) == unchanged
 

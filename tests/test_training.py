@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from fearlib import Architecture, InputError, build_network, train
-from fearlib.training import top1
+from fearlib.training import latest_top1, top1
 
 CELL = Architecture(
     ["nor_conv_3x3", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3", "nor_conv_1x1"]
@@ -99,6 +99,31 @@ def test_stops_after_the_epoch_that_reaches_the_threshold(colour_dataset):
     assert records[-1].train_top1 >= 0.5
     assert all(record.train_top1 < 0.5 for record in records[:-1])
     assert len(records) < 20
+
+
+def test_records_within_an_epoch_add_up_to_it(colour_dataset):
+    whole = train(network(), colour_dataset, 2, 16, precision="float32")
+    parts = train(network(), colour_dataset, 2, 16, precision="float32", records_per_epoch=4)
+    assert [part.images for part in parts] == [64, 48, 48, 40] * 2  # 13 steps of 16, 16, ..., 8 images
+    assert [part.epoch for part in parts] == pytest.approx(
+        [4 / 13, 7 / 13, 10 / 13, 1, 17 / 13, 20 / 13, 23 / 13, 2]
+    )
+    for epoch, four in zip(whole, (parts[:4], parts[4:])):
+        assert sum(part.macs for part in four) == epoch.macs
+        for name in ("loss", "train_top1"):
+            mean = sum(getattr(part, name) * part.images for part in four) / 200
+            assert mean == pytest.approx(getattr(epoch, name))
+
+
+def test_stops_within_an_epoch_once_the_latest_epoch_of_images_reaches_the_threshold(colour_dataset):
+    arguments = {"schedule_epochs": 20, "records_per_epoch": 10, "precision": "float32"}
+    everything = train(network(channels=8), colour_dataset, 20, 20, **arguments)
+    correct = [round(part.train_top1 * part.images) for part in everything]
+    reached = next(end for end in range(10, 201) if sum(correct[end - 10 : end]) / 200 >= 0.5)
+    assert reached % 10 != 0, "the test needs a threshold that is reached within an epoch"
+    stopped = train(network(channels=8), colour_dataset, 20, 20, stop_at=0.5, **arguments)
+    assert [part.loss for part in stopped] == [part.loss for part in everything[:reached]]
+    assert latest_top1(stopped, 200) == pytest.approx(sum(correct[reached - 10 : reached]) / 200)
 
 
 def test_stops_when_time_is_up(colour_dataset):
