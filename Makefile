@@ -1,7 +1,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.installed
-export FEARLIB_DATA ?= $(CURDIR)/build/data
 
 .PHONY: reproduce test bench lab clean
 
@@ -11,6 +10,7 @@ $(SETUP): pyproject.toml constraints.txt
 	touch $(SETUP)
 
 # Run notebooks at smoke scale into build/, then the analysis of the committed results.
+reproduce: export FEARLIB_DATA ?= $(CURDIR)/build/data
 reproduce: $(SETUP)
 	mkdir -p build
 	$(BIN)/papermill --cwd notebooks notebooks/rank_architectures.ipynb build/rank_architectures.ipynb

@@ -104,6 +104,30 @@ def common_table(rows: pd.DataFrame, **arguments) -> pd.DataFrame:
     return ranking_table(rows[rows["index"].isin(each.dropna().index)], **arguments)
 
 
+def compare_methods(rows: pd.DataFrame, method: str, percent: float = 100, resamples: int = 1000) -> pd.DataFrame:
+    """How much higher `method`'s Spearman is than every other method's, on the architectures both give a score.
+
+    Within the top `percent` by test accuracy. Columns: `than`, `n` architectures with both scores before the top
+    is taken, `difference`, and its paired bootstrap 95% interval `low` and `high`. Raises InputError if there is
+    no such method.
+    """
+    each = rows.pivot_table("score", "index", "method")
+    if method not in each:
+        raise InputError(f"there are no scores of {method!r}: the methods are {', '.join(each.columns)}.")
+    accuracy = rows.groupby("index").test_accuracy.mean()
+
+    def difference(ours, theirs, accuracy):
+        return top_spearman(ours, accuracy, percent) - top_spearman(theirs, accuracy, percent)
+
+    lines = []
+    for other in sorted(each.columns.drop(method), key=_method_order):
+        both = each[[method, other]].dropna()
+        arrays = (both[method].to_numpy(), both[other].to_numpy(), accuracy[both.index].to_numpy())
+        low, high = bootstrap_interval(difference, *arrays, resamples=resamples)
+        lines.append({"than": other, "n": len(both), "difference": difference(*arrays), "low": low, "high": high})
+    return pd.DataFrame(lines)
+
+
 def _method_order(method: str) -> tuple:
     """Trained methods first, by name and numbers, then the measures in their registered order."""
     name, *numbers = re.split(r"\W+\w*=|\)", method)

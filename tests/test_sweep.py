@@ -87,7 +87,7 @@ run_sweep({str(tmp_path)!r}, "synthetic", settings, {METHODS}, architectures)
     kills, finished = 0, 0
     while True:
         run = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
-        wanted = finished + moment.randint(0, 3)
+        wanted = finished + (moment.randint(0, 3) if kills else 0)
         while run.poll() is None and (len(lines(tmp_path)) <= wanted or kills >= 4):
             time.sleep(0.01)
         time.sleep(moment.random() * 0.2)

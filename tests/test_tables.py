@@ -4,7 +4,7 @@ import pytest
 from scipy import stats
 
 from fearlib import Architecture, InputError, ranking_table, read_rows
-from fearlib.tables import ROW_COLUMNS, common_table, format_ranking, read_indices
+from fearlib.tables import ROW_COLUMNS, common_table, compare_methods, format_ranking, read_indices
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +62,24 @@ def test_common_table_has_one_set_for_all(rows):
     some = rows[(rows.method == "synflow") & (rows["index"] >= 5)]
     expected = stats.spearmanr(some.score, some.test_accuracy).statistic
     assert line_of(shared, "synflow").spearman == pytest.approx(expected)
+
+
+def test_difference_between_two_methods_is_paired(rows):
+    table = compare_methods(rows, "fear", resamples=200).set_index("than")
+    line = table.loc["synflow"]
+    shared = rows[rows["index"] >= 5]
+    expected = []
+    for method in ("fear", "synflow"):
+        mean = shared[shared.method == method].groupby("index")[["score", "test_accuracy"]].mean()
+        expected.append(stats.spearmanr(mean.score, mean.test_accuracy).statistic)
+    assert line.n == 35 and line.difference == pytest.approx(expected[0] - expected[1])
+    assert 0 < line.low < line.difference < line.high
+    assert list(table.index) == ["shortreg(epochs=2)", "shortreg(epochs=10)", "synflow"]
+    twin = pd.concat([rows, rows[rows.method == "synflow"].assign(method="snip")])
+    same = compare_methods(twin, "synflow", 50, resamples=50).set_index("than").loc["snip"]
+    assert same.difference == same.low == same.high == 0
+    with pytest.raises(InputError, match="no scores of 'grasp': the methods are fear"):
+        compare_methods(rows, "grasp")
 
 
 def test_order_of_methods(rows):
