@@ -52,7 +52,8 @@ def fear(
     everything before `first_free_block` (default: the paper's 13 of 0..16, carried over to other depths),
     computes no gradient there, and trains the rest for `stage2_epochs` with an optimizer and cosine of its own.
     The score is the training top-1 of the last stage-2 epoch. A network that does not reach the threshold in
-    `stage1_epochs`, or whose stage 1 takes `max_seconds`, has no score. Raises InputError for a block, count or precision that does not exist.
+    `stage1_epochs`, or whose stage 1 takes `max_seconds`, has no score. Raises InputError for a block, count or
+    precision that does not exist.
     """
     if first_free_block is None:
         first_free_block = network.default_first_free_block

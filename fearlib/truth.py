@@ -14,6 +14,7 @@ from fearlib.architecture import SPACE_SIZE, Architecture
 from fearlib.data import DATASETS
 from fearlib.errors import InputError, require
 from fearlib.journal import replace_file
+from fearlib.tables import ROWS, read_rows
 
 _ARCHIVE_NAMES = {"cifar10": "cifar10", "cifar100": "cifar100", "imagenet16-120": "ImageNet16-120"}
 _ARCHIVE_EPOCHS = (200, 12)
@@ -27,7 +28,8 @@ def benchmark_accuracy(source: str | Path, dataset: str, indices: Iterable[int],
     `source` is either a table (.csv, .csv.gz or .parquet) with the columns `index`, `arch` and one for each
     dataset, `cifar10`, `cifar100`, `imagenet16_120` or `synthetic`, ending in `_12ep` for 12 epochs instead of
     200; or the folder of NATS-Bench's topology archive, NATS-tss-v1_0-3ffb9-simple (Dong et al., NATS-Bench,
-    2021). It may hold only some of the architectures. On CIFAR-10 the networks are trained on the whole training
+    2021); or the folder of a sweep that trained the architectures itself (method `full`, whatever its number of
+    epochs). It may hold only some of the architectures. On CIFAR-10 the networks are trained on the whole training
     set; on CIFAR-100 and ImageNet16-120 the test set is the half that NATS-Bench does not use for validation.
 
     The result is indexed by NATS-Bench's architecture index, in the order of `indices`, and named `test_accuracy`.
@@ -39,6 +41,10 @@ def benchmark_accuracy(source: str | Path, dataset: str, indices: Iterable[int],
         raise InputError(f"unknown dataset {dataset!r}: the datasets are {', '.join(DATASETS)}.")
     indices = [Architecture.from_index(index).index for index in indices]
     source = Path(source)
+    if (source / ROWS).is_file():
+        accuracies = _read_full_training(source, dataset)
+        _check_held(indices, accuracies.index, source)
+        return _percentages(accuracies.loc[indices], source)
     if source.is_dir():
         held = _held(source)
         _check_held(indices, held, source)
@@ -160,6 +166,18 @@ def _write(table: pd.DataFrame, path: Path):
         replace_file(path, content)
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+# Our own full training
+
+
+def _read_full_training(folder: Path, dataset: str) -> pd.Series:
+    rows = read_rows(folder)
+    full = rows[rows.method.str.match(r"full\b") & (rows.dataset == dataset) & rows.score.notna()]
+    if full.empty:
+        held = ", ".join(sorted(set(rows.method + " on " + rows.dataset)))
+        raise InputError(f"{folder} holds no full training on {dataset}: it holds {held or 'nothing'}.")
+    return (full.groupby("index").score.mean() * 100).rename("test_accuracy")
 
 
 # NATS-Bench's archive
