@@ -98,6 +98,7 @@ def run_sweep(
                 record["rows"] = [_complete(row, trial, dataset, settings, truth) for row in result["rows"]]
                 append_to_journal(folder, record)
                 manifest["sittings"][-1]["trials"] += 1
+                _write_manifest(folder, manifest)
                 progress.update()
                 after_trial(record)
     finally:

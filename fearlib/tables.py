@@ -32,8 +32,9 @@ def write_tables(folder: Path, truth: pd.Series | None = None) -> pd.DataFrame:
     """
     last = {tuple(record["trial"].values()): record for record in read_journal(folder)}
     rows = pd.DataFrame([row for record in last.values() for row in record["rows"]], columns=ROW_COLUMNS)
-    if truth is None and (rows.method == "full").any():
-        truth = rows[rows.method == "full"].groupby("index").score.mean() * 100
+    full = rows[rows.method.str.match(r"full\b")]
+    if truth is None and len(full):
+        truth = full.groupby("index").score.mean() * 100
     if truth is not None:
         rows["test_accuracy"] = rows.test_accuracy.fillna(rows["index"].map(truth))
     curves = pd.DataFrame(

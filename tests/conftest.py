@@ -1,11 +1,14 @@
 import os
 
+import hypothesis
 import pytest
 import torch
 
 from fearlib import Dataset, preset
 
 torch.set_num_threads(1)
+hypothesis.settings.register_profile("fearlib", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("fearlib")
 
 
 @pytest.fixture(scope="session", autouse=True)
