@@ -1,12 +1,16 @@
 """The command line, `fear`."""
 
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Optional
 
 from fearlib.errors import InputError, require
 
-typer = require("typer", "run the command line")
+try:
+    typer = require("typer", "run the command line")
+except ImportError as error:
+    sys.exit(f"fear: {error}")
 app = typer.Typer(
     help="Rank neural architectures reproducibly: FEAR, short training and zero-cost measures on NATS-Bench.",
     no_args_is_help=True,
@@ -23,6 +27,9 @@ def main() -> None:
         app()
     except (InputError, ImportError) as error:
         print(f"fear: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        print(f"fear: {error.filename or 'a file'} cannot be used: {error.strerror or error}.", file=sys.stderr)
         sys.exit(2)
 
 
@@ -54,8 +61,8 @@ def rank(
     dataset: Annotated[str, typer.Option(help="See `fear list`.")] = "synthetic",
     preset: Annotated[str, typer.Option(help="See `fear list`.")] = "smoke",
     methods: Annotated[
-        str, typer.Option(help="Separated by spaces, arguments in brackets.")
-    ] = "fear shortreg zero_cost",
+        Optional[str], typer.Option(help="Separated by spaces, arguments in brackets; all by default.")
+    ] = None,
     count: Annotated[int, typer.Option(help="How many architectures to draw from the whole space.")] = 10,
     sample_seed: Annotated[int, typer.Option(help="Seed of that draw.")] = 0,
     indices: Annotated[
@@ -88,10 +95,15 @@ def rank(
     accuracy = None
     if truth is not None:
         accuracy = benchmark_accuracy(truth, dataset, [architecture.index for architecture in architectures])
+    if methods is None:
+        methods = "fear shortreg zero_cost" + (" full" if truth is None and dataset == "synthetic" else "")
+    chosen = re.split(r"\s+(?![^(]*\))", methods.strip())
+    if truth is None and not any(method.startswith("full") for method in chosen):
+        print("Without --truth, or the method `full`, there is no accuracy to compare the scores with.")
     rows = run_sweep(
-        output, dataset, settings, methods.split(), architectures,
-        seeds=[_integer(seed) for seed in seeds.split(",")], data_folder=folder, truth=accuracy, workers=workers,
-        time_budget=float("inf") if time_budget is None else 60 * time_budget,
+        output, dataset, settings, chosen, architectures,
+        seeds=list(dict.fromkeys(_integer(seed) for seed in seeds.split(","))), data_folder=folder, truth=accuracy,
+        workers=workers, time_budget=float("inf") if time_budget is None else 60 * time_budget,
     )  # fmt: skip
     print(format_ranking(ranking_table(rows)))
 

@@ -61,7 +61,7 @@ class Dataset:
 
     def to(self, device: torch.device | str) -> "Dataset":
         """The same dataset with its tensors on `device`."""
-        if self.train_images.device == torch.device(device):
+        if self.train_images.device.type == torch.device(device).type:
             return self
         tensors = {name: value.to(device) for name, value in vars(self).items() if torch.is_tensor(value)}
         return replace(self, **tensors)
@@ -132,9 +132,9 @@ def load_dataset(
         raise InputError(
             f"{name} has no {resolution}-pixel version: {' or '.join({str(native), '16'})} is allowed."
         )
-    if train_images is not None and (not isinstance(train_images, int) or train_images < NUM_CLASSES[name]):
+    if train_images is not None and (not isinstance(train_images, int) or train_images < 2 * NUM_CLASSES[name]):
         raise InputError(
-            f"train_images is {train_images!r}: it must be at least {NUM_CLASSES[name]}, one image a class."
+            f"train_images is {train_images!r}: it must be at least {2 * NUM_CLASSES[name]}, two images a class."
         )
     if name == "synthetic":
         from fearlib.synthetic import load_synthetic

@@ -1,5 +1,6 @@
 """The journal of a sweep: one line of JSON for every finished trial, on disk before the next one starts."""
 
+import contextlib
 import json
 import os
 import warnings
@@ -42,28 +43,57 @@ def append_to_journal(folder: Path, record: dict) -> None:
     """
     path = Path(folder) / JOURNAL
     line = (json.dumps(record) + "\n").encode()
-    with open(path, "ab", buffering=0) as journal:
-        before = journal.tell()
-        try:
+    before = path.stat().st_size if path.exists() else 0
+    try:
+        with open(path, "ab", buffering=0) as journal:
             while line:
                 line = line[journal.write(line) :]
             os.fsync(journal.fileno())
-        except OSError as error:
+    except OSError as error:
+        if path.exists():
             os.truncate(path, before)
-            raise InputError(
-                f"{path} could not be written ({error.strerror}): every trial before this one is safe, "
-                "and the same command continues once there is room."
-            ) from error
+        raise InputError(
+            f"{path} could not be written ({error.strerror}): every trial before this one is safe, "
+            "and the same command continues once there is room."
+        ) from error
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write a whole file in one step: a reader, or a crash, sees the old content or the new."""
+    """Write a whole file in one step: a reader, or a crash, sees the old content or the new.
+
+    Raises InputError if it cannot be written; the old content then stays.
+    """
     partial = Path(path).with_name(f"{Path(path).name}.part")
-    with open(partial, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    try:
+        with open(partial, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise InputError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+@contextlib.contextmanager
+def only_writer(folder: Path):
+    """Hold a results folder, made if need be, for this process. Raises InputError if another one holds it."""
+    from filelock import FileLock, Timeout  # torch brings it
+
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        lock = FileLock(Path(folder) / ".lock")
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise InputError(
+            f"another sweep is writing to {folder}: wait for it, or choose another folder."
+        ) from error
+    except OSError as error:
+        raise InputError(f"{folder} cannot be used as a results folder: {error.strerror or error}.") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _parse(line: bytes) -> dict | None:

@@ -12,7 +12,7 @@ from fearlib.data import Dataset
 from fearlib.errors import InputError
 from fearlib.measures import MEASURES, zero_cost, zero_cost_macs
 from fearlib.network import build_network
-from fearlib.presets import Settings
+from fearlib.presets import Settings, convert_setting
 
 METHODS = {
     "fear": "train to a threshold, freeze, train the last blocks (Dey et al. 2021)",
@@ -20,6 +20,7 @@ METHODS = {
     "zero_cost": f"measures at initialisation: {', '.join(MEASURES)}",
     "full": "full training; its test accuracy serves as the truth",
 }
+_TRUTH_SEEDS = 1_000_000
 # The arguments that each method takes, and the setting that supplies one which is not given.
 _TRAINING = {"batch_size": "batch_size", "precision": "precision"}
 _FEAR = (
@@ -28,7 +29,7 @@ _FEAR = (
 )  # fmt: skip
 _ARGUMENTS = {
     "fear": {name: name for name in _FEAR} | _TRAINING,
-    "shortreg": {"epochs": None} | _TRAINING,
+    "shortreg": {"epochs": "full_epochs"} | _TRAINING,  # its own lengths are filled in by `expand_methods`
     "full": {"epochs": "full_epochs"} | _TRAINING,
     "zero_cost": {},
 }
@@ -68,10 +69,7 @@ def parse_method(label: str) -> tuple[str, dict]:
                 f"{name} takes no argument {key!r}: "
                 + (f"it takes {', '.join(allowed)}." if allowed else "it takes none.")
             )
-        try:
-            arguments[key] = value if key == "precision" else float(value) if key == "threshold" else int(value)
-        except ValueError:
-            raise InputError(f"{label}: {key}={value!r} is not a number.") from None
+        arguments[key] = convert_setting(allowed[key], value)
     return name, arguments
 
 
@@ -79,16 +77,20 @@ def run_trial(architecture: Architecture, label: str, seed: int, dataset: Datase
     """One method on one architecture: `rows` (method, score, seconds, macs, outcome) and the learning `curve`.
 
     Zero-cost measures give a row each, timed alone. The seed decides the initial weights, the order of the
-    images and their augmentation, the same for every method. On a CPU one thread is used, so that a score
-    does not depend on how many workers share the machine.
+    images and their augmentation, the same for every method but `full`: the truth shares no chance with the
+    scores that it judges. On a CPU one thread is used, so that a score does not depend on how many workers
+    share the machine; on a GPU float32 is float32, not TF32.
     """
     torch.set_num_threads(1)
+    torch.backends.cudnn.allow_tf32 = False
     name, arguments = parse_method(label)
+    if name == "full":
+        seed += _TRUTH_SEEDS
     torch.manual_seed(seed)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    network = build_network(architecture, dataset.num_classes, settings.channels, settings.cells).to(device)
+    network = build_network(architecture, dataset.num_classes, settings.channels, settings.cells)
+    network.to(dataset.train_images.device)
     if name == "zero_cost":
-        return {"rows": _zero_cost_rows(network, dataset.to(device), settings, seed), "curve": []}
+        return {"rows": _zero_cost_rows(network, dataset, settings, seed), "curve": []}
     for argument, setting in _ARGUMENTS[name].items():
         if argument not in arguments:
             arguments[argument] = getattr(settings, setting)
@@ -102,6 +104,7 @@ def _zero_cost_rows(network, dataset: Dataset, settings: Settings, seed: int) ->
     images, labels = next(dataset.training_batches(settings.zero_cost_batch, generator))
     images = images.contiguous()
     macs_per_image = network.macs(dataset.resolution)
+    zero_cost(network, images, labels, ("plain",))  # or the first measure would pay for warming up
     rows = []
     for name in MEASURES:
         started = time.perf_counter()

@@ -57,7 +57,8 @@ def preset(name: str, dataset: str, **overrides) -> Settings:
     """The settings of a preset for a dataset, some of them replaced.
 
     Values may be given as text, as on a command line ("0.5", "2,4,8", "none"). An overridden preset carries its
-    changes in its name, `compact(threshold=0.55)`. Raises InputError for an unknown preset, dataset or setting,
+    changes in its name, `compact(threshold=0.55)`; another number of cells goes back to the paper's freeze
+    point, carried over, unless one is given. Raises InputError for an unknown preset, dataset or setting,
     or a value of the wrong kind.
     """
     if name not in PRESETS:
@@ -71,9 +72,9 @@ def preset(name: str, dataset: str, **overrides) -> Settings:
     }[name]
     if not overrides:
         return settings
-    changes = {key: _convert(key, value) for key, value in overrides.items()}
-    if changes.get("precision", settings.precision) not in PRECISIONS:
-        raise InputError(f"precision is {changes['precision']!r}: {' or '.join(PRECISIONS)} is allowed.")
+    changes = {key: convert_setting(key, value) for key, value in overrides.items()}
+    if "cells" in changes:  # a freeze point belongs to a depth
+        changes.setdefault("first_free_block", None)
     changes = {key: value for key, value in changes.items() if getattr(settings, key) != value}
     label = ",".join(f"{key}={_text(value)}" for key, value in sorted(changes.items()))
     return replace(settings, preset=f"{name}({label})" if label else name, **changes)
@@ -87,7 +88,8 @@ def as_dict(settings: Settings) -> dict:
 _KINDS = {field.name: field.type for field in fields(Settings) if field.name != "preset"}
 
 
-def _convert(key: str, value):
+def convert_setting(key: str, value):
+    """The value of a setting in its own type. Raises InputError for an unknown setting or a wrong value."""
     if key not in _KINDS:
         raise InputError(f"unknown setting {key!r}: the settings are {', '.join(_KINDS)}.")
     kind = _KINDS[key]
@@ -96,8 +98,8 @@ def _convert(key: str, value):
         if optional and (value is None or value == "none"):
             return None
         if kind is str:
-            return str(value)
-        if kind is float:
+            converted = str(value)
+        elif kind is float:
             converted = float(value)
         elif kind == tuple[int, ...]:
             converted = tuple(int(part) for part in (value.split(",") if isinstance(value, str) else value))
@@ -110,10 +112,17 @@ def _convert(key: str, value):
             kind, "an integer or none" if optional else "integers separated by commas"
         )
         raise InputError(f"setting {key}={value!r}: it must be {expected}.") from None
-    smallest = 0 if key in ("threshold", "first_free_block") else 1
-    values = converted if isinstance(converted, tuple) else (converted,)
-    if not values or not all(smallest <= part < float("inf") for part in values):
-        raise InputError(f"setting {key}={value!r}: it must be at least {smallest}.")
+    if key == "precision":
+        if converted not in PRECISIONS:
+            raise InputError(f"setting precision={value!r}: {' or '.join(PRECISIONS)} is allowed.")
+    elif key == "threshold":
+        if not 0 <= converted <= 1:
+            raise InputError(f"setting threshold={value!r}: it is a share, from 0 to 1.")
+    else:
+        smallest = 0 if key == "first_free_block" else 1
+        values = converted if isinstance(converted, tuple) else (converted,)
+        if not values or min(values) < smallest:
+            raise InputError(f"setting {key}={value!r}: it must be at least {smallest}.")
     return converted
 
 

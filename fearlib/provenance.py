@@ -7,22 +7,28 @@ import time
 from importlib import metadata
 from pathlib import Path
 
+import pandas as pd
 import torch
 
 PACKAGES = ("torch", "numpy", "pandas", "scipy")
 
 
-def sitting(workers: int) -> dict:
-    """One run of a sweep: when, with what code and packages, on what hardware."""
+def sitting(workers: int, truth: pd.Series | None) -> dict:
+    """One run of a sweep: when, with what code, packages and truth, on what hardware."""
     return {
-        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "started": utc_now(),
         "commit": code_commit(),
         "python": sys.version.split()[0],
         "packages": {name: metadata.version(name) for name in PACKAGES},
         "hardware": hardware(),
         "workers": workers,
+        "truth": None if truth is None else truth.attrs.get("source", "given as numbers"),
         "trials": 0,
     }
+
+
+def utc_now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def code_commit() -> str:
@@ -33,6 +39,8 @@ def code_commit() -> str:
         return subprocess.run(["git", "-C", root, *arguments], capture_output=True, text=True, check=True).stdout
 
     try:
+        if not (root / ".git").exists():  # installed somewhere, perhaps inside another project's checkout
+            raise FileNotFoundError
         commit = git("rev-parse", "--short=12", "HEAD").strip()
         return commit + ("+changes" if git("status", "--porcelain", "--", "fearlib").strip() else "")
     except (OSError, subprocess.CalledProcessError):

@@ -1,23 +1,23 @@
 """A sweep: methods x architectures x seeds, to one journal; a rerun does only what is missing."""
 
+import contextlib
 import functools
-import itertools
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+import torch
 
 from fearlib.architecture import SPACE, Architecture
 from fearlib.data import load_dataset
 from fearlib.errors import InputError, require
-from fearlib.journal import append_to_journal, read_journal, replace_file
+from fearlib.journal import JOURNAL, append_to_journal, only_writer, read_journal, replace_file
 from fearlib.methods import expand_methods, run_trial
 from fearlib.presets import Settings, as_dict
-from fearlib.provenance import sitting
+from fearlib.provenance import sitting, utc_now
 from fearlib.tables import write_tables
 
 MANIFEST = "manifest.json"
@@ -55,7 +55,8 @@ def run_sweep(
     `journal.jsonl` while the sweep runs and `rows.csv`, `curves.csv` and `manifest.json` at its end, when it
     is interrupted too. Raises InputError if the folder holds results of another configuration.
     """
-    folder = Path(folder)
+    if workers < 1:
+        raise InputError(f"workers is {workers}: it must be at least 1.")
     labels = expand_methods(methods, settings)
     load = functools.partial(cached_dataset, dataset, data_folder, settings.resolution, settings.train_images)
     loaded = load()
@@ -69,49 +70,59 @@ def run_sweep(
         "test_images": len(loaded.test_labels),
         "settings": as_dict(settings),
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    manifest = _open_manifest(folder, configuration)
-    manifest["sittings"].append(sitting(workers))
-
-    finished = {
-        Trial(**record["trial"])
-        for record in read_journal(folder)
-        if not any(row["outcome"].startswith("failed") for row in record["rows"])
-    }
     trials = [
         Trial(architecture.index, label, seed)
         for label in labels
         for seed in seeds
         for architecture in architectures
     ]
-    missing = [trial for trial in trials if trial not in finished]
     run = functools.partial(_run, load=load, fingerprint=loaded.fingerprint, settings=settings)
-    deadline = time.monotonic() + time_budget
-    progress = require("tqdm.auto", "show progress").tqdm(
-        total=len(trials), initial=len(trials) - len(missing), desc=f"{dataset} {settings.preset}", unit="trial"
-    )
-    _write_manifest(folder, manifest)
-    try:
-        with progress, _executor(workers) as execute:
-            for trial, result in execute(run, missing, deadline):
-                record = {"trial": vars(trial), **result}
-                record["rows"] = [_complete(row, trial, dataset, settings, truth) for row in result["rows"]]
-                append_to_journal(folder, record)
-                manifest["sittings"][-1]["trials"] += 1
+    folder = Path(folder)
+    with only_writer(folder):
+        manifest = _open_manifest(folder, configuration)
+        manifest["sittings"].append(sitting(workers, truth))
+        finished = _finished(folder)
+        missing = [trial for trial in trials if trial not in finished]
+        results = _execute(run, missing, time.monotonic() + time_budget, workers)
+        progress = _progress(len(trials), len(missing), f"{dataset} {settings.preset}")
+        try:
+            with progress, contextlib.closing(results):
                 _write_manifest(folder, manifest)
-                progress.update()
-                after_trial(record)
-    finally:
-        manifest["sittings"][-1]["ended"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+                for trial, result in results:
+                    record = {"trial": vars(trial), **result}
+                    record["rows"] = [_complete(row, trial, dataset, settings, truth) for row in result["rows"]]
+                    append_to_journal(folder, record)
+                    manifest["sittings"][-1]["trials"] += 1
+                    _write_manifest(folder, manifest)
+                    progress.update()
+                    after_trial(record)
+        except BaseException:
+            with contextlib.suppress(InputError):  # what stopped the sweep is the sentence to show
+                write_tables(folder, truth)
+            raise
+        manifest["sittings"][-1]["ended"] = utc_now()
         _write_manifest(folder, manifest)
-        rows = write_tables(folder, truth)
-    return rows
+        return write_tables(folder, truth)
 
 
 @functools.lru_cache(maxsize=1)
 def cached_dataset(name: str, folder: str | None, resolution: int, train_images: int | None):
-    """`load_dataset`, remembering the last one: a worker loads its dataset once."""
-    return load_dataset(name, folder, resolution, train_images)
+    """`load_dataset` on the GPU if there is one, remembering the last: a worker loads its dataset once."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return load_dataset(name, folder, resolution, train_images).to(device)
+
+
+def _finished(folder: Path) -> set[Trial]:
+    return {
+        Trial(**record["trial"])
+        for record in read_journal(folder)
+        if not any(row["outcome"].startswith("failed") for row in record["rows"])
+    }
+
+
+def _progress(trials: int, missing: int, what: str):
+    tqdm = require("tqdm.auto", "show progress").tqdm
+    return tqdm(total=trials, initial=trials - missing, desc=what, unit="trial")
 
 
 def _run(trial: Trial, load, fingerprint: str, settings: Settings) -> dict:
@@ -123,9 +134,13 @@ def _run(trial: Trial, load, fingerprint: str, settings: Settings) -> dict:
     except InputError:
         raise
     except Exception as error:
-        reason = f"failed: {type(error).__name__}: {error}"
-        nothing = {"score": float("nan"), "seconds": float("nan"), "macs": 0, "outcome": reason}
-        return {"rows": [{"method": trial.method, **nothing}], "curve": []}
+        return _failed(trial, error)
+
+
+def _failed(trial: Trial, error: Exception) -> dict:
+    nothing = dict.fromkeys(("score", "seconds", "macs"), float("nan"))
+    reason = f"failed: {type(error).__name__}: {error}"
+    return {"rows": [{"method": trial.method, **nothing, "outcome": reason}], "curve": []}
 
 
 def _complete(row: dict, trial: Trial, dataset: str, settings: Settings, truth: pd.Series | None) -> dict:
@@ -142,62 +157,75 @@ def _complete(row: dict, trial: Trial, dataset: str, settings: Settings, truth: 
     }
 
 
-@contextmanager
-def _executor(workers: int) -> Iterator[Callable]:
-    """A function that runs trials and yields (trial, result) as they finish, until the deadline."""
-    if workers < 1:
-        raise InputError(f"workers is {workers}: it must be at least 1.")
-    if workers == 1:
-        yield _in_this_process
+def _execute(run: Callable, trials: list[Trial], deadline: float, workers: int) -> Iterator[tuple[Trial, dict]]:
+    """Run trials, starting none after the deadline, and yield (trial, result) as they finish."""
+    if workers > 1 and trials:
+        yield from _on_cluster(run, trials, deadline, workers)
         return
-    distributed = require("distributed", "run more than one worker")
-    with (
-        require("dask", "run more than one worker").config.set(
-            {"distributed.nanny.pre-spawn-environ": _KEEP_MEMORY}
-        ),
-        distributed.LocalCluster(workers, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster,
-        distributed.Client(cluster) as client,
-    ):
-        yield functools.partial(_on_cluster, distributed, client, workers)
-
-
-def _in_this_process(run: Callable, trials: list[Trial], deadline: float) -> Iterator[tuple[Trial, dict]]:
     for trial in trials:
         if time.monotonic() >= deadline:
             return
         yield trial, run(trial)
 
 
-def _on_cluster(distributed, client, workers: int, run: Callable, trials: list[Trial], deadline: float):
+def _on_cluster(run: Callable, trials: list[Trial], deadline: float, workers: int) -> Iterator[tuple[Trial, dict]]:
+    config = require("dask", "run more than one worker").config
+    distributed = require("distributed", "run more than one worker")
     waiting = iter(trials)
-    running = {client.submit(run, trial, pure=False): trial for trial in itertools.islice(waiting, workers)}
-    completed = distributed.as_completed(running)
-    for future in completed:
-        trial, result = running.pop(future), future.result()
-        following = next(waiting, None) if time.monotonic() < deadline else None
-        if following is not None:
-            future = client.submit(run, following, pure=False)
-            running[future] = following
-            completed.add(future)
-        yield trial, result
+    with (
+        config.set({"distributed.nanny.pre-spawn-environ": _KEEP_MEMORY}),
+        distributed.LocalCluster(workers, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        running = {}
+        completed = distributed.as_completed()
+
+        def start():
+            trial = next(waiting, None) if time.monotonic() < deadline else None
+            if trial is not None:
+                future = client.submit(run, trial, pure=False)
+                running[future] = trial
+                completed.add(future)
+
+        for _ in range(workers):
+            start()
+        for future in completed:
+            trial = running.pop(future)
+            try:
+                result = future.result()
+            except distributed.KilledWorker as error:  # out of memory, most likely
+                result = _failed(trial, error)
+            start()
+            yield trial, result
 
 
 def _open_manifest(folder: Path, configuration: dict) -> dict:
     path = folder / MANIFEST
     if not path.exists():
+        if (folder / JOURNAL).exists():
+            raise InputError(f"{folder} has a journal but no {MANIFEST}: restore it, or choose another folder.")
         return {"configuration": configuration, "sittings": []}
-    try:
-        manifest = json.loads(path.read_text())
-        existing = manifest["configuration"]
-        manifest["sittings"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is not a manifest of a sweep: restore it, or choose another folder.") from error
+    manifest = read_manifest(folder)
+    existing = manifest["configuration"]
     differences = _differences(existing, configuration)
     if differences:
         raise InputError(
             f"{folder} holds results of another configuration ({'; '.join(differences)}): "
             "choose another folder, or the same settings and data."
         )
+    return manifest
+
+
+def read_manifest(folder: str | Path) -> dict:
+    """What a sweep says of itself: `configuration` and `sittings`. Raises InputError if it cannot be read."""
+    path = Path(folder) / MANIFEST
+    try:
+        manifest = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is not a readable manifest of a sweep ({error}).") from error
+    forms = {"configuration": dict, "sittings": list}
+    if not isinstance(manifest, dict) or not all(isinstance(manifest.get(k), form) for k, form in forms.items()):
+        raise InputError(f"{path} is not a manifest of a sweep: restore it, or choose another folder.")
     return manifest
 
 

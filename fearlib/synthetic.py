@@ -27,7 +27,7 @@ def load_synthetic(resolution: int = 32, train_images: int | None = None, folder
     folder = (
         folder or os.environ.get("FEARLIB_DATA") or require("pooch", "find the cache folder").os_cache("fearlib")
     )
-    path = Path(folder) / f"synthetic-{resolution}px-{train_images}.pt"
+    path = Path(folder).expanduser() / f"synthetic-{resolution}px-{train_images}.pt"
     if not path.exists():
         arrays = generate_synthetic(resolution, train_images)
         path.parent.mkdir(parents=True, exist_ok=True)

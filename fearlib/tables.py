@@ -27,16 +27,22 @@ BETTER_HALF = 50
 def write_tables(folder: Path, truth: pd.Series | None = None) -> pd.DataFrame:
     """Write `rows.csv` and `curves.csv` from the folder's journal and return the rows.
 
-    A trial that ran again counts once, with its last result. Test accuracies that the journal lacks are taken
-    from `truth`, or, where the sweep trained architectures in full, from the mean of those `full` rows.
+    A trial that ran again counts once, with its last result. A test accuracy that the journal lacks is taken
+    from `truth`, else from the `rows.csv` that is replaced. Where no architecture has one at all, the mean of its
+    `full` rows, training by this very sweep, takes its place.
     """
     last = {tuple(record["trial"].values()): record for record in read_journal(folder)}
     rows = pd.DataFrame([row for record in last.values() for row in record["rows"]], columns=ROW_COLUMNS)
-    full = rows[rows.method.str.match(r"full\b")]
-    if truth is None and len(full):
-        truth = full.groupby("index").score.mean() * 100
-    if truth is not None:
-        rows["test_accuracy"] = rows.test_accuracy.fillna(rows["index"].map(truth))
+    known = [rows] if truth is None else [rows, truth.rename_axis("index").reset_index(name="test_accuracy")]
+    if (Path(folder) / ROWS).exists():
+        known.append(read_rows(folder))
+    for source in known:
+        rows["test_accuracy"] = rows.test_accuracy.fillna(
+            rows["index"].map(source.groupby("index").test_accuracy.first())
+        )
+    if rows.test_accuracy.isna().all():
+        full = rows[rows.method == "full"].groupby("index").score.mean() * 100
+        rows["test_accuracy"] = rows["index"].map(full)
     curves = pd.DataFrame(
         [record["trial"] | epoch for record in last.values() for epoch in record["curve"]], columns=CURVE_COLUMNS
     )
@@ -52,7 +58,10 @@ def read_rows(folder: str | Path) -> pd.DataFrame:
     path = Path(folder) / ROWS
     if not path.exists():
         raise InputError(f"{folder} holds no {ROWS}: run a sweep into it first.")
-    rows = pd.read_csv(path)
+    try:
+        rows = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is not a readable table ({error}).") from error
     missing = [column for column in ROW_COLUMNS if column not in rows.columns]
     if missing:
         raise InputError(f"{path} lacks the column(s) {', '.join(missing)}.")
@@ -66,9 +75,10 @@ def ranking_table(rows: pd.DataFrame, resamples: int = 1000) -> pd.DataFrame:
     and `high`; `kendall`; `top x%`, Spearman within the best x% by accuracy of all architectures (of these, those
     with a score count), for 50% with its interval `top 50% low` and `top 50% high`; `common x%`; mean `seconds`
     and `gmacs` (1e9 multiply-accumulates) an architecture, those without a score included. Seeds are averaged
-    first.
+    first; failed trials take no part. Raises InputError if there are no rows.
     """
     lines = []
+    rows = rows[~rows.outcome.str.startswith("failed")]
     for method, of_method in rows.groupby("method", sort=False):
         each = of_method.groupby("index")[["score", "seconds", "macs", "test_accuracy"]].mean()
         score, accuracy = each.score.to_numpy(), each.test_accuracy.to_numpy()
@@ -89,6 +99,8 @@ def ranking_table(rows: pd.DataFrame, resamples: int = 1000) -> pd.DataFrame:
             line[f"common {percent}%"] = common(score, accuracy, percent)
         line["seconds"], line["gmacs"] = each.seconds.mean(), each.macs.mean() / 1e9
         lines.append(line)
+    if not lines:
+        raise InputError("there is nothing to rank yet: no trial has finished.")
     return pd.DataFrame(sorted(lines, key=lambda line: _method_order(line["method"])))
 
 
@@ -168,6 +180,6 @@ def read_indices(path: str | Path, count: int | None = None) -> list[Architectur
         raise InputError(f"{path} is not a file of architecture indices, one a line ({error}).") from error
     if len(set(architectures)) < len(architectures):
         raise InputError(f"{path} names an architecture twice.")
-    if count is not None and len(architectures) < count:
-        raise InputError(f"{path} has {len(architectures)} architectures, fewer than the {count} asked for.")
+    if count is not None and not 0 <= count <= len(architectures):
+        raise InputError(f"{path} has {len(architectures)} architectures, but {count} were asked for.")
     return architectures[:count]

@@ -32,7 +32,8 @@ def benchmark_accuracy(source: str | Path, dataset: str, indices: Iterable[int],
     epochs). It may hold only some of the architectures. On CIFAR-10 the networks are trained on the whole training
     set; on CIFAR-100 and ImageNet16-120 the test set is the half that NATS-Bench does not use for validation.
 
-    The result is indexed by NATS-Bench's architecture index, in the order of `indices`, and named `test_accuracy`.
+    The result is indexed by NATS-Bench's architecture index, in the order of `indices`, and named `test_accuracy`;
+    its `attrs["source"]` is the source's name.
 
     Raises InputError if the source cannot be read, contradicts NATS-Bench's numbering of the architectures, lacks
     what is asked for, or has an accuracy for it that is not a number in 0..100.
@@ -44,7 +45,7 @@ def benchmark_accuracy(source: str | Path, dataset: str, indices: Iterable[int],
     if (source / ROWS).is_file():
         accuracies = _read_full_training(source, dataset)
         _check_held(indices, accuracies.index, source)
-        return _percentages(accuracies.loc[indices], source)
+        return _named(accuracies.loc[indices], source)
     if source.is_dir():
         held = _held(source)
         _check_held(indices, held, source)
@@ -53,7 +54,7 @@ def benchmark_accuracy(source: str | Path, dataset: str, indices: Iterable[int],
         table = _read_table(source, _column(dataset, epochs))
         _check_held(indices, table.index, source)
     accuracies = table.loc[indices, _column(dataset, epochs)]
-    return _percentages(accuracies, source).rename("test_accuracy")
+    return _named(accuracies, source)
 
 
 def export_truth(archive: str | Path, output: str | Path) -> int:
@@ -92,6 +93,12 @@ def _check_held(indices: list[int], held: Iterable[int], source: Path):
             f"{source} lacks {len(missing)} of the architectures asked for (indices {first}"
             f"{', ...' if len(missing) > 5 else ''}): it holds {len(held)}."
         )
+
+
+def _named(accuracies: pd.Series, source: Path) -> pd.Series:
+    checked = _percentages(accuracies, source).rename("test_accuracy")
+    checked.attrs["source"] = source.name
+    return checked
 
 
 def _percentages(values: pd.Series, source: Path) -> pd.Series:
@@ -162,10 +169,7 @@ def _write(table: pd.DataFrame, path: Path):
         content = table.to_csv(index=False, lineterminator="\n").encode()
     if path.name.endswith(".gz"):
         content = gzip.compress(content, mtime=0)
-    try:
-        replace_file(path, content)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}.") from error
+    replace_file(path, content)
 
 
 # Our own full training
@@ -173,11 +177,11 @@ def _write(table: pd.DataFrame, path: Path):
 
 def _read_full_training(folder: Path, dataset: str) -> pd.Series:
     rows = read_rows(folder)
-    full = rows[rows.method.str.match(r"full\b") & (rows.dataset == dataset) & rows.score.notna()]
+    full = rows[(rows.method == "full") & (rows.dataset == dataset) & rows.score.notna()]
     if full.empty:
         held = ", ".join(sorted(set(rows.method + " on " + rows.dataset)))
         raise InputError(f"{folder} holds no full training on {dataset}: it holds {held or 'nothing'}.")
-    return (full.groupby("index").score.mean() * 100).rename("test_accuracy")
+    return full.groupby("index").score.mean() * 100
 
 
 # NATS-Bench's archive

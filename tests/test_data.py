@@ -123,7 +123,7 @@ def cifar10_files(tmp_path):
         ),
         ({"name": "cifar10", "resolution": 24}, "no 24-pixel version"),
         ({"name": "imagenet16-120", "resolution": 32}, "no 32-pixel version"),
-        ({"name": "cifar100", "train_images": 5}, "at least 100, one image a class"),
+        ({"name": "cifar100", "train_images": 5}, "at least 200, two images a class"),
     ],
 )
 def test_wrong_requests(arguments, message):

@@ -61,6 +61,19 @@ def test_correlations_are_regenerated_byte_for_byte(ranked):
     } <= names
 
 
+def test_compact_ablation(ranked):
+    folder, _ = ranked
+    text = execute(
+        "analysis/compact_ablation.ipynb", folder / "ablation.ipynb",
+        sweeps=["results"], results=str(folder), output=str(folder / "ablation"),
+    )  # fmt: skip
+    table = pd.read_csv(folder / "ablation" / "tables" / "compact_ablation.csv")
+    rows = pd.read_csv(folder / "results" / "rows.csv")
+    fear = rows[rows.method == "fear"]
+    assert (table.n[0], table.out[0]) == (fear.score.notna().sum(), fear.score.isna().sum())
+    assert table.threshold[0] == 0.05 and "gain" in text
+
+
 def test_every_notebook_says_what_it_makes_and_takes_parameters():
     import nbformat
 

@@ -25,6 +25,12 @@ def test_overrides_show_in_the_name():
     assert preset("compact", "cifar10", threshold=unchanged.threshold) == unchanged
 
 
+def test_a_freeze_point_belongs_to_a_depth():
+    assert preset("compact", "cifar10").first_free_block is not None
+    assert preset("compact", "cifar10", cells=5).first_free_block is None
+    assert preset("compact", "cifar10", cells=5, first_free_block=12).first_free_block == 12
+
+
 def test_every_preset_serves_every_dataset():
     for name in PRESETS:
         for dataset in DATASETS:
@@ -41,10 +47,11 @@ def test_every_preset_serves_every_dataset():
         ("smoke", "cifar10", {"channels": "many"}, "channels='many': it must be an integer"),
         ("smoke", "cifar10", {"channels": 2.5}, "channels=2.5: it must be an integer"),
         ("smoke", "cifar10", {"channels": 0}, "channels=0: it must be at least 1"),
-        ("smoke", "cifar10", {"threshold": "nan"}, "threshold='nan': it must be at least 0"),
+        ("smoke", "cifar10", {"threshold": "nan"}, "threshold='nan': it is a share, from 0 to 1"),
+        ("smoke", "cifar10", {"threshold": 60}, "threshold=60: it is a share, from 0 to 1"),
         ("smoke", "cifar10", {"shortreg_epochs": "1,x"}, "integers separated by commas"),
         ("smoke", "cifar10", {"shortreg_epochs": ()}, "must be at least 1"),
-        ("smoke", "cifar10", {"precision": "int8"}, "precision is 'int8': float32 or bfloat16"),
+        ("smoke", "cifar10", {"precision": "int8"}, "precision='int8': float32 or bfloat16"),
     ],
 )
 def test_wrong_presets(name, dataset, overrides, message):
@@ -70,7 +77,9 @@ def test_methods_expand_to_trials():
         ("fear(", "unknown method"),
         ("fear(epochs=3)", "fear takes no argument 'epochs': it takes threshold"),
         ("zero_cost(batch=3)", "zero_cost takes no argument 'batch': it takes none"),
-        ("shortreg(epochs=many)", "epochs='many' is not a number"),
+        ("shortreg(epochs=many)", "full_epochs='many': it must be an integer"),
+        ("shortreg(epochs=0)", "it must be at least 1"),
+        ("fear(precision=int8)", "precision='int8': float32 or bfloat16"),
     ],
 )
 def test_wrong_methods(method, message):

@@ -1,6 +1,7 @@
 """The repository itself: pinned environments agree, and importing the library needs little."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -63,11 +64,6 @@ except ImportError as error:
     assert "pooch is needed to" in message and "pip install 'fearlib[suite]'" in message
 
 
-@pytest.mark.parametrize("name", ["fearlib", "notebooks", "analysis", "results", "tests"])
-def test_top_level_folders(name):
-    assert (ROOT / name).is_dir()
-
-
 def test_readme_shows_the_measured_table():
     """Character for character what the analysis writes, which is what the rows give."""
     from fearlib import ranking_table, read_rows
@@ -98,17 +94,21 @@ def test_committed_results_follow_from_their_journal(folder, tmp_path):
 
 
 def test_readme_commands_exist():
-    """Every command line of the README parses: make's targets, and `fear` with its options."""
-    readme = (ROOT / "README.md").read_text()
+    """Every command line of the README names targets of the Makefile, or commands and options of `fear`."""
+    readme = (ROOT / "README.md").read_text().replace("\\\n", " ")
     makefile = (ROOT / "Makefile").read_text()
     for target in re.findall(r"^make (\w+)", readme, re.MULTILINE):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE)
-    for command in re.findall(r"^\.venv/bin/fear (\w+)", readme, re.MULTILINE):
+    commands = re.findall(r"^\.venv/bin/fear (\w+)(.*)$", readme, re.MULTILINE)
+    assert len(commands) >= 3
+    for command, rest in commands:
         run = subprocess.run(
             [sys.executable, "-c", "from fearlib.cli import main; main()", command, "--help"],
-            capture_output=True, text=True,
+            capture_output=True, text=True, env=os.environ | {"COLUMNS": "200"},
         )  # fmt: skip
         assert run.returncode == 0
+        for option in re.findall(r"--[\w-]+", rest):
+            assert option in run.stdout
 
 
 def test_readme_python_runs(data_folder):

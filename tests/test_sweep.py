@@ -54,6 +54,7 @@ def test_manifest_says_where_the_numbers_come_from(undisturbed):
     assert manifest["configuration"]["settings"]["channels"] == 4
     (sitting,) = manifest["sittings"]
     assert sitting["trials"] == 9
+    assert sitting["truth"] is None
     assert {"commit", "packages", "hardware", "python", "started", "ended"} <= sitting.keys()
 
 
@@ -74,32 +75,42 @@ def test_a_rerun_does_nothing_and_more_methods_only_what_is_missing(undisturbed,
     assert (rows.test_accuracy == rows["index"].map(truth)).all()
 
 
-def test_killed_at_random_moments_and_resumed(undisturbed, tiny_settings, tmp_path):
+def test_killed_at_random_moments_and_resumed(undisturbed, tmp_path):
     """SIGKILL, again and again, until a run gets through: the rows are those of an undisturbed sweep."""
+    moment = random.Random()
+    for attempt in range(5):
+        folder = tmp_path / str(attempt)
+        if killed_and_resumed(folder, moment) > 0:
+            break
+    else:
+        pytest.fail("every run was over before it could be killed")
+    trials = [json.dumps(record["trial"]) for record in read_journal(folder)]
+    assert len(trials) == len(set(trials)) == 9
+    assert_same(folder, undisturbed)
+
+
+def killed_and_resumed(folder, moment, most=4):
+    """Start the sweep and kill it some trials later, at most so often, then let it finish; how often it was."""
     script = f"""
 from fearlib import Architecture, preset, run_sweep
 settings = preset("smoke", "synthetic", train_images=100, stage1_epochs=2, threshold=0.1, full_epochs=1,
                   shortreg_epochs=(1,), zero_cost_batch=8)
 architectures = [Architecture.from_index(index) for index in (12148, 13226, 1291)]
-run_sweep({str(tmp_path)!r}, "synthetic", settings, {METHODS}, architectures)
+run_sweep({str(folder)!r}, "synthetic", settings, {METHODS}, architectures)
 """
-    moment = random.Random()
-    kills, finished = 0, 0
+    kills = 0
     while True:
         run = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
-        wanted = finished + (moment.randint(0, 3) if kills else 0)
-        while run.poll() is None and (len(lines(tmp_path)) <= wanted or kills >= 4):
+        wanted = len(lines(folder)) + moment.randint(0, 2)
+        while run.poll() is None and (len(lines(folder)) <= wanted or kills >= most):
             time.sleep(0.01)
         time.sleep(moment.random() * 0.2)
         if run.poll() is not None:
-            break
+            assert run.returncode == 0
+            return kills
         run.send_signal(signal.SIGKILL)
         run.wait()
-        kills, finished = kills + 1, len(lines(tmp_path))
-    assert run.returncode == 0 and kills >= 1
-    trials = [json.dumps(record["trial"]) for record in read_journal(tmp_path)]
-    assert len(trials) == len(set(trials)) == 9
-    assert_same(tmp_path, undisturbed)
+        kills += 1
 
 
 def lines(folder):
@@ -128,7 +139,7 @@ def test_other_data_is_refused(tiny_settings, tmp_path):
 
 def test_a_manifest_that_is_none(tiny_settings, tmp_path):
     (tmp_path / "manifest.json").write_text("{")
-    with pytest.raises(InputError, match="is not a manifest of a sweep"):
+    with pytest.raises(InputError, match="is not a readable manifest of a sweep"):
         run_sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES)
 
 
@@ -154,6 +165,61 @@ def test_truth_is_written_beside_the_scores(tiny_settings, tmp_path):
     rows = run_sweep(tmp_path, "synthetic", tiny_settings, ["zero_cost"], ARCHITECTURES, truth=truth)
     assert rows.groupby("index").test_accuracy.first().to_dict().items() >= truth.to_dict().items()
     assert rows[rows["index"] == 1291].test_accuracy.isna().all()
+
+
+def test_truth_stays_when_a_later_run_does_not_give_it(tiny_settings, tmp_path):
+    run_sweep(tmp_path, "synthetic", tiny_settings, ["zero_cost"], ARCHITECTURES)
+    truth = pd.Series({architecture.index: 90.0 for architecture in ARCHITECTURES})
+    run_sweep(tmp_path, "synthetic", tiny_settings, ["zero_cost"], ARCHITECTURES, truth=truth)
+    rows = run_sweep(tmp_path, "synthetic", tiny_settings, ["zero_cost", "full"], ARCHITECTURES)
+    assert (rows.test_accuracy == 90.0).all()
+    assert [s["truth"] for s in json.loads((tmp_path / "manifest.json").read_text())["sittings"]] == [
+        None, "given as numbers", None,
+    ]  # fmt: skip
+
+
+def test_a_second_driver_is_refused(tiny_settings, tmp_path):
+    def another(_):
+        with pytest.raises(InputError, match="another sweep is writing to"):
+            run_sweep(tmp_path, "synthetic", tiny_settings, ["zero_cost"], ARCHITECTURES)
+
+    rows = run_sweep(tmp_path, "synthetic", tiny_settings, ["shortreg"], ARCHITECTURES, after_trial=another)
+    assert len(rows) == 3
+
+
+def test_a_journal_without_its_manifest_is_refused(undisturbed, tiny_settings, tmp_path):
+    (tmp_path / JOURNAL).write_bytes((undisturbed / JOURNAL).read_bytes())
+    with pytest.raises(InputError, match="has a journal but no manifest.json"):
+        run_sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES)
+
+
+def test_a_results_folder_that_is_a_file(tiny_settings, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be used as a results folder"):
+        run_sweep(tmp_path / "file", "synthetic", tiny_settings, METHODS, ARCHITECTURES)
+
+
+def test_a_disk_that_fills_up_during_the_sweep(undisturbed, data_folder, tmp_path):
+    """The sentence is the journal's own, what was finished is safe, and the sweep continues with room."""
+    script = f"""
+import resource, signal
+from fearlib import Architecture, InputError, preset, run_sweep
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+settings = preset("smoke", "synthetic", train_images=100, stage1_epochs=2, threshold=0.1, full_epochs=1,
+                  shortreg_epochs=(1,), zero_cost_batch=8)
+architectures = [Architecture.from_index(index) for index in (12148, 13226, 1291)]
+for limit in (4000, -1):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, -1))
+    try:
+        run_sweep({str(tmp_path)!r}, "synthetic", settings, {METHODS}, architectures)
+    except InputError as error:
+        print(error)
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    (sentence,) = run.stdout.splitlines()
+    assert "every trial before this one is safe" in sentence
+    assert_same(tmp_path, undisturbed)
 
 
 def test_no_worker_at_all(tiny_settings, tmp_path):

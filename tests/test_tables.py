@@ -125,7 +125,7 @@ def test_indices_from_a_file(tmp_path):
         ("3\nx\n", "not a file of architecture indices"),
         ("3\n99999\n", "not a file of architecture indices.*99999"),
         ("3\n3\n", "names an architecture twice"),
-        ("3\n", "has 1 architectures, fewer than the 2"),
+        ("3\n", "has 1 architectures, but 2 were asked for"),
     ):
         path.write_text(text)
         with pytest.raises(InputError, match=message):
