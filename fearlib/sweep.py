@@ -80,8 +80,10 @@ def run_sweep(
     folder = Path(folder)
     with only_writer(folder):
         manifest = _open_manifest(folder, configuration)
+        records = read_journal(folder)
+        _count_trials(manifest, records)
         manifest["sittings"].append(sitting(workers, truth))
-        finished = _finished(folder)
+        finished = _finished(records)
         missing = [trial for trial in trials if trial not in finished]
         results = _execute(run, missing, time.monotonic() + time_budget, workers)
         progress = _progress(len(trials), len(missing), f"{dataset} {settings.preset}")
@@ -89,20 +91,23 @@ def run_sweep(
             with progress, contextlib.closing(results):
                 _write_manifest(folder, manifest)
                 for trial, result in results:
-                    record = {"trial": vars(trial), **result}
+                    record = {"trial": vars(trial), "sitting": len(manifest["sittings"]) - 1, **result}
                     record["rows"] = [_complete(row, trial, dataset, settings, truth) for row in result["rows"]]
                     append_to_journal(folder, record)
                     manifest["sittings"][-1]["trials"] += 1
-                    _write_manifest(folder, manifest)
                     progress.update()
                     after_trial(record)
         except BaseException:
             with contextlib.suppress(InputError):  # what stopped the sweep is the sentence to show
-                write_tables(folder, truth)
+                _close(folder, manifest, truth)
             raise
-        manifest["sittings"][-1]["ended"] = utc_now()
-        _write_manifest(folder, manifest)
-        return write_tables(folder, truth)
+        return _close(folder, manifest, truth)
+
+
+def _close(folder: Path, manifest: dict, truth: pd.Series | None) -> pd.DataFrame:
+    manifest["sittings"][-1]["ended"] = utc_now()
+    _write_manifest(folder, manifest)
+    return write_tables(folder, truth)
 
 
 @functools.lru_cache(maxsize=1)
@@ -112,10 +117,16 @@ def cached_dataset(name: str, folder: str | None, resolution: int, train_images:
     return load_dataset(name, folder, resolution, train_images).to(device)
 
 
-def _finished(folder: Path) -> set[Trial]:
+def _count_trials(manifest: dict, records: list[dict]) -> None:
+    """A sitting that was killed could not count its own trials."""
+    for number, past in enumerate(manifest["sittings"]):
+        past["trials"] = sum(record.get("sitting", 0) == number for record in records)
+
+
+def _finished(records: list[dict]) -> set[Trial]:
     return {
         Trial(**record["trial"])
-        for record in read_journal(folder)
+        for record in records
         if not any(row["outcome"].startswith("failed") for row in record["rows"])
     }
 

@@ -107,6 +107,8 @@ run_sweep({str(folder)!r}, "synthetic", settings, {METHODS}, architectures)
         time.sleep(moment.random() * 0.2)
         if run.poll() is not None:
             assert run.returncode == 0
+            sittings = json.loads((folder / "manifest.json").read_text())["sittings"]
+            assert len(sittings) >= kills and sum(sitting["trials"] for sitting in sittings) == 9
             return kills
         run.send_signal(signal.SIGKILL)
         run.wait()
