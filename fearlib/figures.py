@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from fearlib.errors import require
@@ -48,14 +49,24 @@ def cost_against_spearman(table: pd.DataFrame, rows: pd.DataFrame):
     plt = _pyplot()
     figure, axis = plt.subplots(figsize=(6.5, 4.2), layout="constrained")
     markers = {"fear": ("s", "#d55e00"), "shortreg": ("o", "#0072b2")}
-    for line in table.itertuples():
+    label_height = {}
+    for line in table.sort_values("spearman").itertuples():
         marker, colour = markers.get(line.method.split("(")[0], ("^", "#009e73"))
         error = [[max(line.spearman - line.low, 0)], [max(line.high - line.spearman, 0)]]
         axis.errorbar(
             line.gmacs, line.spearman, yerr=error, fmt=marker, color=colour, markersize=5, elinewidth=0.8
         )
-        axis.annotate(f" {line.method}", (line.gmacs, line.spearman), fontsize=7, va="bottom")
+        decade = round(np.log10(line.gmacs)) if line.gmacs > 0 else None
+        label_height[decade] = max(line.spearman, label_height.get(decade, -2) + 0.05)  # labels must not overlap
+        axis.annotate(
+            f"  {line.method}",
+            (line.gmacs, line.spearman),
+            (line.gmacs, label_height[decade]),
+            fontsize=7,
+            va="center",
+        )
     axis.set_xscale("log")
+    axis.set_xlim(right=axis.get_xlim()[1] * 20)  # room for the labels
     axis.set_xlabel("cost an architecture (10$^9$ multiply-accumulates)")
     axis.set_ylabel("Spearman with test accuracy")
     axis.axhline(0, color="0.7", linewidth=0.8, zorder=0)
