@@ -51,7 +51,7 @@ import fearlib
 network = fearlib.build_network(fearlib.Architecture.from_index(0), 10)
 print(network.num_parameters)
 try:
-    fearlib.load_dataset("synthetic", resolution=16, train_images=10)
+    fearlib.load_dataset("synthetic", resolution=16, train_images=100)
 except ImportError as error:
     print(error)
 """
