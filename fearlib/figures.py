@@ -59,11 +59,12 @@ def cost_against_spearman(table: pd.DataFrame, rows: pd.DataFrame):
         decade = round(np.log10(line.gmacs)) if line.gmacs > 0 else None
         label_height[decade] = max(line.spearman, label_height.get(decade, -2) + 0.05)  # labels must not overlap
         axis.annotate(
-            f"  {line.method}",
+            f"  {line.method}  ",
             (line.gmacs, line.spearman),
             (line.gmacs, label_height[decade]),
             fontsize=7,
             va="center",
+            ha="right" if line.method.startswith("shortreg") else "left",
         )
     axis.set_xscale("log")
     axis.set_xlim(right=axis.get_xlim()[1] * 20)  # room for the labels

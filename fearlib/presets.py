@@ -49,7 +49,7 @@ SMOKE = Settings(
 PRESETS = {
     "smoke": "the whole pipeline in seconds, for tests; its scores mean nothing",
     "compact": "a two-core machine in hours",
-    "paper": "the published protocol; a GPU in days",
+    "paper": "the published protocol, for a GPU",
 }
 
 
