@@ -117,6 +117,17 @@ def table(folder: Annotated[Path, typer.Argument(help="Results folder of `fear r
 
 
 @app.command()
+def merge(
+    output: Annotated[Path, typer.Argument(help="Results folder that receives the trials; made if need be.")],
+    sources: Annotated[list[Path], typer.Argument(help="Results folders of the same configuration.")],
+) -> None:
+    """Join sweeps of one configuration, run on several machines, in one folder."""
+    from fearlib.merge import merge_sweeps
+
+    print(f"{merge_sweeps(output, sources)} trials were added to {output}.")
+
+
+@app.command()
 def data(
     dataset: Annotated[str, typer.Argument(help="See `fear list`.")],
     folder: Annotated[Optional[Path], typer.Option(help="Where the official files are, or the cache.")] = None,

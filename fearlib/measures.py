@@ -1,23 +1,22 @@
-"""A network gets a score without training: zero-cost measures (Abdelfattah et al. 2021).
+"""A network gets a score without training: zero-cost measures.
 
-Every measure is a short function of a `Minibatch`, registered under its name in `MEASURES`. Sums run over the
-weights W of all convolutions and linear layers; L is the cross entropy of one minibatch, network in training
-mode. The passes that measures share are made once, on copies: the network keeps its weights, buffers,
-gradients and mode.
+Every measure is a short function of a `Minibatch`, registered under its name in `MEASURES`; a new one is one more
+function. Sums run over the weights W of all convolutions and linear layers; L is the cross entropy of the minibatch,
+network in training mode. Definitions follow Abdelfattah et al. (2021) unless another paper is named.
 """
 
-import contextlib
-import functools
+import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import nn
-from torch.func import functional_call
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from fearlib.errors import InputError
+from fearlib.minibatch import Minibatch
+
+K = 1e-5  # keeps logarithms and inverses finite
 
 
 @dataclass(frozen=True)
@@ -27,9 +26,22 @@ class Measure:
     They run over the minibatch, or over one image if `one_image`.
     """
 
-    function: Callable[["Minibatch"], float]
+    function: Callable[[Minibatch], float]
     passes: int
     one_image: bool = False
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A measure's value; `undefined` says why it is NaN, if it is. `seconds` are those of computing it alone."""
+
+    value: float
+    seconds: float
+    undefined: str = ""
+
+
+class Undefined(Exception):
+    """A measure has no value for a network; the message says why."""
 
 
 MEASURES: dict[str, Measure] = {}
@@ -46,14 +58,33 @@ def measure(passes: int, one_image: bool = False):
 
 
 def zero_cost(
-    network: nn.Module, images: torch.Tensor, labels: torch.Tensor, measures: tuple[str, ...] | None = None
+    network: nn.Module,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    measures: tuple[str, ...] | None = None,
+    seed: int = 0,
 ) -> dict[str, float]:
-    """Zero-cost measures of a classifier at its present weights, by name.
+    """Zero-cost measures of any image classifier at its present weights, by name; all of them by default.
 
-    `images` (batch, channels, height, width), normalised; `labels` int64 (batch,). A measure that is not
-    defined for the network (a zero Jacobian has no correlation) is NaN. The network is left as it was.
-    Raises InputError for an unknown measure.
+    `images` (batch, channels, height, width), normalised; `labels` int64 (batch,). `seed` draws the noise that
+    `zen` looks at. A measure that is not defined for the network is NaN, with a warning that says why. Measures
+    share their passes. The network is left as it was. Raises InputError for an unknown measure.
     """
+    results = measure_network(network, images, labels, measures, seed)
+    for name, result in results.items():
+        if result.undefined:
+            warnings.warn(f"{name} has no value for this network: {result.undefined}.", stacklevel=2)
+    return {name: result.value for name, result in results.items()}
+
+
+def measure_network(
+    network: nn.Module,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    measures: tuple[str, ...] | None = None,
+    seed: int = 0,
+) -> dict[str, Measured]:
+    """`zero_cost` with the seconds that each measure would take alone, and the reason where one has no value."""
     measures = tuple(MEASURES) if measures is None else measures
     for name in measures:
         if name not in MEASURES:
@@ -61,12 +92,22 @@ def zero_cost(
     was_training = [(module, module.training) for module in network.modules()]
     try:
         network.train()
-        batch = Minibatch(network, images, labels)
+        batch = Minibatch(network, images, labels, seed)
         with torch.enable_grad():
-            return {name: float(torch.as_tensor(MEASURES[name].function(batch)).detach()) for name in measures}
+            return {name: _measured(MEASURES[name].function, batch) for name in measures}
     finally:
         for module, mode in was_training:
             module.training = mode
+
+
+def _measured(function: Callable, batch: Minibatch) -> Measured:
+    batch.asked, before, started = set(), batch.pass_seconds(), time.perf_counter()
+    try:
+        value, undefined = float(torch.as_tensor(function(batch)).detach()), ""
+    except Undefined as reason:
+        value, undefined = float("nan"), str(reason)
+    own = time.perf_counter() - started - (batch.pass_seconds() - before)
+    return Measured(value, own + batch.pass_seconds(batch.asked), undefined)
 
 
 def zero_cost_macs(name: str, macs_per_image: int, batch_size: int) -> int:
@@ -102,7 +143,7 @@ def fisher(batch):
     (Theis et al. 2018, Turner et al. 2020, in the form of Abdelfattah et al.).
     """
     total = torch.zeros(())
-    for layer, activation, gradient in zip(batch.layers, batch.activations, batch.activation_gradients):
+    for (layer, activation), gradient in zip(batch.activations, batch.activation_gradients):
         per_image = (activation * gradient).flatten(2).sum(2) if activation.dim() > 2 else activation * gradient
         total = total + per_image.pow(2).mean(0).sum() / 2 * layer.weight[0].numel()
     return total
@@ -127,13 +168,9 @@ def synflow_bn(batch):
 def jacob_cov(batch):
     """-sum(log(v + k) + 1/(v + k)) over the eigenvalues v of the Jacobian's correlation (Mellor et al. 2020).
 
-    The Jacobian is that of the summed outputs with respect to each image; k = 1e-5. NaN if one is constant.
+    The Jacobian is that of the summed outputs with respect to each image; k = 1e-5.
     """
-    jacobian = batch.image_gradients.flatten(1).double()
-    correlation = torch.atleast_2d(torch.corrcoef(jacobian))
-    if not correlation.isfinite().all():
-        return float("nan")
-    values = torch.linalg.eigvalsh(correlation) + 1e-5
+    values = torch.linalg.eigvalsh(_correlation(batch.image_gradients)) + K
     return -(values.log() + 1 / values).sum()
 
 
@@ -143,111 +180,96 @@ def plain(batch):
     return sum((weight * gradient).sum() for weight, gradient in zip(batch.weights, batch.gradients))
 
 
-class Minibatch:
-    """One minibatch on one network, and the passes over it that measures share, each made when first asked for."""
-
-    def __init__(self, network: nn.Module, images: torch.Tensor, labels: torch.Tensor):
-        self.network, self.images, self.labels = network, images, labels
-        self.layers = [module for module in network.modules() if isinstance(module, (nn.Conv2d, nn.Linear))]
-
-    @functools.cached_property
-    def weights(self) -> list[torch.Tensor]:
-        return [layer.weight.detach() for layer in self.layers]
-
-    @property
-    def gradients(self) -> list[torch.Tensor]:
-        """dL/dW of every layer."""
-        return self._loss_gradients[0]
-
-    @property
-    def activations(self) -> list[torch.Tensor]:
-        """Output of every layer."""
-        return self._loss_gradients[1]
-
-    @property
-    def activation_gradients(self) -> list[torch.Tensor]:
-        """dL/da of every layer's output a."""
-        return self._loss_gradients[2]
-
-    @functools.cached_property
-    def hessian_gradient_products(self) -> list[torch.Tensor]:
-        """Hg of every layer, H the Hessian of L and g = dL/dW, by differentiating g . constant(g)."""
-        state, weights = self._differentiable_state()
-        loss = F.cross_entropy(self._forward(state, self.images), self.labels)
-        gradients = _gradients(loss, weights, create_graph=True)
-        product = sum((gradient * gradient.detach()).sum() for gradient in gradients)
-        return _gradients(product, weights)
-
-    @functools.cached_property
-    def image_gradients(self) -> torch.Tensor:
-        """Gradient of the summed outputs with respect to the images."""
-        images = self.images.detach().clone().requires_grad_()
-        state, _ = self._differentiable_state()
-        return _gradients(self._forward(state, images).sum(), [images])[0]
-
-    def synaptic_flow(self, keep_batch_norm: bool) -> torch.Tensor:
-        state, weights = self._differentiable_state(lambda parameter: parameter.double().abs())
-        ones = torch.ones_like(self.images[:1], dtype=torch.float64)
-        with contextlib.nullcontext() if keep_batch_norm else _without_batch_norm(self.network):
-            flow = self._forward(state, ones).sum()
-        return sum((weight * gradient).abs().sum() for weight, gradient in zip(weights, _gradients(flow, weights)))
-
-    @functools.cached_property
-    def _loss_gradients(self) -> tuple[list[torch.Tensor], ...]:
-        state, weights = self._differentiable_state()
-        outputs = {}
-
-        def keep(layer, _, output):
-            outputs[layer] = output
-            return output.clone()  # what follows may work in place
-
-        hooks = [layer.register_forward_hook(keep) for layer in self.layers]
-        try:
-            loss = F.cross_entropy(self._forward(state, self.images), self.labels)
-        finally:
-            for hook in hooks:
-                hook.remove()
-        activations = [outputs[layer] for layer in self.layers]
-        gradients = _gradients(loss, weights + activations)
-        return gradients[: len(weights)], [a.detach() for a in activations], gradients[len(weights) :]
-
-    @functools.cached_property
-    def _weight_names(self) -> list[str]:
-        names = {id(module): name for name, module in self.network.named_modules()}
-        return [f"{names[id(layer)]}.weight".lstrip(".") for layer in self.layers]
-
-    def _differentiable_state(
-        self, convert: Callable[[torch.Tensor], torch.Tensor] = lambda parameter: parameter
-    ) -> tuple[dict[str, torch.Tensor], list[torch.Tensor]]:
-        """Detached parameters that ask for gradients, with copies of the buffers; and the layers' weights."""
-        state = {
-            name: convert(parameter.detach()).requires_grad_()
-            for name, parameter in self.network.named_parameters()
-        }
-        for name, buffer in self.network.named_buffers():
-            state[name] = convert(buffer.clone()) if buffer.is_floating_point() else buffer.clone()
-        return state, [state[name] for name in self._weight_names]
-
-    def _forward(self, state: dict[str, torch.Tensor], images: torch.Tensor) -> torch.Tensor:
-        return functional_call(self.network, state, (images,))
+@measure(passes=0)
+def params(batch):
+    """Number of parameters."""
+    return sum(parameter.numel() for parameter in batch.network.parameters())
 
 
-@contextlib.contextmanager
-def _without_batch_norm(network: nn.Module):
-    """Every batch norm hands its input on, without looking at it: one value cannot be normalised."""
-    norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
-    for norm in norms:
-        norm.forward = lambda features: features
-    try:
-        yield
-    finally:
-        for norm in norms:
-            del norm.forward
+@measure(passes=0)
+def macs(batch):
+    """Multiply-accumulates of one image's forward pass through convolutions and linear layers."""
+    return batch.macs_per_image
 
 
-def _gradients(output: torch.Tensor, inputs: list[torch.Tensor], create_graph: bool = False) -> list[torch.Tensor]:
-    """d output / d input for each input, zeros where the output does not depend on it."""
-    if not output.requires_grad:
-        return [torch.zeros_like(value) for value in inputs]
-    gradients = torch.autograd.grad(output, inputs, create_graph=create_graph, allow_unused=True)
-    return [torch.zeros_like(value) if grad is None else grad for value, grad in zip(inputs, gradients)]
+@measure(passes=0)
+def l2_norm(batch):
+    """Sum over layers of the Euclidean norm of W."""
+    return sum(weight.norm() for weight in batch.weights)
+
+
+@measure(passes=1)
+def nwot(batch):
+    """log |det K|, K_ij the number of ReLUs that images i and j find in the same state, on or off.
+
+    NASWOT: Mellor et al., Neural Architecture Search without Training, 2021 (v3).
+    """
+    if not batch.rectified:
+        raise Undefined("it has no ReLU module")
+    same = torch.zeros(len(batch.images), len(batch.images), dtype=torch.float64)
+    for output in batch.rectified:
+        state = (output.flatten(1) > 0).to(output.dtype) * 2 - 1
+        same += ((state @ state.T).double().cpu() + state.shape[1]) / 2
+    if torch.linalg.matrix_rank(same) < len(same):
+        raise Undefined("K is singular, as images switch its ReLUs in the same way")
+    return torch.linalg.slogdet(same).logabsdet
+
+
+@measure(passes=2)
+def zen(batch):
+    """log of the features' mean change under a small change of the images, plus the logs of what batch norm hides.
+
+    log E||f(x) - f(x + 0.01 e)|| + sum over batch norms of log sqrt(mean variance of its channels), x and e standard
+    normal, the weights too (Lin et al., Zen-NAS, 2021, one draw). Connections are left as they are; a batch norm
+    that sees a constant has no part.
+    """
+    features, others, variances = batch.perturbed_features()
+    change = (features - others).flatten(1).norm(dim=1).mean()
+    if change == 0:
+        raise Undefined("its features do not depend on the images")
+    means = torch.stack([variance.mean() for variance in variances]) if variances else torch.ones(1)
+    return change.log() + means[means > 0].log().sum() / 2
+
+
+@measure(passes=3)
+def epe_nas(batch):
+    """Sum over classes c of |s_c|, s_c = sum of log(|r_ij| + k) over the Jacobian's correlations r within c.
+
+    The Jacobian is that of `jacob_cov`, k = 1e-5. With more than 100 classes s_c is divided by the class's images,
+    and the score is the sum of |s_c - s_d| over all pairs (c, d), divided by the number of classes seen
+    (Lopes et al., EPE-NAS, 2021).
+    """
+    correlation = _correlation(batch.image_gradients)
+    classes = [batch.labels == label for label in batch.labels.unique()]
+    sums = torch.stack([(correlation[same][:, same].abs() + K).log().sum() for same in classes])
+    if batch.logits.shape[1] <= 100:
+        return sums.abs().sum()
+    means = sums / torch.tensor([int(same.sum()) for same in classes])
+    return (means[:, None] - means).abs().sum() / len(classes)
+
+
+@measure(passes=3)
+def zico(batch):
+    """Sum over layers of log sum(E|g| / sd(g)), over the weights' gradients g on each half of the minibatch.
+
+    Weights with sd(g) below 0.01 E|g| are left out, as single precision decides about their quotient, and layers
+    that have no other (Li et al., ZiCo, 2023).
+    """
+    if len(batch.images) < 2:
+        raise Undefined("one image has no halves")
+    total = 0.0
+    for halves in zip(*batch.half_gradients):
+        gradients = torch.stack(halves)
+        mean, deviation = gradients.abs().mean(0), gradients.std(0, correction=0)
+        ratio = (mean / deviation)[deviation > 0.01 * mean].sum()
+        if ratio > 0:
+            total += ratio.log()
+    return total
+
+
+def _correlation(jacobian: torch.Tensor) -> torch.Tensor:
+    """Correlation matrix (batch, batch) of the images' gradients, in double precision."""
+    correlation = torch.atleast_2d(torch.corrcoef(jacobian.flatten(1).double()))
+    if not correlation.isfinite().all():
+        raise Undefined("the gradient of its outputs with respect to an image is constant")
+    return correlation

@@ -1,7 +1,6 @@
 """What a sweep can run: a method's name, its arguments, and one trial of it."""
 
 import re
-import time
 from dataclasses import asdict
 
 import torch
@@ -10,7 +9,7 @@ from fearlib import score
 from fearlib.architecture import Architecture
 from fearlib.data import Dataset
 from fearlib.errors import InputError
-from fearlib.measures import MEASURES, zero_cost, zero_cost_macs
+from fearlib.measures import MEASURES, measure_network, zero_cost_macs
 from fearlib.network import build_network
 from fearlib.presets import Settings, convert_setting
 
@@ -29,22 +28,25 @@ _FEAR = (
 )  # fmt: skip
 _ARGUMENTS = {
     "fear": {name: name for name in _FEAR} | _TRAINING,
-    "shortreg": {"epochs": "full_epochs"} | _TRAINING,  # its own lengths are filled in by `expand_methods`
+    "shortreg": {"epochs": "full_epochs"} | _TRAINING,
     "full": {"epochs": "full_epochs"} | _TRAINING,
     "zero_cost": {},
 }
 
 
 def expand_methods(methods: list[str], settings: Settings) -> list[str]:
-    """The trials' method labels: "shortreg" becomes `shortreg(epochs=4)` and so on, as the settings say.
+    """The trials' method labels: "fear" and "shortreg" become `fear(stage2_epochs=24)`, `shortreg(epochs=4)` and
+    so on, as the settings say.
 
-    A method may carry arguments of its own, `fear(threshold=0.5,stage2_epochs=8)`.
+    A method may carry arguments of its own, `fear(stage2_epochs=8,threshold=0.5)`.
     Raises InputError for an unknown method or argument.
     """
     labels = []
     for method in methods:
         name, arguments = parse_method(method)
-        if name == "shortreg" and "epochs" not in arguments:
+        if name == "fear":
+            several = [{"stage2_epochs": settings.stage2_epochs, **arguments}]
+        elif name == "shortreg" and "epochs" not in arguments:
             several = [{"epochs": epochs, **arguments} for epochs in settings.shortreg_epochs]
         else:
             several = [arguments]
@@ -76,7 +78,7 @@ def parse_method(label: str) -> tuple[str, dict]:
 def run_trial(architecture: Architecture, label: str, seed: int, dataset: Dataset, settings: Settings) -> dict:
     """One method on one architecture: `rows` (method, score, seconds, macs, outcome) and the learning `curve`.
 
-    Zero-cost measures give a row each, timed alone. The seed decides the initial weights, the order of the
+    Zero-cost measures give a row each, with the seconds of computing it alone. The seed decides the initial weights, the order of the
     images and their augmentation, the same for every method but `full`: the truth shares no chance with the
     scores that it judges. On a CPU one thread is used, so that a score does not depend on how many workers
     share the machine; on a GPU float32 is float32, not TF32.
@@ -102,23 +104,18 @@ def run_trial(architecture: Architecture, label: str, seed: int, dataset: Datase
 def _zero_cost_rows(network, dataset: Dataset, settings: Settings, seed: int) -> list[dict]:
     generator = torch.Generator().manual_seed(seed)
     images, labels = next(dataset.training_batches(settings.zero_cost_batch, generator))
-    images = images.contiguous()
-    macs_per_image = network.macs(dataset.resolution)
-    zero_cost(network, images, labels, ("plain",))  # or the first measure would pay for warming up
-    rows = []
-    for name in MEASURES:
-        started = time.perf_counter()
-        value = zero_cost(network, images, labels, (name,))[name]
-        rows.append(
-            {
-                "method": name,
-                "score": value,
-                "seconds": time.perf_counter() - started,
-                "macs": zero_cost_macs(name, macs_per_image, len(labels)),
-                "outcome": "ok" if value == value else "undefined",
-            }
-        )
-    return rows
+    results = measure_network(network, images, labels, seed=seed)
+    macs_per_image = int(results["macs"].value)
+    return [
+        {
+            "method": name,
+            "score": result.value,
+            "seconds": result.seconds,
+            "macs": zero_cost_macs(name, macs_per_image, len(labels)),
+            "outcome": f"undefined: {result.undefined}" if result.undefined else "ok",
+        }
+        for name, result in results.items()
+    ]
 
 
 def _label(name: str, arguments: dict) -> str:

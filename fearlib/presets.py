@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, fields, replace
 
 from fearlib.data import DATASETS
 from fearlib.errors import InputError
-from fearlib.training import PRECISIONS
+from fearlib.training import known_precision
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Settings:
     shortreg_epochs: tuple[int, ...] = (10, 20, 30)
     full_epochs: int = 200
     zero_cost_batch: int = 64
-    precision: str = "bfloat16"
+    precision: str = "auto"  # becomes what this machine is fast at
 
 
 PAPER = {
@@ -46,6 +46,8 @@ SMOKE = Settings(
     stage1_epochs=4, schedule_epochs=8, stage2_epochs=2, stage2_batch=128, shortreg_epochs=(1, 2),
     full_epochs=4, zero_cost_batch=32,
 )  # fmt: skip
+# Settings that a method's label states, fear(stage2_epochs=8): sweeps that differ in them alone share a folder.
+LENGTHS = ("stage2_epochs", "shortreg_epochs")
 PRESETS = {
     "smoke": "the whole pipeline in seconds, for tests; its scores mean nothing",
     "compact": "a two-core machine in hours",
@@ -57,9 +59,10 @@ def preset(name: str, dataset: str, **overrides) -> Settings:
     """The settings of a preset for a dataset, some of them replaced.
 
     Values may be given as text, as on a command line ("0.5", "2,4,8", "none"). An overridden preset carries its
-    changes in its name, `compact(threshold=0.55)`; another number of cells goes back to the paper's freeze
-    point, carried over, unless one is given. Raises InputError for an unknown preset, dataset or setting,
-    or a value of the wrong kind.
+    changes in its name, `compact(threshold=0.55)`, but for those that a method's label states; another number of
+    cells goes back to the paper's freeze point, carried over, unless one is given. The precision "auto" becomes
+    what this machine is fast at. Raises InputError for an unknown preset, dataset or setting, or a value of the
+    wrong kind.
     """
     if name not in PRESETS:
         raise InputError(f"unknown preset {name!r}: the presets are {', '.join(PRESETS)}.")
@@ -70,13 +73,13 @@ def preset(name: str, dataset: str, **overrides) -> Settings:
         "compact": replace(COMPACT, threshold=COMPACT_THRESHOLDS[dataset]),
         "paper": PAPER[dataset],
     }[name]
-    if not overrides:
-        return settings
+    overrides.setdefault("precision", settings.precision)
     changes = {key: convert_setting(key, value) for key, value in overrides.items()}
     if "cells" in changes:  # a freeze point belongs to a depth
         changes.setdefault("first_free_block", None)
     changes = {key: value for key, value in changes.items() if getattr(settings, key) != value}
-    label = ",".join(f"{key}={_text(value)}" for key, value in sorted(changes.items()))
+    unnamed = (*LENGTHS, "precision")
+    label = ",".join(f"{key}={_text(value)}" for key, value in sorted(changes.items()) if key not in unnamed)
     return replace(settings, preset=f"{name}({label})" if label else name, **changes)
 
 
@@ -113,9 +116,8 @@ def convert_setting(key: str, value):
         )
         raise InputError(f"setting {key}={value!r}: it must be {expected}.") from None
     if key == "precision":
-        if converted not in PRECISIONS:
-            raise InputError(f"setting precision={value!r}: {' or '.join(PRECISIONS)} is allowed.")
-    elif key == "threshold":
+        return known_precision(converted)
+    if key == "threshold":
         if not 0 <= converted <= 1:
             raise InputError(f"setting threshold={value!r}: it is a share, from 0 to 1.")
     else:

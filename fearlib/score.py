@@ -41,7 +41,7 @@ def fear(
     batch_size: int = 256,
     max_seconds: float = float("inf"),
     validate: bool = False,
-    precision: str = "bfloat16",
+    precision: str = "auto",
     seed: int = 0,
 ) -> Score:
     """Feature-extraction score of a network (Dey, Shah & Bubeck, FEAR, 2021); trains it in place.
@@ -79,7 +79,7 @@ def shortreg(
     epochs: int,
     batch_size: int = 256,
     validate: bool = False,
-    precision: str = "bfloat16",
+    precision: str = "auto",
     seed: int = 0,
 ) -> Score:
     """Short regular training with its own cosine; the score is the best epoch's training top-1."""
@@ -92,7 +92,7 @@ def full(
     dataset: Dataset,
     epochs: int,
     batch_size: int = 256,
-    precision: str = "bfloat16",
+    precision: str = "auto",
     seed: int = 0,
 ) -> Score:
     """Regular training to the end; the score is the last epoch's test top-1, so it serves as the truth."""

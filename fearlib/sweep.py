@@ -16,7 +16,7 @@ from fearlib.data import load_dataset
 from fearlib.errors import InputError, require
 from fearlib.journal import JOURNAL, append_to_journal, only_writer, read_journal, replace_file
 from fearlib.methods import expand_methods, run_trial
-from fearlib.presets import Settings, as_dict
+from fearlib.presets import LENGTHS, Settings, as_dict
 from fearlib.provenance import sitting, utc_now
 from fearlib.tables import write_tables
 
@@ -68,7 +68,7 @@ def run_sweep(
         "dataset_fingerprint": loaded.fingerprint,
         "train_images": len(loaded.train_labels),
         "test_images": len(loaded.test_labels),
-        "settings": as_dict(settings),
+        "settings": {key: value for key, value in as_dict(settings).items() if key not in LENGTHS},
     }
     trials = [
         Trial(architecture.index, label, seed)
@@ -79,17 +79,17 @@ def run_sweep(
     run = functools.partial(_run, load=load, fingerprint=loaded.fingerprint, settings=settings)
     folder = Path(folder)
     with only_writer(folder):
-        manifest = _open_manifest(folder, configuration)
+        manifest = open_manifest(folder, configuration)
         records = read_journal(folder)
         _count_trials(manifest, records)
         manifest["sittings"].append(sitting(workers, truth))
-        finished = _finished(records)
+        finished = finished_trials(records)
         missing = [trial for trial in trials if trial not in finished]
         results = _execute(run, missing, time.monotonic() + time_budget, workers)
         progress = _progress(len(trials), len(missing), f"{dataset} {settings.preset}")
         try:
             with progress, contextlib.closing(results):
-                _write_manifest(folder, manifest)
+                write_manifest(folder, manifest)
                 for trial, result in results:
                     record = {"trial": vars(trial), "sitting": len(manifest["sittings"]) - 1, **result}
                     record["rows"] = [_complete(row, trial, dataset, settings, truth) for row in result["rows"]]
@@ -106,7 +106,7 @@ def run_sweep(
 
 def _close(folder: Path, manifest: dict, truth: pd.Series | None) -> pd.DataFrame:
     manifest["sittings"][-1]["ended"] = utc_now()
-    _write_manifest(folder, manifest)
+    write_manifest(folder, manifest)
     return write_tables(folder, truth)
 
 
@@ -123,7 +123,8 @@ def _count_trials(manifest: dict, records: list[dict]) -> None:
         past["trials"] = sum(record.get("sitting", 0) == number for record in records)
 
 
-def _finished(records: list[dict]) -> set[Trial]:
+def finished_trials(records: list[dict]) -> set[Trial]:
+    """The trials of a journal that need not run again: a failed one is tried again."""
     return {
         Trial(**record["trial"])
         for record in records
@@ -184,7 +185,12 @@ def _on_cluster(run: Callable, trials: list[Trial], deadline: float, workers: in
     distributed = require("distributed", "run more than one worker")
     waiting = iter(trials)
     with (
-        config.set({"distributed.nanny.pre-spawn-environ": _KEEP_MEMORY}),
+        config.set(
+            {
+                "distributed.nanny.pre-spawn-environ": _KEEP_MEMORY,
+                "distributed.worker.profile.enabled": False,  # it would hold the interpreter every 10 ms
+            }
+        ),
         distributed.LocalCluster(workers, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster,
         distributed.Client(cluster) as client,
     ):
@@ -210,7 +216,8 @@ def _on_cluster(run: Callable, trials: list[Trial], deadline: float, workers: in
             yield trial, result
 
 
-def _open_manifest(folder: Path, configuration: dict) -> dict:
+def open_manifest(folder: Path, configuration: dict) -> dict:
+    """The folder's manifest, or a new one. Raises InputError if it is one of another configuration."""
     path = folder / MANIFEST
     if not path.exists():
         if (folder / JOURNAL).exists():
@@ -251,5 +258,5 @@ def _differences(old: dict, new: dict, prefix: str = "") -> list[str]:
     return found
 
 
-def _write_manifest(folder: Path, manifest: dict) -> None:
+def write_manifest(folder: Path, manifest: dict) -> None:
     replace_file(folder / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())

@@ -47,7 +47,7 @@ def train(
     records_per_epoch: int = 1,
     max_seconds: float = float("inf"),
     validate: bool = False,
-    precision: str = "bfloat16",
+    precision: str = "auto",
     seed: int = 0,
     stage: int = 1,
 ) -> list[Epoch]:
@@ -58,11 +58,10 @@ def train(
     in frozen blocks too. Training ends after `epochs`; after a record with which `latest_top1` reaches
     `stop_at`; or in the step in which `max_seconds` have passed, with a record of what was done until then.
     `validate` measures test accuracy after every full epoch. `seed` orders images and augmentation.
-    Forward passes run under autocast at `precision`, "bfloat16" or "float32", in channels-last memory, on the
-    device of the network's parameters. Raises InputError for an unknown precision or a non-positive count.
+    Forward passes run under autocast at `precision` (`known_precision`), in channels-last memory, on the device
+    of the network's parameters. Raises InputError for an unknown precision or a non-positive count.
     """
-    if precision not in PRECISIONS:
-        raise InputError(f"unknown precision {precision!r}: {' or '.join(PRECISIONS)} is allowed.")
+    precision = known_precision(precision)
     if epochs < 1 or batch_size < 1 or records_per_epoch < 1:
         raise InputError(
             f"epochs={epochs}, batch_size={batch_size} and records_per_epoch={records_per_epoch} "
@@ -125,6 +124,24 @@ def latest_top1(records: list[Epoch], images: int) -> float:
     return float("nan")
 
 
+def known_precision(precision: str) -> str:
+    """ "bfloat16" or "float32"; "auto" is the first if this machine computes with it, else the second.
+
+    A processor without bfloat16 instructions is several times slower with it than with float32. Raises InputError
+    for another.
+    """
+    if precision not in (*PRECISIONS, "auto"):
+        raise InputError(f"unknown precision {precision!r}: {', '.join(PRECISIONS)} or auto is allowed.")
+    if precision != "auto":
+        return precision
+    if torch.cuda.is_available():
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        capabilities = torch.cpu.get_capabilities()
+        native = any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16"))
+    return "bfloat16" if native else "float32"
+
+
 def training_step(
     network: Network, images: torch.Tensor, labels: torch.Tensor, first_free_block: int, precision: str
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -138,10 +155,10 @@ def training_step(
 
 
 @torch.no_grad()
-def top1(network: Network, dataset: Dataset, precision: str = "bfloat16", batch_size: int = 1000) -> float:
+def top1(network: Network, dataset: Dataset, precision: str = "auto", batch_size: int = 1000) -> float:
     """Share of the test images classified right (0..1), in evaluation mode."""
     network.eval()
-    correct = 0
+    precision, correct = known_precision(precision), 0
     for images, labels in dataset.test_batches(batch_size):
         with torch.autocast(images.device.type, PRECISIONS[precision], enabled=precision != "float32"):
             correct += (network(images.contiguous(memory_format=torch.channels_last)).argmax(1) == labels).sum()

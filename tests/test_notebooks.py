@@ -36,7 +36,7 @@ def ranked(tmp_path_factory):
 def test_rank_architectures(ranked):
     folder, text = ranked
     rows = pd.read_csv(folder / "results" / "rows.csv")
-    assert rows["index"].nunique() == 5 and {"fear", "full", "synflow"} <= set(rows.method)
+    assert rows["index"].nunique() == 5 and {"fear(stage2_epochs=2)", "full", "synflow"} <= set(rows.method)
     assert rows.test_accuracy.notna().all()
     assert "spearman" in text and "synflow" in text
 

@@ -10,6 +10,7 @@ import pytest
 
 from fearlib import Architecture, InputError, preset, run_sweep
 from fearlib.journal import JOURNAL, read_journal
+from fearlib.merge import merge_sweeps
 from fearlib.tables import CURVE_COLUMNS, ROW_COLUMNS, read_rows
 
 ARCHITECTURES = [Architecture.from_index(index) for index in (12148, 13226, 1291)]
@@ -39,7 +40,7 @@ def test_tables_are_tidy(undisturbed, tiny_settings):
     assert tuple(rows.columns) == ROW_COLUMNS and tuple(curves.columns) == CURVE_COLUMNS
     assert len(rows) == 3 * (1 + 1 + 8)
     assert not rows.duplicated(["index", "method", "seed"]).any()
-    trained = rows[rows.method.isin(["fear", "shortreg(epochs=1)"])]
+    trained = rows[rows.method.isin(["fear(stage2_epochs=2)", "shortreg(epochs=1)"])]
     spent = curves.groupby(["index", "method"])[["macs", "seconds"]].sum()
     for _, row in trained.iterrows():
         assert spent.macs[row["index"], row["method"]] == row["macs"]
@@ -227,3 +228,27 @@ for limit in (4000, -1):
 def test_no_worker_at_all(tiny_settings, tmp_path):
     with pytest.raises(InputError, match="workers is 0"):
         run_sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES, workers=0)
+
+
+def test_parts_of_a_sweep_merge_into_the_whole(undisturbed, tiny_settings, tmp_path):
+    parts = [tmp_path / "one", tmp_path / "other"]
+    for part, architectures in zip(parts, (ARCHITECTURES[:2], ARCHITECTURES[1:])):
+        run_sweep(part, "synthetic", tiny_settings, METHODS, architectures)
+    assert merge_sweeps(tmp_path / "whole", parts) == 9
+    assert_same(tmp_path / "whole", undisturbed)
+    journal = (tmp_path / "whole" / JOURNAL).read_bytes()
+    assert merge_sweeps(tmp_path / "whole", parts) == 0
+    assert (tmp_path / "whole" / JOURNAL).read_bytes() == journal
+    manifest = json.loads((tmp_path / "whole" / "manifest.json").read_text())
+    assert [record["sitting"] for record in read_journal(tmp_path / "whole")] == [0] * 6 + [1] * 3
+    assert len(manifest["sittings"]) == 2
+
+
+def test_merging_another_configuration_writes_nothing(undisturbed, tmp_path):
+    other = preset("smoke", "synthetic", train_images=100, threshold=0.2)
+    run_sweep(tmp_path / "other", "synthetic", other, ["zero_cost"], ARCHITECTURES)
+    with pytest.raises(InputError, match="another configuration"):
+        merge_sweeps(tmp_path / "whole", [undisturbed, tmp_path / "other"])
+    with pytest.raises(InputError, match="is not a readable manifest"):
+        merge_sweeps(tmp_path / "whole", [tmp_path / "nothing"])
+    assert not (tmp_path / "whole").exists()

@@ -165,7 +165,7 @@ def test_a_network_whose_output_ignores_its_input_trains(colour_dataset):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"epochs": 1, "precision": "int8"}, "unknown precision 'int8': float32 or bfloat16"),
+        ({"epochs": 1, "precision": "int8"}, "unknown precision 'int8': float32, bfloat16 or auto"),
         ({"epochs": 0}, "epochs=0"),
         ({"epochs": 1, "batch_size": 0}, "batch_size=0"),
         ({"epochs": 1, "first_free_block": 9}, r"first_free_block is 9: it must be in 0\.\.5"),
@@ -174,3 +174,12 @@ def test_a_network_whose_output_ignores_its_input_trains(colour_dataset):
 def test_wrong_requests(colour_dataset, arguments, message):
     with pytest.raises(InputError, match=message):
         train(network(), colour_dataset, **arguments)
+
+
+@pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="Linux says what a processor can do")
+def test_auto_precision_is_bfloat16_where_the_processor_has_instructions_for_it():
+    flags = re.search(r"^flags\s*:(.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    native = flags is not None and {"avx512_bf16", "amx_bf16"} & set(flags[1].split())
+    assert known_precision("auto") == ("bfloat16" if native else "float32")
+    assert preset("compact", "cifar10").precision == known_precision("auto")
+    assert preset("compact", "cifar10", precision="bfloat16").precision == "bfloat16"

@@ -1,0 +1,45 @@
+"""Sweeps of one configuration, run apart, become one."""
+
+from pathlib import Path
+
+from fearlib.errors import InputError
+from fearlib.journal import append_to_journal, only_writer, read_journal
+from fearlib.sweep import MANIFEST, Trial, finished_trials, open_manifest, read_manifest, write_manifest
+from fearlib.tables import write_tables
+
+
+def merge_sweeps(folder: str | Path, sources: list[str | Path]) -> int:
+    """Add to `folder` the trials of `sources` that it does not hold yet; how many those were.
+
+    A new folder is made. A finished trial is never replaced, and the sources are left as they are. Raises
+    InputError if a source is not a sweep, or is one of another configuration; nothing is written then.
+    """
+    folder, sources = Path(folder), [Path(source) for source in sources]
+    configuration = read_manifest(folder if (folder / MANIFEST).exists() else sources[0])["configuration"]
+    manifests = [open_manifest(source, configuration) for source in sources]
+    if any(source.resolve() == folder.resolve() for source in sources):
+        raise InputError(f"{folder} cannot be merged into itself.")
+    added = 0
+    with only_writer(folder):
+        merged = open_manifest(folder, configuration)
+        held = finished_trials(read_journal(folder))
+        for source, manifest in zip(sources, manifests):
+            sittings = [_place(merged["sittings"], sitting) for sitting in manifest["sittings"]]
+            write_manifest(folder, merged)
+            for record in read_journal(source):
+                trial = Trial(**record["trial"])
+                if trial not in held:
+                    append_to_journal(folder, record | {"sitting": sittings[record.get("sitting", 0)]})
+                    held.add(trial)
+                    added += 1
+        write_tables(folder)
+    return added
+
+
+def _place(sittings: list[dict], sitting: dict) -> int:
+    """The sitting's number in the list, to which it is added unless an earlier merge has."""
+    for number, known in enumerate(sittings):
+        if known["started"] == sitting["started"] and known["commit"] == sitting["commit"]:
+            return number
+    sittings.append(sitting)
+    return len(sittings) - 1
