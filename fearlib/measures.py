@@ -1,8 +1,8 @@
 """A network gets a score without training: zero-cost measures.
 
-Every measure is a short function of a `Minibatch`, registered under its name in `MEASURES`; a new one is one more
-function. Sums run over the weights W of all convolutions and linear layers; L is the cross entropy of the minibatch,
-network in training mode. Definitions follow Abdelfattah et al. (2021) unless another paper is named.
+Every measure is a short function of a `Minibatch`, registered under its name in `MEASURES`; a new one is one
+more function. Sums run over the weights W of all convolutions and linear layers; L is the cross entropy of the
+minibatch, network in training mode. Definitions follow Abdelfattah et al. (2021) unless another paper is named.
 """
 
 import time
@@ -186,10 +186,10 @@ def params(batch):
     return sum(parameter.numel() for parameter in batch.network.parameters())
 
 
-@measure(passes=0)
+@measure(passes=1)
 def macs(batch):
     """Multiply-accumulates of one image's forward pass through convolutions and linear layers."""
-    return batch.macs_per_image
+    return sum(layer.weight[0].numel() * output[0].numel() for layer, output in batch.activations)
 
 
 @measure(passes=0)
@@ -217,7 +217,7 @@ def nwot(batch):
 
 @measure(passes=2)
 def zen(batch):
-    """log of the features' mean change under a small change of the images, plus the logs of what batch norm hides.
+    """log of the features' mean change under a small change of the images, plus what batch norm hides of it.
 
     log E||f(x) - f(x + 0.01 e)|| + sum over batch norms of log sqrt(mean variance of its channels), x and e standard
     normal, the weights too (Lin et al., Zen-NAS, 2021, one draw). Connections are left as they are; a batch norm

@@ -78,9 +78,9 @@ def parse_method(label: str) -> tuple[str, dict]:
 def run_trial(architecture: Architecture, label: str, seed: int, dataset: Dataset, settings: Settings) -> dict:
     """One method on one architecture: `rows` (method, score, seconds, macs, outcome) and the learning `curve`.
 
-    Zero-cost measures give a row each, with the seconds of computing it alone. The seed decides the initial weights, the order of the
-    images and their augmentation, the same for every method but `full`: the truth shares no chance with the
-    scores that it judges. On a CPU one thread is used, so that a score does not depend on how many workers
+    Zero-cost measures give a row each, with the seconds of computing it alone. The seed decides the initial weights,
+    the order of the images and their augmentation, the same for every method but `full`: the truth shares no chance
+    with the scores that it judges. On a CPU one thread is used, so that a score does not depend on how many workers
     share the machine; on a GPU float32 is float32, not TF32.
     """
     torch.set_num_threads(1)

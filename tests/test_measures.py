@@ -358,16 +358,15 @@ def test_an_initial_network_of_none_sees_no_image():
 
 @pytest.mark.parametrize("architecture", sample_architectures(20, 1), ids=lambda a: a.index)
 def test_single_precision_agrees_with_double(architecture):
-    """To 1e-3; `plain`, which nearly cancels, to 1e-3 of `snip`; `epe_nas`, with logarithms of tiny numbers, to 1e-2."""
+    """To 1e-3; `plain`, which nearly cancels, to 1e-3 of `snip`."""
     torch.manual_seed(0)
-    network = build_network(architecture, 10, channels=8, cells=1)
-    images, labels = torch.randn(32, 3, 16, 16), torch.randint(0, 10, (32,))
+    network = build_network(architecture, 10, cells=1)
+    images, labels = torch.randn(64, 3, 16, 16), torch.randint(0, 10, (64,))
     single = zero_cost(network, images, labels)
     double = zero_cost(network.double(), images.double(), labels)
     jacobian = Minibatch(network.train(), images.double(), labels).image_gradients
     assert torch.linalg.eigvalsh(torch.corrcoef(jacobian.flatten(1)))[0] > 0.1  # else jacob_cov is ill-conditioned
     assert single.pop("plain") == pytest.approx(double.pop("plain"), abs=1e-3 * double["snip"])
-    assert single.pop("epe_nas") == pytest.approx(double.pop("epe_nas"), rel=1e-2)
     assert single == pytest.approx(double, rel=1e-3, nan_ok=True)
 
 

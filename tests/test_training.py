@@ -1,4 +1,6 @@
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from fearlib import Architecture, InputError, build_network, train
-from fearlib.training import latest_top1, top1
+from fearlib import Architecture, InputError, build_network, preset, train
+from fearlib.training import known_precision, latest_top1, top1
 
 CELL = Architecture(
     ["nor_conv_3x3", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3", "nor_conv_1x1"]
