@@ -47,7 +47,7 @@ def test_correlations_are_regenerated_byte_for_byte(ranked):
     for name in ("once", "again"):
         execute(
             "analysis/correlations.ipynb", folder / f"{name}.ipynb",
-            results=str(folder / "results"), output=str(folder / name),
+            results=str(folder / "results"), output=str(folder / name), reference="fear(stage2_epochs=2)",
         )  # fmt: skip
         files = sorted(path for path in (folder / name).rglob("*") if path.is_file())
         outputs.append({path.relative_to(folder / name): path.read_bytes() for path in files})
@@ -69,7 +69,7 @@ def test_compact_ablation(ranked):
     )  # fmt: skip
     table = pd.read_csv(folder / "ablation" / "tables" / "compact_ablation.csv")
     rows = pd.read_csv(folder / "results" / "rows.csv")
-    fear = rows[rows.method == "fear"]
+    fear = rows[rows.method == "fear(stage2_epochs=2)"]
     assert (table.n[0], table.out[0]) == (fear.score.notna().sum(), fear.score.isna().sum())
     assert table.threshold[0] == 0.05 and "gain" in text
 
