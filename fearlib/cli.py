@@ -44,7 +44,7 @@ def list_choices() -> None:
 
     print("methods")
     for name, what in METHODS.items():
-        print(f"  {name:10} {what}")
+        print(f"  {name:21} {what}")
     print("\ndatasets\n  " + ", ".join(DATASETS))
     print("\npresets")
     for name, what in PRESETS.items():

@@ -219,9 +219,9 @@ def nwot(batch):
 def zen(batch):
     """log of the features' mean change under a small change of the images, plus what batch norm hides of it.
 
-    log E||f(x) - f(x + 0.01 e)|| + sum over batch norms of log sqrt(mean variance of its channels), x and e standard
-    normal, the weights too (Lin et al., Zen-NAS, 2021, one draw). Connections are left as they are; a batch norm
-    that sees a constant has no part.
+    log E||f(x) - f(x + 0.01 e)|| + sum over batch norms of log sqrt(mean variance of its channels), x and e
+    standard normal, the weights too (Lin et al., Zen-NAS, 2021, one draw), so that training does not change it.
+    Connections are left as they are; a batch norm that sees a constant has no part.
     """
     features, others, variances = batch.perturbed_features()
     change = (features - others).flatten(1).norm(dim=1).mean()

@@ -8,8 +8,9 @@ import torch
 from fearlib import score
 from fearlib.architecture import Architecture
 from fearlib.data import Dataset
+from fearlib.degradation import Moment, degradation
 from fearlib.errors import InputError
-from fearlib.measures import MEASURES, measure_network, zero_cost_macs
+from fearlib.measures import MEASURES, Measured, measure_network, zero_cost_macs
 from fearlib.network import build_network
 from fearlib.presets import Settings, convert_setting
 
@@ -18,7 +19,10 @@ METHODS = {
     "shortreg": "short regular training, once for every length the preset names",
     "zero_cost": f"measures at initialisation: {', '.join(MEASURES)}",
     "full": "full training; its test accuracy serves as the truth",
+    "degradation": "the zero-cost measures again and again while the network trains, on one cosine",
+    "degradation_constant": "the same at a constant rate, with a fresh optimizer every epoch",
 }
+_DEGRADATION_EPOCHS = 8
 _TRUTH_SEEDS = 1_000_000
 # The arguments that each method takes, and the setting that supplies one which is not given.
 _TRAINING = {"batch_size": "batch_size", "precision": "precision"}
@@ -31,6 +35,8 @@ _ARGUMENTS = {
     "shortreg": {"epochs": "full_epochs"} | _TRAINING,
     "full": {"epochs": "full_epochs"} | _TRAINING,
     "zero_cost": {},
+    "degradation": {"epochs": "full_epochs"} | _TRAINING,
+    "degradation_constant": {"epochs": "full_epochs"} | _TRAINING,
 }
 
 
@@ -48,6 +54,8 @@ def expand_methods(methods: list[str], settings: Settings) -> list[str]:
             several = [{"stage2_epochs": settings.stage2_epochs, **arguments}]
         elif name == "shortreg" and "epochs" not in arguments:
             several = [{"epochs": epochs, **arguments} for epochs in settings.shortreg_epochs]
+        elif name.startswith("degradation"):
+            several = [{"epochs": _DEGRADATION_EPOCHS, **arguments}]
         else:
             several = [arguments]
         labels.extend(_label(name, arguments) for arguments in several)
@@ -78,10 +86,10 @@ def parse_method(label: str) -> tuple[str, dict]:
 def run_trial(architecture: Architecture, label: str, seed: int, dataset: Dataset, settings: Settings) -> dict:
     """One method on one architecture: `rows` (method, score, seconds, macs, outcome) and the learning `curve`.
 
-    Zero-cost measures give a row each, with the seconds of computing it alone. The seed decides the initial weights,
-    the order of the images and their augmentation, the same for every method but `full`: the truth shares no chance
-    with the scores that it judges. On a CPU one thread is used, so that a score does not depend on how many workers
-    share the machine; on a GPU float32 is float32, not TF32.
+    Zero-cost measures give a row each, with the seconds of computing it alone. The seed decides the initial
+    weights, the order of the images and their augmentation, the same for every method but `full`: the truth
+    shares no chance with the scores that it judges. On a CPU one thread is used, so that a score does not depend
+    on how many workers share the machine; on a GPU float32 is float32, not TF32.
     """
     torch.set_num_threads(1)
     torch.backends.cudnn.allow_tf32 = False
@@ -92,26 +100,52 @@ def run_trial(architecture: Architecture, label: str, seed: int, dataset: Datase
     network = build_network(architecture, dataset.num_classes, settings.channels, settings.cells)
     network.to(dataset.train_images.device)
     if name == "zero_cost":
-        return {"rows": _zero_cost_rows(network, dataset, settings, seed), "curve": []}
+        images, labels = _minibatch(dataset, settings, seed)
+        return {
+            "rows": _measure_rows(measure_network(network, images, labels, seed=seed), len(labels)),
+            "curve": [],
+        }
     for argument, setting in _ARGUMENTS[name].items():
         if argument not in arguments:
             arguments[argument] = getattr(settings, setting)
+    if name.startswith("degradation"):
+        constant = name == "degradation_constant"
+        minibatch = _minibatch(dataset, settings, seed)
+        moments = degradation(network, dataset, *minibatch, constant_rate=constant, seed=seed, **arguments)
+        rows = [row for moment in moments for row in _rows_of_moment(moment, constant, len(minibatch[1]))]
+        return {"rows": rows, "curve": [asdict(epoch) for epoch in moments[-1].curve]}
     result = getattr(score, name)(network, dataset, seed=seed, **arguments)
     row = {"method": label, "score": result.value, "seconds": result.seconds, "macs": result.macs}
     return {"rows": [row | {"outcome": result.outcome}], "curve": [asdict(epoch) for epoch in result.curve]}
 
 
-def _zero_cost_rows(network, dataset: Dataset, settings: Settings, seed: int) -> list[dict]:
-    generator = torch.Generator().manual_seed(seed)
-    images, labels = next(dataset.training_batches(settings.zero_cost_batch, generator))
-    results = measure_network(network, images, labels, seed=seed)
+def _minibatch(dataset: Dataset, settings: Settings, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The images and labels that zero-cost measures see."""
+    return next(dataset.training_batches(settings.zero_cost_batch, torch.Generator().manual_seed(seed)))
+
+
+def _rows_of_moment(moment: Moment, constant: bool, batch_size: int) -> list[dict]:
+    """`snip(epoch=0.2,schedule=cosine)` and so on, and training top-1; costs include the training until then."""
+    label = f"epoch={moment.epoch:g},schedule={'constant' if constant else 'cosine'}"
+    seconds = sum(record.seconds for record in moment.curve)
+    macs = sum(record.macs for record in moment.curve)
+    rows = _measure_rows(moment.measures, batch_size)
+    for row in rows:
+        row["seconds"], row["macs"] = row["seconds"] + seconds, row["macs"] + macs
+    if moment.curve:
+        top1 = moment.curve[-1].train_top1
+        rows.append({"method": "train_top1", "score": top1, "seconds": seconds, "macs": macs, "outcome": "ok"})
+    return [row | {"method": f"{row['method']}({label})"} for row in rows]
+
+
+def _measure_rows(results: dict[str, Measured], batch_size: int) -> list[dict]:
     macs_per_image = int(results["macs"].value)
     return [
         {
             "method": name,
             "score": result.value,
             "seconds": result.seconds,
-            "macs": zero_cost_macs(name, macs_per_image, len(labels)),
+            "macs": zero_cost_macs(name, macs_per_image, batch_size),
             "outcome": f"undefined: {result.undefined}" if result.undefined else "ok",
         }
         for name, result in results.items()

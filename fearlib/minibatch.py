@@ -38,8 +38,8 @@ class shared_pass:
 class Minibatch:
     """`images` and `labels` on `network`, whose parameters, buffers and gradients no pass touches.
 
-    Passes run on detached parameters and copies of the buffers, in channels-last memory, which is up to twice as fast
-    on a CPU as contiguous memory.
+    Passes run on detached parameters and copies of the buffers, in channels-last memory, which is up to twice as
+    fast on a CPU as contiguous memory.
     """
 
     def __init__(self, network: nn.Module, images: torch.Tensor, labels: torch.Tensor, seed: int = 0):

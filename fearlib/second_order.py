@@ -1,10 +1,11 @@
 """Convolution and batch norm that are exact, and whose second derivatives cost about as much as their first.
 
 torch differentiates a convolution's backward pass by convolutions with kernels as large as the image, and that of
-batch norm by some thirty passes over memory. Both have a short closed form: a convolution is bilinear, so each of its
+batch norm by many passes over memory. Both have a short closed form: a convolution is bilinear, so each of its
 derivatives is again one of its three passes (forward, gradient of the input, gradient of the weight), and the
 backward pass of batch norm is linear and symmetric in the gradient that it is given. In channels-last memory torch
-sums the statistics of batch norm one by one, which loses two digits of single precision; here they are summed in pairs.
+sums the statistics of batch norm one by one, which loses two digits of single precision; here they are summed in
+pairs.
 """
 
 import contextlib
@@ -23,7 +24,8 @@ _batch_norm_backward = torch.ops.aten.native_batch_norm_backward.default
 def cheap_second_derivatives(network: nn.Module):
     """Within, `network` can be differentiated twice by the weights of its layers and by its input.
 
-    Batch norm takes its statistics from the batch, leaves its running ones alone, and its parameters are constants.
+    Batch norm takes its statistics from the batch and leaves its running ones alone; its parameters are
+    constants.
     """
     changed = []
     for module in network.modules():

@@ -1,6 +1,7 @@
 """The one training loop: SGD as NATS-Bench uses it, with a record for every epoch."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -50,6 +51,7 @@ def train(
     precision: str = "auto",
     seed: int = 0,
     stage: int = 1,
+    after_record: Callable[[Epoch], None] = lambda record: None,
 ) -> list[Epoch]:
     """Train `network` in place with SGD and return one record per epoch, or several.
 
@@ -58,6 +60,7 @@ def train(
     in frozen blocks too. Training ends after `epochs`; after a record with which `latest_top1` reaches
     `stop_at`; or in the step in which `max_seconds` have passed, with a record of what was done until then.
     `validate` measures test accuracy after every full epoch. `seed` orders images and augmentation.
+    `after_record` is called with every record, while the network stands as it was then; its time does not count.
     Forward passes run under autocast at `precision` (`known_precision`), in channels-last memory, on the device
     of the network's parameters. Raises InputError for an unknown precision or a non-positive count.
     """
@@ -107,6 +110,7 @@ def train(
                 )
             )  # fmt: skip
             spent += seconds
+            after_record(records[-1])
             if out_of_time or latest_top1(records, len(dataset.train_labels)) >= stop_at:
                 return records
             started = time.perf_counter()

@@ -382,6 +382,11 @@ def test_a_batch_of_one_image_correlates_with_itself():
     assert values == close({"jacob_cov": -(math.log(1 + 1e-5) + 1 / (1 + 1e-5))})
 
 
+def half_log_of_mean_variance(features):
+    variances = [np.var(features[:, channel]) for channel in range(features.shape[1])]
+    return math.log(np.mean(variances)) / 2 if features.any() else 0.0
+
+
 @every_network
 def test_zen_follows_its_definition(build):
     network, images, labels = drawn(build)
@@ -401,11 +406,8 @@ def test_zen_follows_its_definition(build):
             module.weight.data.fill_(1)
             module.bias.data.zero_()
             module.register_forward_hook(
-                lambda _, inputs, output: logs.append(
-                    math.log(np.mean([np.var(inputs[0][:, c].detach().numpy()) for c in range(inputs[0].shape[1])])) / 2
-                    if inputs[0].any() else 0.0
-                )
-            )  # fmt: skip
+                lambda _, inputs, output: logs.append(half_log_of_mean_variance(inputs[0].detach().numpy()))
+            )
     readers = [m for m in slow.modules() if isinstance(m, nn.AdaptiveAvgPool2d)] or layers_of(slow)
     readers[-1].register_forward_hook(lambda _, inputs, output: features.append(inputs[0].detach()))
     one = noise(images.shape)

@@ -1,0 +1,57 @@
+"""Zero-cost measures followed through training (figure F1 of Dey et al. 2021)."""
+
+from dataclasses import dataclass
+
+import torch
+
+from fearlib.data import Dataset
+from fearlib.measures import Measured, measure_network
+from fearlib.network import Network
+from fearlib.training import Epoch, train
+
+MOMENTS = 5  # looks at the network in the first epoch, its end included
+CONSTANT = 10**9  # epochs of a cosine that does not fall
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The measures of a network after `epoch` passes over the training images, and the training until then."""
+
+    epoch: float
+    measures: dict[str, Measured]
+    curve: tuple[Epoch, ...]
+
+
+def degradation(
+    network: Network,
+    dataset: Dataset,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    epochs: int,
+    constant_rate: bool = False,
+    batch_size: int = 256,
+    precision: str = "auto",
+    seed: int = 0,
+) -> list[Moment]:
+    """Train a network regularly, in place, and measure it on one minibatch again and again.
+
+    At initialisation, `MOMENTS` times in the first epoch, and after every other epoch. One cosine over the whole
+    training or, with `constant_rate`, a rate of 0.1 and a fresh optimizer every epoch, as the paper's code has it.
+    """
+    curve: list[Epoch] = []
+    moments = [Moment(0, measure_network(network, images, labels, seed=seed), ())]
+
+    def look(record: Epoch) -> None:
+        epoch = record.epoch + done
+        curve.append(Epoch(**vars(record) | {"epoch": epoch}))
+        if epoch <= 1 or epoch == round(epoch):
+            moments.append(Moment(epoch, measure_network(network, images, labels, seed=seed), tuple(curve)))
+
+    common = {"batch_size": batch_size, "records_per_epoch": MOMENTS, "precision": precision, "after_record": look}
+    if constant_rate:
+        for done in range(epochs):
+            train(network, dataset, 1, schedule_epochs=CONSTANT, seed=seed + done, **common)
+    else:
+        done = 0
+        train(network, dataset, epochs, seed=seed, **common)
+    return moments
