@@ -30,6 +30,7 @@ test: $(SETUP)
 
 bench: $(SETUP)
 	$(BIN)/python tests/benchmarks/training_loop.py
+	$(BIN)/python tests/benchmarks/zero_cost.py
 
 lab: $(SETUP)
 	$(BIN)/jupyter lab

@@ -109,6 +109,44 @@ def rank(
 
 
 @app.command()
+def score(
+    architectures: Annotated[list[str], typer.Argument(help="Indices or architecture strings.")],
+    measures: Annotated[Optional[str], typer.Option(help="Separated by spaces; all by default.")] = None,
+    dataset: Annotated[str, typer.Option(help="See `fear list`; or noise, which needs no files.")] = "noise",
+    folder: Annotated[Optional[Path], typer.Option(help="Where the dataset's official files are.")] = None,
+    channels: Annotated[int, typer.Option(help="Channels of the first stage.")] = 16,
+    cells: Annotated[int, typer.Option(help="Cells a stage.")] = 5,
+    resolution: Annotated[Optional[int], typer.Option(help="Pixels a side; the dataset's own by default.")] = None,
+    batch: Annotated[int, typer.Option(help="Images in the minibatch.")] = 64,
+    seed: Annotated[int, typer.Option(help="Of weights, minibatch and noise.")] = 0,
+    csv: Annotated[Optional[Path], typer.Option(help="Write a line an architecture to this file, too.")] = None,
+) -> None:
+    """Print zero-cost measures of architectures at initialisation, on one minibatch."""
+    from fearlib.data import load_dataset
+    from fearlib.measures import score_architectures
+    from fearlib.minibatch import first_minibatch, noise_minibatch
+
+    chosen = [_architecture(text) for text in architectures]
+    if dataset == "noise":
+        images, labels, classes = *noise_minibatch(batch, resolution or 32, seed), 10
+    else:
+        loaded = load_dataset(dataset, folder, resolution)
+        images, labels, classes = *first_minibatch(loaded, batch, seed), loaded.num_classes
+    names = None if measures is None else tuple(measures.split())
+    table, undefined = score_architectures(chosen, images, labels, classes, names, channels, cells, seed)
+    require("tabulate", "print tables")
+    print(
+        f"{len(labels)} images of {dataset}, {images.shape[-1]}x{images.shape[-1]} pixels, seed {seed}; network of"
+    )
+    print(f"{channels} channels and {cells} cells a stage, at initialisation")
+    print(table.drop(columns="arch").set_index("index").T.to_markdown(floatfmt=".6g"))
+    for reason in undefined:
+        print(reason)
+    if csv is not None:
+        table.to_csv(csv, index=False)
+
+
+@app.command()
 def table(folder: Annotated[Path, typer.Argument(help="Results folder of `fear rank`.")]) -> None:
     """Print the ranking table of a results folder."""
     from fearlib.tables import format_ranking, ranking_table, read_rows
@@ -153,11 +191,9 @@ def show(
     epochs: Annotated[int, typer.Option(help="200, or 12 for the benchmark's short training.")] = 200,
 ) -> None:
     """Print the benchmark's test accuracy of one architecture."""
-    from fearlib.architecture import Architecture
     from fearlib.truth import benchmark_accuracy
 
-    numeric = architecture.lstrip("-").isdigit()
-    found = Architecture.from_index(int(architecture)) if numeric else Architecture.from_string(architecture)
+    found = _architecture(architecture)
     accuracy = benchmark_accuracy(source, dataset, [found.index], epochs).iloc[0]
     print(f"{found.index} {found} {dataset} {epochs} epochs: {accuracy:.2f}%")
 
@@ -172,6 +208,12 @@ def export(
 
     left_out = export_truth(archive, output)
     print(f"wrote {output}" + (f", without {left_out} architectures that the archive lacks" if left_out else ""))
+
+
+def _architecture(text: str):
+    from fearlib.architecture import Architecture
+
+    return Architecture.from_index(int(text)) if text.lstrip("-").isdigit() else Architecture.from_string(text)
 
 
 def _assignment(text: str) -> tuple[str, str]:

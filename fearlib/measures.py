@@ -10,11 +10,14 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import pandas as pd
 import torch
 from torch import nn
 
-from fearlib.errors import InputError
+from fearlib.architecture import Architecture
+from fearlib.errors import InputError, require
 from fearlib.minibatch import Minibatch
+from fearlib.network import build_network
 
 K = 1e-5  # keeps logarithms and inverses finite
 
@@ -100,6 +103,35 @@ def measure_network(
             module.training = mode
 
 
+def score_architectures(
+    architectures: list[Architecture],
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    num_classes: int,
+    measures: tuple[str, ...] | None = None,
+    channels: int = 16,
+    cells: int = 5,
+    seed: int = 0,
+) -> tuple[pd.DataFrame, list[str]]:
+    """Measures of architectures at initialisation: columns index, arch and one a measure; and what is undefined.
+
+    Every network's weights are drawn from `seed`. Raises InputError for an unknown measure or a wrong size.
+    """
+    lines, undefined = [], []
+    for architecture in require("tqdm.auto", "show progress").tqdm(architectures, unit="architecture"):
+        torch.manual_seed(seed)
+        network = build_network(architecture, num_classes, channels, cells)
+        results = measure_network(network, images, labels, measures, seed)
+        values = {name: result.value for name, result in results.items()}
+        lines.append({"index": architecture.index, "arch": str(architecture), **values})
+        undefined += [
+            f"{name} has no value for {architecture.index}: {result.undefined}"
+            for name, result in results.items()
+            if result.undefined
+        ]
+    return pd.DataFrame(lines), undefined
+
+
 def _measured(function: Callable, batch: Minibatch) -> Measured:
     batch.asked, before, started = set(), batch.pass_seconds(), time.perf_counter()
     try:
@@ -130,8 +162,8 @@ def snip(batch):
 @measure(passes=9)
 def grasp(batch):
     """Sum of -W * Hg with g = dL/dW and H the Hessian (Wang et al. 2020)."""
-    return -sum(
-        (weight * product).sum() for weight, product in zip(batch.weights, batch.hessian_gradient_products)
+    return sum(
+        -(weight * product).sum() for weight, product in zip(batch.weights, batch.hessian_gradient_products)
     )
 
 

@@ -11,6 +11,7 @@ from fearlib.data import Dataset
 from fearlib.degradation import Moment, degradation
 from fearlib.errors import InputError
 from fearlib.measures import MEASURES, Measured, measure_network, zero_cost_macs
+from fearlib.minibatch import first_minibatch
 from fearlib.network import build_network
 from fearlib.presets import Settings, convert_setting
 
@@ -100,7 +101,7 @@ def run_trial(architecture: Architecture, label: str, seed: int, dataset: Datase
     network = build_network(architecture, dataset.num_classes, settings.channels, settings.cells)
     network.to(dataset.train_images.device)
     if name == "zero_cost":
-        images, labels = _minibatch(dataset, settings, seed)
+        images, labels = first_minibatch(dataset, settings.zero_cost_batch, seed)
         return {
             "rows": _measure_rows(measure_network(network, images, labels, seed=seed), len(labels)),
             "curve": [],
@@ -110,18 +111,13 @@ def run_trial(architecture: Architecture, label: str, seed: int, dataset: Datase
             arguments[argument] = getattr(settings, setting)
     if name.startswith("degradation"):
         constant = name == "degradation_constant"
-        minibatch = _minibatch(dataset, settings, seed)
+        minibatch = first_minibatch(dataset, settings.zero_cost_batch, seed)
         moments = degradation(network, dataset, *minibatch, constant_rate=constant, seed=seed, **arguments)
         rows = [row for moment in moments for row in _rows_of_moment(moment, constant, len(minibatch[1]))]
         return {"rows": rows, "curve": [asdict(epoch) for epoch in moments[-1].curve]}
     result = getattr(score, name)(network, dataset, seed=seed, **arguments)
     row = {"method": label, "score": result.value, "seconds": result.seconds, "macs": result.macs}
     return {"rows": [row | {"outcome": result.outcome}], "curve": [asdict(epoch) for epoch in result.curve]}
-
-
-def _minibatch(dataset: Dataset, settings: Settings, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The images and labels that zero-cost measures see."""
-    return next(dataset.training_batches(settings.zero_cost_batch, torch.Generator().manual_seed(seed)))
 
 
 def _rows_of_moment(moment: Moment, constant: bool, batch_size: int) -> list[dict]:

@@ -10,9 +10,22 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from fearlib.data import Dataset
 from fearlib.second_order import cheap_second_derivatives
 
 PERTURBATION = 0.01  # of the noise images that `perturbed_features` compares
+
+
+def first_minibatch(dataset: Dataset, size: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The first `size` training images of the seed's first epoch, augmented and normalised, and their labels."""
+    return next(dataset.training_batches(size, torch.Generator().manual_seed(seed)))
+
+
+def noise_minibatch(size: int, resolution: int, seed: int, classes: int = 10) -> tuple[torch.Tensor, torch.Tensor]:
+    """Standard normal images (size, 3, resolution, resolution) and random labels."""
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.randn(size, 3, resolution, resolution, generator=generator)
+    return images, torch.randint(0, classes, (size,), generator=generator)
 
 
 class shared_pass:

@@ -2,8 +2,10 @@ import sys
 
 import pandas as pd
 import pytest
+import torch
 
-from fearlib import MEASURES, METHODS, Architecture, cli
+from fearlib import MEASURES, METHODS, Architecture, build_network, cli, zero_cost
+from fearlib.minibatch import noise_minibatch
 
 SMALL = (
     "--set train_images=100 --set stage1_epochs=1 --set threshold=0.01 --set stage2_epochs=1 "
@@ -29,7 +31,7 @@ def run(monkeypatch, capsys):
 def test_help_lists_the_commands(run):
     code, out, _ = run("--help")
     assert code == 0
-    for command in ("list", "rank", "table", "data", "truth"):
+    for command in ("list", "rank", "score", "table", "merge", "data", "truth"):
         assert command in out
 
 
@@ -102,3 +104,32 @@ def test_bad_input_is_one_sentence(run, tmp_path, monkeypatch, words, message):
     lines = [line for line in err.splitlines() if line.startswith("fear: ")]
     assert code == 2 and len(lines) == 1 and message in lines[0], err
     assert "Traceback" not in err
+
+
+def test_score_prints_what_zero_cost_gives(run, tmp_path):
+    """On noise, for an index and a string, with what has no value named; and writes the same to a file."""
+    none = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"
+    sizes = ("--channels", 4, "--cells", 1, "--resolution", 16, "--batch", 8)
+    code, out, _ = run("score", 0, none, *sizes, "--csv", tmp_path / "scores.csv")
+    assert code == 0 and "8 images of noise, 16x16 pixels" in out
+    assert "jacob_cov has no value for 1651: the gradient of its outputs" in out
+    written = pd.read_csv(tmp_path / "scores.csv").set_index("index")
+    assert list(written.index) == [0, 1651] and written.arch[1651] == none
+    torch.manual_seed(0)
+    network = build_network(Architecture.from_index(0), 10, channels=4, cells=1)
+    expected = zero_cost(network, *noise_minibatch(8, 16, seed=0))
+    assert written.loc[0, list(MEASURES)].to_dict() == pytest.approx(expected)
+
+
+def test_score_on_a_dataset_and_wrong_words(run):
+    sizes = ("--channels", 4, "--cells", 1, "--resolution", 16, "--batch", 8)
+    code, out, _ = run("score", 5, "--dataset", "synthetic", "--measures", "snip nwot", *sizes)
+    assert code == 0 and "8 images of synthetic" in out and "nwot" in out and "grasp" not in out
+    for words, sentence in (
+        (("score", 16000), "architecture index 16000: it must be an integer in 0..15624"),
+        (("score", "|none|"), "none"),
+        (("score", 5, "--measures", "snap", *sizes), "unknown measure 'snap'"),
+        (("score", 5, "--dataset", "mnist"), "unknown dataset 'mnist'"),
+    ):
+        code, _, error = run(*words)
+        assert code == 2 and sentence in error and len(error.splitlines()) == 1
