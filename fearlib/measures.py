@@ -193,7 +193,12 @@ def synflow(batch):
 @measure(passes=3, one_image=True)
 def synflow_bn(batch):
     """`synflow` with batch norm kept."""
-    return batch.synaptic_flow(keep_batch_norm=True)
+    try:
+        return batch.synaptic_flow(keep_batch_norm=True)
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise Undefined("its batch norm has one value a channel to normalise, of one image") from error
 
 
 @measure(passes=3)

@@ -49,6 +49,53 @@ def with_batch_norm():
     )
 
 
+def linear_with_batch_norm():
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(192, 5), nn.BatchNorm1d(5, affine=False), nn.ReLU(), nn.Linear(5, CLASSES)
+    )
+
+
+class BasicBlock(nn.Module):
+    """As in torchvision's ResNet: one ReLU module used twice, in place, and an addition in place."""
+
+    def __init__(self, channels_in, channels, stride):
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels_in, channels, 3, stride=stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.relu = nn.ReLU(inplace=True)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.downsample = None
+        if stride != 1 or channels_in != channels:
+            shortcut = nn.Conv2d(channels_in, channels, 1, stride=stride, bias=False)
+            self.downsample = nn.Sequential(shortcut, nn.BatchNorm2d(channels))
+
+    def forward(self, x):
+        out = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
+        out += x if self.downsample is None else self.downsample(x)
+        return self.relu(out)
+
+
+def residual():
+    return nn.Sequential(
+        nn.Conv2d(3, 3, 3, padding=1, bias=False), nn.BatchNorm2d(3), nn.ReLU(inplace=True),
+        BasicBlock(3, 3, 1), BasicBlock(3, 4, 2), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, CLASSES),
+    )  # fmt: skip
+
+
+class Functional(nn.Module):
+    """ReLU, pooling and a softplus as functions, which no module shows; one layer that is never used."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, padding="same", padding_mode="reflect")
+        self.unused = nn.Linear(7, 7)
+        self.head = nn.Linear(4, CLASSES)
+
+    def forward(self, images):
+        return self.head(F.softplus(F.relu(self.conv(images)).mean((2, 3))))
+
+
 NETWORKS = {
     "mixed": nats_network,
     "unused layer": lambda: nats_network(UNUSED_LAYER),
@@ -58,6 +105,9 @@ NETWORKS = {
     "one linear layer": lambda: nn.Sequential(nn.Flatten(), nn.Linear(192, CLASSES)),
     "without batch norm": without_batch_norm,
     "with batch norm": with_batch_norm,
+    "residual": residual,
+    "functional": Functional,
+    "linear with batch norm": linear_with_batch_norm,
 }
 every_network = pytest.mark.parametrize("build", NETWORKS.values(), ids=NETWORKS)
 every_measure = pytest.mark.parametrize("name", MEASURES)
@@ -217,6 +267,8 @@ def absolute_network(network, keep_batch_norm):
 
 
 def slow_synflow(network, images, keep_batch_norm):
+    if keep_batch_norm and any(isinstance(module, nn.BatchNorm1d) for module in network.modules()):
+        return math.nan  # one image has one value a channel
     network = absolute_network(network, keep_batch_norm)
     network(torch.ones(1, *images.shape[1:], dtype=torch.float64)).sum().backward()
     weights = [layer.weight for layer in layers_of(network) if layer.weight.grad is not None]
@@ -402,9 +454,10 @@ def test_zen_follows_its_definition(build):
             layer.bias.data.zero_()
     logs, features = [], []
     for module in slow.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.weight.data.fill_(1)
-            module.bias.data.zero_()
+        if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
+            if module.affine:
+                module.weight.data.fill_(1)
+                module.bias.data.zero_()
             module.register_forward_hook(
                 lambda _, inputs, output: logs.append(half_log_of_mean_variance(inputs[0].detach().numpy()))
             )
@@ -436,6 +489,14 @@ def test_synflow_does_not_run_batch_norm():
 
 
 # Calls.
+
+
+def test_a_measure_that_does_not_apply_says_why():
+    network, images, labels = drawn(Functional)
+    with pytest.warns(UserWarning, match="nwot has no value for this network: it has no ReLU module"):
+        assert math.isnan(zero_cost(network, images, labels, ("snip", "nwot"))["nwot"])
+    with pytest.warns(UserWarning, match="zico has no value for this network: one image has no halves"):
+        assert math.isnan(zero_cost(network, images[:1], labels[:1], ("zico",))["zico"])
 
 
 def test_a_subset_and_a_second_call_give_the_same_values():

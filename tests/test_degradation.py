@@ -1,0 +1,69 @@
+"""Measures followed through training, against the same training without anyone looking."""
+
+import math
+from dataclasses import asdict
+
+import pytest
+import torch
+
+from fearlib import Architecture, build_network, preset, train, zero_cost
+from fearlib.degradation import MOMENTS, degradation
+from fearlib.methods import expand_methods, run_trial
+from fearlib.minibatch import first_minibatch
+
+EPOCHS = 2
+
+
+def network():
+    torch.manual_seed(3)
+    return build_network(Architecture.from_index(5), 10, channels=4, cells=1)
+
+
+def without_seconds(curve):
+    return [asdict(record) | {"seconds": 0, "val_top1": 0} for record in curve]
+
+
+@pytest.mark.parametrize("constant_rate", [False, True])
+def test_looking_changes_neither_the_training_nor_the_measures(colour_dataset, constant_rate):
+    images, labels = first_minibatch(colour_dataset, 16, seed=3)
+    moments = degradation(network(), colour_dataset, images, labels, EPOCHS, constant_rate, batch_size=20, seed=3)
+    assert [moment.epoch for moment in moments] == [0, 0.2, 0.4, 0.6, 0.8, 1, 2]
+    at_first, at_last = moments[0], moments[-1]
+    alone = network()
+    assert values(at_first) == expected(alone, images, labels)
+    common = {"batch_size": 20, "records_per_epoch": MOMENTS}
+    if constant_rate:
+        curve = train(alone, colour_dataset, 1, schedule_epochs=10**9, seed=3, **common)
+        second = train(alone, colour_dataset, 1, schedule_epochs=10**9, seed=4, **common)
+        assert [record.train_top1 for record in curve + second] == [r.train_top1 for r in at_last.curve]
+    else:
+        curve = train(alone, colour_dataset, EPOCHS, seed=3, **common)
+        assert without_seconds(curve) == without_seconds(at_last.curve)
+    assert values(at_last) == expected(alone, images, labels)
+    assert values(at_last) != values(at_first)
+
+
+def values(moment):
+    return pytest.approx({name: result.value for name, result in moment.measures.items()}, rel=1e-6, nan_ok=True)
+
+
+def expected(alone, images, labels):
+    return zero_cost(alone, images, labels, seed=3)
+
+
+def test_a_trial_gives_a_row_for_every_measure_and_moment(colour_dataset):
+    settings = preset("smoke", "synthetic", zero_cost_batch=16, batch_size=40)
+    (label,) = expand_methods(["degradation(epochs=2)"], settings)
+    assert expand_methods(["degradation"], settings) == ["degradation(epochs=8)"]
+    result = run_trial(Architecture.from_index(5), label, 0, colour_dataset, settings)
+    rows = {row["method"]: row for row in result["rows"]}
+    moments = ("0", "0.2", "0.4", "0.6", "0.8", "1", "2")
+    assert [f"snip(epoch={epoch},schedule=cosine)" in rows for epoch in moments] == [True] * 7
+    assert "train_top1(epoch=0,schedule=cosine)" not in rows
+    top1 = [rows[f"train_top1(epoch={epoch},schedule=cosine)"]["score"] for epoch in moments[1:]]
+    of_curve = {record["epoch"]: record["train_top1"] for record in result["curve"]}
+    assert top1 == [of_curve[float(epoch)] for epoch in moments[1:]]
+    spent = sum(record["macs"] for record in result["curve"])
+    last = rows["snip(epoch=2,schedule=cosine)"]
+    assert last["macs"] == spent + rows["snip(epoch=0,schedule=cosine)"]["macs"]
+    assert all(row["outcome"] == "ok" or math.isnan(row["score"]) for row in rows.values())
