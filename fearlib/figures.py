@@ -75,12 +75,75 @@ def cost_against_spearman(table: pd.DataFrame, rows: pd.DataFrame):
     return figure
 
 
+def top_percent(table: pd.DataFrame, published: dict[str, float] | None = None, columns: int = 4):
+    """Spearman within the top x% against x, a panel a method, with its 95% interval; the paper's figure F2.
+
+    `table` as `fearlib.tables.top_table` makes it; `published` values, over all architectures, are shown as
+    diamonds. Returns the matplotlib figure.
+    """
+    figure, panels = _panels(list(table.method.unique()), columns)
+    for method, axis in panels.items():
+        _with_band(axis, table[table.method == method], "top", "#0072b2")
+        if method in (published or {}):
+            axis.plot([100], [published[method]], "D", color="#d55e00", markersize=4, label="published")
+            axis.legend(fontsize=7, loc="lower right")
+        axis.set_xticks(range(20, 101, 20))
+    figure.supxlabel("top x% by test accuracy", fontsize=9)
+    figure.supylabel("Spearman with test accuracy", fontsize=9)
+    return figure
+
+
+def degradation(table: pd.DataFrame, published: dict[str, dict[float, float]] | None = None, columns: int = 4):
+    """Spearman against epochs of training, a panel a measure, a line a schedule; the paper's figure F1.
+
+    `table` as `fearlib.tables.degradation_table` makes it; `published` values by epoch are shown as diamonds.
+    Returns the matplotlib figure.
+    """
+    colours = {"cosine": "#0072b2", "constant": "#009e73"}
+    figure, panels = _panels(list(table.measure.unique()), columns)
+    for measure, axis in panels.items():
+        for schedule, each in table[table.measure == measure].groupby("schedule", sort=False):
+            label = f"{schedule} rate, n={each.n.max()}"
+            _with_band(axis, each, "epoch", colours[schedule], label)
+        if measure in (published or {}):
+            epochs = published[measure]
+            axis.plot(list(epochs), list(epochs.values()), "D", color="#d55e00", markersize=4, label="published")
+        axis.legend(fontsize=6, loc="lower right")
+    figure.supxlabel("epochs of training", fontsize=9)
+    figure.supylabel("Spearman with test accuracy", fontsize=9)
+    return figure
+
+
 def save_figure(figure, path: str | Path) -> None:
     """Write `path` as PNG and PDF, without dates, so that the same figure is the same file."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path.with_suffix(".png"), dpi=200, metadata={"Software": None})
     figure.savefig(path.with_suffix(".pdf"), metadata={"CreationDate": None})
+
+
+def _panels(titles: list[str], columns: int):
+    """A figure of small axes on one scale of correlation, by title."""
+    plt = _pyplot()
+    lines = -(-len(titles) // columns)
+    figure, axes = plt.subplots(
+        lines, columns, figsize=(2.4 * columns, 2.0 * lines), squeeze=False, sharex=True, sharey=True,
+        layout="constrained",
+    )  # fmt: skip
+    for axis, title in zip(axes.flat, titles):
+        axis.set_title(title, fontsize=9)
+        axis.axhline(0, color="0.5", linewidth=0.8)
+        axis.set_ylim(-1, 1)
+        axis.tick_params(labelsize=7)
+    for axis in axes.flat[len(titles) :]:
+        axis.set_visible(False)
+    return figure, dict(zip(titles, axes.flat))
+
+
+def _with_band(axis, table: pd.DataFrame, x: str, colour: str, label: str | None = None) -> None:
+    """`spearman` against x with its interval."""
+    axis.fill_between(table[x], table.low, table.high, color=colour, alpha=0.2, linewidth=0)
+    axis.plot(table[x], table.spearman, ".-", color=colour, markersize=4, linewidth=1, label=label)
 
 
 def _pyplot():

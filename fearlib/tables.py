@@ -10,7 +10,7 @@ from fearlib.architecture import Architecture
 from fearlib.errors import InputError, require
 from fearlib.journal import read_journal, replace_file
 from fearlib.measures import MEASURES
-from fearlib.ranking import bootstrap_interval, common, kendall, spearman, top_spearman
+from fearlib.ranking import bootstrap_interval, common, kendall, spearman, top_indices, top_spearman
 
 ROWS, CURVES = "rows.csv", "curves.csv"
 ROW_COLUMNS = (
@@ -21,6 +21,7 @@ CURVE_COLUMNS = (
     "index", "method", "seed", "stage", "epoch", "loss", "train_top1", "val_top1", "seconds", "images", "macs",
 )  # fmt: skip
 TOP_PERCENTS = (10, 20, 30, 40)
+TENTHS = tuple(range(10, 101, 10))
 BETTER_HALF = 50
 
 
@@ -106,6 +107,55 @@ def ranking_table(rows: pd.DataFrame, resamples: int = 1000) -> pd.DataFrame:
 
 def _better_half_spearman(scores: np.ndarray, accuracy: np.ndarray) -> float:
     return top_spearman(scores, accuracy, BETTER_HALF)
+
+
+def top_table(rows: pd.DataFrame, percents: tuple[float, ...] = TENTHS, resamples: int = 1000) -> pd.DataFrame:
+    """Spearman of every method within the top x% by test accuracy, for several x.
+
+    Columns: `method`, `top` (x), `n` architectures in it with a score, `spearman` and its bootstrap 95% interval
+    `low` and `high`. Seeds are averaged first; the top is taken among all architectures of a method.
+    """
+    lines = []
+    for method, of_method in rows[~rows.outcome.str.startswith("failed")].groupby("method", sort=False):
+        each = of_method.groupby("index")[["score", "test_accuracy"]].mean()
+        score, accuracy = each.score.to_numpy(), each.test_accuracy.to_numpy()
+        for percent in percents:
+            best = top_indices(accuracy, percent)
+            low, high = bootstrap_interval(spearman, score[best], accuracy[best], resamples=resamples)
+            lines.append(
+                {
+                    "method": method,
+                    "top": percent,
+                    "n": int(np.isfinite(score[best]).sum()),
+                    "spearman": spearman(score[best], accuracy[best]),
+                    "low": low,
+                    "high": high,
+                }
+            )
+    return pd.DataFrame(sorted(lines, key=lambda line: _method_order(line["method"])))
+
+
+def degradation_table(rows: pd.DataFrame, resamples: int = 1000) -> pd.DataFrame:
+    """Spearman of every measure at every moment of training, from the rows of a degradation sweep.
+
+    Columns: `measure` (`train_top1` among them), `schedule`, `epoch`, `n`, `spearman` with its bootstrap 95%
+    interval `low` and `high`. Raises InputError if there are no such rows.
+    """
+    parts = rows.method.str.extract(r"^(?P<measure>\w+)\(epoch=(?P<epoch>[^,]+),schedule=(?P<schedule>\w+)\)$")
+    moments = rows.assign(**parts).dropna(subset="measure")
+    if moments.empty:
+        raise InputError("there are no measures at moments of training: run the method `degradation` first.")
+    lines = []
+    keys = ["measure", "schedule", "epoch"]
+    for (measure, schedule, epoch), each in moments.groupby(keys, sort=False):
+        each = each.groupby("index")[["score", "test_accuracy"]].mean().dropna()
+        low, high = bootstrap_interval(spearman, each.score, each.test_accuracy, resamples=resamples)
+        estimate = {"n": len(each), "spearman": spearman(each.score, each.test_accuracy), "low": low, "high": high}
+        lines.append({"measure": measure, "schedule": schedule, "epoch": float(epoch), **estimate})
+    order = [*MEASURES, "train_top1"]
+    return pd.DataFrame(
+        sorted(lines, key=lambda line: (order.index(line["measure"]), line["schedule"], line["epoch"]))
+    )
 
 
 def common_table(rows: pd.DataFrame, **arguments) -> pd.DataFrame:
