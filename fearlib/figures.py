@@ -88,6 +88,9 @@ def top_percent(table: pd.DataFrame, published: dict[str, float] | None = None, 
             axis.plot([100], [published[method]], "D", color="#d55e00", markersize=4, label="published")
             axis.legend(fontsize=7, loc="lower right")
         axis.set_xticks(range(20, 101, 20))
+    figure.suptitle(
+        f"n = {table.n[table.top == 100].min()} to {table.n[table.top == 100].max()} at 100%", fontsize=9
+    )
     figure.supxlabel("top x% by test accuracy", fontsize=9)
     figure.supylabel("Spearman with test accuracy", fontsize=9)
     return figure
@@ -137,6 +140,8 @@ def _panels(titles: list[str], columns: int):
         axis.tick_params(labelsize=7)
     for axis in axes.flat[len(titles) :]:
         axis.set_visible(False)
+    for axis in axes.flat[max(len(titles) - columns, 0) : len(titles)]:
+        axis.tick_params(labelbottom=True)
     return figure, dict(zip(titles, axes.flat))
 
 

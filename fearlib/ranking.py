@@ -115,13 +115,15 @@ def bootstrap_interval(
             raise InputError(f"{name} {number!r}: it must be an integer of at least {least}.")
     if len(arrays[0]) < 2 or math.isnan(statistic(*arrays)):
         return math.nan, math.nan
+    # NaN is dropped within each resample, which leaves them of unequal length.
+    by_rows = statistic is spearman and not np.isnan(arrays).any()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # SciPy's own interval, unused here, complains of NaN among the resamples
         drawn = stats.bootstrap(
             arrays,
-            statistic,
+            _spearman_by_rows if by_rows else statistic,
             paired=True,
-            vectorized=False,  # NaN is dropped within each resample, which leaves them of unequal length
+            vectorized=by_rows,
             n_resamples=resamples,
             batch=100,
             method="percentile",
@@ -190,6 +192,13 @@ def _known(*arrays: ArrayLike) -> list[np.ndarray]:
 
 def _has_no_correlation(x: np.ndarray, y: np.ndarray) -> bool:
     return x.size < 3 or (x == x[0]).all() or (y == y[0]).all()
+
+
+def _spearman_by_rows(scores: np.ndarray, accuracy: np.ndarray, axis: int = -1) -> np.ndarray:
+    """`spearman` along an axis of arrays without NaN."""
+    with np.errstate(invalid="ignore"):  # a constant has no correlation
+        x, y = (stats.zscore(stats.rankdata(values, axis=axis), axis=axis) for values in (scores, accuracy))
+    return np.clip((x * y).mean(axis=axis), -1, 1)
 
 
 def _largest(values: np.ndarray, count: int) -> np.ndarray:
