@@ -17,6 +17,7 @@ from fearlib.errors import InputError
 from fearlib.measures import MEASURES, zero_cost, zero_cost_macs
 from fearlib.minibatch import Minibatch
 from fearlib.network import build_network
+from fearlib.second_order import cheap_second_derivatives
 
 CLASSES = 4
 MIXED = ("nor_conv_3x3", "skip_connect", "nor_conv_1x1", "none", "avg_pool_3x3", "nor_conv_1x1")
@@ -486,6 +487,27 @@ def test_synflow_does_not_run_batch_norm():
     network, images, labels = drawn(nats_network, side=4)  # one position in the last stage, too few to normalise
     expected = slow_synflow(network, images, keep_batch_norm=False)
     assert zero_cost(network, images, labels, ("synflow",)) == close({"synflow": expected})
+
+
+@pytest.mark.parametrize("shape", [(64, 16, 32, 32), (64, 16)])
+def test_batch_norm_is_exact_in_single_precision(shape):
+    """Forward, backward and double backward, in channels-last memory, against torch's own in double precision."""
+    torch.manual_seed(0)
+    norm = nn.BatchNorm2d(16) if len(shape) == 4 else nn.BatchNorm1d(16)
+    nn.init.uniform_(norm.weight, 0.5, 2)
+    features, gradient, cotangent = (torch.randn(shape) + shift for shift in (0.3, 0, 0))
+    slow = copy.deepcopy(norm).double()
+    x, g = (tensor.double().requires_grad_() for tensor in (features, gradient))
+    outputs = slow(x)
+    (first,) = torch.autograd.grad(outputs, x, g, create_graph=True)
+    expected = [outputs, first, *torch.autograd.grad(first, (x, g), cotangent.double())]
+    memory = {"memory_format": torch.channels_last} if len(shape) == 4 else {}
+    x, g = (tensor.contiguous(**memory).requires_grad_() for tensor in (features, gradient))
+    with cheap_second_derivatives(norm):
+        outputs = norm(x)
+    (first,) = torch.autograd.grad(outputs, x, g, create_graph=True)
+    for ours, theirs in zip((outputs, first, *torch.autograd.grad(first, (x, g), cotangent)), expected):
+        assert (ours - theirs).abs().max() < 2e-6 * theirs.abs().max()
 
 
 # Calls.

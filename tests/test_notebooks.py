@@ -74,6 +74,51 @@ def test_compact_ablation(ranked):
     assert table.threshold[0] == 0.05 and "gain" in text
 
 
+def test_zero_cost(ranked):
+    folder, _ = ranked
+    execute(
+        "analysis/zero_cost.ipynb", folder / "zero_cost.ipynb",
+        results=str(folder / "results"), output=str(folder / "zero_cost"),
+    )  # fmt: skip
+    tables = folder / "zero_cost" / "tables"
+    comparison = pd.read_csv(tables / "results_published.csv").set_index("measure")
+    rows = pd.read_csv(folder / "results" / "rows.csv")
+    for measure in ("snip", "synflow"):
+        each = rows[rows.method == measure]
+        assert comparison.spearman[measure] == pytest.approx(
+            each.score.corr(each.test_accuracy, "spearman"), abs=1e-5
+        )
+    assert comparison.published["snip"] == 0.58
+    tops = pd.read_csv(tables / "results_top.csv")
+    assert sorted(tops.top.unique()) == list(range(10, 101, 10))
+    assert (folder / "zero_cost" / "figures" / "results_top.png").exists()
+
+
+def test_degradation(tmp_path):
+    small = {"train_images": 200, "full_epochs": 1}
+    results = tmp_path / "results"
+    execute(
+        "notebooks/degradation.ipynb", tmp_path / "run.ipynb", overrides=small, architectures=4, epochs=2,
+        output=str(results),
+    )  # fmt: skip
+    execute("analysis/degradation.ipynb", tmp_path / "analysis.ipynb", results=str(results), output=str(tmp_path))
+    table = pd.read_csv(tmp_path / "tables" / "results.csv")
+    assert set(table.schedule) == {"cosine", "constant"} and {"snip", "train_top1"} <= set(table.measure)
+    assert (tmp_path / "figures" / "results.png").exists()
+    assert (tmp_path / "tables" / "results_change.md").read_text().count("grasp") == 2
+
+
+def test_fisher_bias(ranked):
+    folder, _ = ranked
+    execute(
+        "notebooks/fisher_bias.ipynb", folder / "fisher.ipynb", rows=str(folder / "results"), architectures=4,
+        dataset="synthetic", channels=4, cells=1, resolution=16, batch=8, output=str(folder / "fisher"),
+    )  # fmt: skip
+    scores = pd.read_csv(folder / "fisher" / "scores.csv")
+    assert scores["grad_norm with biases"].to_numpy() == pytest.approx(scores.grad_norm.to_numpy(), rel=1e-4)
+    assert (scores["fisher with biases"] != scores.fisher).any()
+
+
 def test_every_notebook_says_what_it_makes_and_takes_parameters():
     import nbformat
 
