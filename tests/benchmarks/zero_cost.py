@@ -16,7 +16,7 @@ from fearlib import Architecture, build_network, zero_cost
 
 REFERENCE = ("grad_norm", "snip", "grasp", "fisher", "synflow", "synflow_bn", "jacob_cov", "plain")
 WITHOUT_GRASP = tuple(name for name in REFERENCE if name != "grasp")
-INDICES = (9102, 2373, 6744, 7624, 9509, 4336, 11751, 11652, 15543, 1604)  # spread over size
+INDICES = (9102, 2373, 6531, 7624, 9509, 4336, 11751, 11652, 15543, 1604)  # spread over size
 BATCH, SIDE, REPEATS = 64, 32, 2
 
 
