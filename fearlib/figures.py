@@ -26,9 +26,9 @@ def scatter(rows: pd.DataFrame, methods: list[str] | None = None, columns: int =
         known = each.dropna()
         axis.plot(known.test_accuracy, known.score, ".", color="#0072b2", markersize=4, alpha=0.7)
         low, high = bootstrap_interval(spearman, known.score, known.test_accuracy)
-        out = f", {len(each) - len(known)} without a score" if len(each) > len(known) else ""
+        out = f", {len(each) - len(known)} without score" if len(each) > len(known) else ""
         estimate = f"{spearman(known.score, known.test_accuracy):.2f} ({low:.2f}..{high:.2f})"
-        title = f"{method}\nSpearman {estimate}, n={len(known)}{out}"
+        title = f"{method}\nSpearman {estimate}\nn={len(known)}{out}"
         axis.set_title(title, fontsize=8)
         axis.tick_params(labelsize=7)
         if len(known) and known.score.abs().max() > 1e3 * max(known.score.abs().median(), 1e-12):

@@ -3,10 +3,11 @@ import numpy as np
 import pytest
 
 from fearlib import ranking_table
-from fearlib.figures import cost_against_spearman, save_figure, scatter
+from fearlib.figures import cost_against_spearman, degradation, save_figure, scatter, top_percent
+from fearlib.tables import degradation_table, top_table
 
 matplotlib.use("Agg")
-from test_tables import rows  # noqa: E402, F401
+from test_tables import degraded, rows  # noqa: E402, F401
 
 
 def test_scatter_draws_every_known_score(rows):  # noqa: F811
@@ -18,7 +19,7 @@ def test_scatter_draws_every_known_score(rows):  # noqa: F811
         drawn = axis.lines[0].get_xydata()
         np.testing.assert_allclose(drawn[np.lexsort(drawn.T)], each.to_numpy()[np.lexsort(each.to_numpy().T)])
         assert f"n={len(each)}" in axis.get_title()
-    assert "5 without a score" in panels["fear"].get_title()
+    assert "5 without score" in panels["fear"].get_title()
 
 
 def test_cost_figure_draws_the_table(rows):  # noqa: F811
@@ -41,3 +42,23 @@ def test_saved_twice_is_the_same_file(rows, tmp_path):  # noqa: F811
 def close_figures():
     yield
     matplotlib.pyplot.close("all")
+
+
+def test_top_percent_draws_the_table_and_the_published(rows):  # noqa: F811
+    table = top_table(rows, (50, 100), resamples=50)
+    figure = top_percent(table, {"synflow": 0.5})
+    panels = {axis.get_title(): axis for axis in figure.axes if axis.get_visible()}
+    assert list(panels) == list(table.method.unique())
+    for method, axis in panels.items():
+        drawn = axis.lines[1].get_xydata()  # the first is the line at 0
+        np.testing.assert_allclose(drawn, table[table.method == method][["top", "spearman"]])
+    np.testing.assert_allclose(panels["synflow"].lines[2].get_xydata(), [[100, 0.5]])
+
+
+def test_degradation_draws_a_line_a_schedule(rows):  # noqa: F811
+    table = degradation_table(degraded(rows), resamples=50)
+    (axis,) = (axis for axis in degradation(table, {"synflow": {0: 0.7}}).axes if axis.get_visible())
+    lines = {line.get_label().split()[0]: line.get_xydata() for line in axis.lines[1:]}
+    for schedule in ("cosine", "constant"):
+        np.testing.assert_allclose(lines[schedule], table[table.schedule == schedule][["epoch", "spearman"]])
+    np.testing.assert_allclose(lines["published"], [[0, 0.7]])

@@ -4,7 +4,15 @@ import pytest
 from scipy import stats
 
 from fearlib import Architecture, InputError, ranking_table, read_rows
-from fearlib.tables import ROW_COLUMNS, common_table, compare_methods, format_ranking, read_indices
+from fearlib.tables import (
+    ROW_COLUMNS,
+    common_table,
+    compare_methods,
+    degradation_table,
+    format_ranking,
+    read_indices,
+    top_table,
+)
 
 
 @pytest.fixture(scope="module")
@@ -132,3 +140,42 @@ def test_indices_from_a_file(tmp_path):
             read_indices(path, 2)
     with pytest.raises(InputError, match="not a file of architecture indices"):
         read_indices(tmp_path / "absent.txt")
+
+
+def test_top_table_against_scipy(rows):
+    table = top_table(rows, (25, 100), resamples=50).set_index(["method", "top"])
+    of_method = rows[rows.method == "synflow"]
+    for percent, count in ((25, 10), (100, 40)):
+        best = of_method.nlargest(count, "test_accuracy")
+        line = table.loc[("synflow", percent)]
+        assert line.spearman == pytest.approx(stats.spearmanr(best.score, best.test_accuracy).statistic)
+        assert line.n == count and line.low < line.spearman < line.high
+    assert table.loc[("fear", 100)].n == 35  # five have no score
+
+
+def degraded(rows):
+    """`synflow` at two moments of two schedules, the second moment of the first one turned upside down."""
+    parts = []
+    for schedule in ("cosine", "constant"):
+        for epoch, sign in (("0", 1), ("0.25", -1 if schedule == "cosine" else 1)):
+            part = rows[rows.method == "synflow"].copy()
+            part["method"], part["score"] = f"synflow(epoch={epoch},schedule={schedule})", sign * part.score
+            parts.append(part)
+    return pd.concat([*parts, rows[rows.method == "fear"]])
+
+
+def test_degradation_table_against_scipy(rows):
+    table = degradation_table(degraded(rows), resamples=50).set_index(["schedule", "epoch"])
+    of_method = rows[rows.method == "synflow"]
+    expected = stats.spearmanr(of_method.score, of_method.test_accuracy).statistic
+    assert set(table.measure) == {"synflow"} and set(table.n) == {40}
+    assert table.spearman.to_dict() == pytest.approx(
+        {
+            ("cosine", 0): expected,
+            ("cosine", 0.25): -expected,
+            ("constant", 0): expected,
+            ("constant", 0.25): expected,
+        }
+    )
+    with pytest.raises(InputError, match="there are no measures at moments of training"):
+        degradation_table(rows)
