@@ -88,10 +88,7 @@ def measure_network(
     seed: int = 0,
 ) -> dict[str, Measured]:
     """`zero_cost` with the seconds that each measure would take alone, and the reason where one has no value."""
-    measures = tuple(MEASURES) if measures is None else measures
-    for name in measures:
-        if name not in MEASURES:
-            raise InputError(f"unknown measure {name!r}: the measures are {', '.join(MEASURES)}.")
+    measures = _known_measures(measures)
     was_training = [(module, module.training) for module in network.modules()]
     try:
         network.train()
@@ -117,7 +114,7 @@ def score_architectures(
 
     Every network's weights are drawn from `seed`. Raises InputError for an unknown measure or a wrong size.
     """
-    lines, undefined = [], []
+    lines, undefined, measures = [], [], _known_measures(measures)
     for architecture in require("tqdm.auto", "show progress").tqdm(architectures, unit="architecture"):
         torch.manual_seed(seed)
         network = build_network(architecture, num_classes, channels, cells)
@@ -130,6 +127,13 @@ def score_architectures(
             if result.undefined
         ]
     return pd.DataFrame(lines), undefined
+
+
+def _known_measures(names: tuple[str, ...] | None) -> tuple[str, ...]:
+    for name in names or ():
+        if name not in MEASURES:
+            raise InputError(f"unknown measure {name!r}: the measures are {', '.join(MEASURES)}.")
+    return tuple(MEASURES) if names is None else names
 
 
 def _measured(function: Callable, batch: Minibatch) -> Measured:

@@ -62,7 +62,7 @@ def test_rank_prints_its_settings_and_the_table(run, tmp_path):
     ]
     code, out, err = run(*words)
     assert code == 0, err
-    assert "train_images=100" in out and "| fear " in out and "shortreg(epochs=1)" in out
+    assert "train_images=100" in out and "| fear(stage2_epochs=1) " in out and "shortreg(epochs=1)" in out
     assert all(f"| {name} " in out for name in MEASURES)
     rows = pd.read_csv(tmp_path / "out" / "rows.csv")
     assert set(rows["index"]) == {12148, 13226, 1291, 0}
