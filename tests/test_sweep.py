@@ -8,7 +8,7 @@ import time
 import pandas as pd
 import pytest
 
-from fearlib import Architecture, InputError, preset, run_sweep
+from fearlib import MEASURES, Architecture, InputError, preset, run_sweep
 from fearlib.journal import JOURNAL, read_journal
 from fearlib.merge import merge_sweeps
 from fearlib.tables import CURVE_COLUMNS, ROW_COLUMNS, read_rows
@@ -38,7 +38,7 @@ def assert_same(one, other):
 def test_tables_are_tidy(undisturbed, tiny_settings):
     rows, curves = read_rows(undisturbed), pd.read_csv(undisturbed / "curves.csv")
     assert tuple(rows.columns) == ROW_COLUMNS and tuple(curves.columns) == CURVE_COLUMNS
-    assert len(rows) == 3 * (1 + 1 + 8)
+    assert len(rows) == 3 * (1 + 1 + len(MEASURES))
     assert not rows.duplicated(["index", "method", "seed"]).any()
     trained = rows[rows.method.isin(["fear(stage2_epochs=2)", "shortreg(epochs=1)"])]
     spent = curves.groupby(["index", "method"])[["macs", "seconds"]].sum()
@@ -206,7 +206,7 @@ def test_a_disk_that_fills_up_during_the_sweep(undisturbed, data_folder, tmp_pat
     """The sentence is the journal's own, what was finished is safe, and the sweep continues with room."""
     script = f"""
 import resource, signal
-from fearlib import Architecture, InputError, preset, run_sweep
+from fearlib import MEASURES, Architecture, InputError, preset, run_sweep
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 settings = preset("smoke", "synthetic", train_images=100, stage1_epochs=2, threshold=0.1, full_epochs=1,
                   shortreg_epochs=(1,), zero_cost_batch=8)
