@@ -114,10 +114,15 @@ def score(
     measures: Annotated[Optional[str], typer.Option(help="Separated by spaces; all by default.")] = None,
     dataset: Annotated[str, typer.Option(help="See `fear list`; or noise, which needs no files.")] = "noise",
     folder: Annotated[Optional[Path], typer.Option(help="Where the dataset's official files are.")] = None,
-    channels: Annotated[int, typer.Option(help="Channels of the first stage.")] = 16,
-    cells: Annotated[int, typer.Option(help="Cells a stage.")] = 5,
-    resolution: Annotated[Optional[int], typer.Option(help="Pixels a side; the dataset's own by default.")] = None,
-    batch: Annotated[int, typer.Option(help="Images in the minibatch.")] = 64,
+    train_images: Annotated[
+        Optional[int], typer.Option(help="Of the dataset, how many to load or draw; all by default.")
+    ] = None,
+    channels: Annotated[int, typer.Option(min=1, help="Channels of the first stage.")] = 16,
+    cells: Annotated[int, typer.Option(min=1, help="Cells a stage.")] = 5,
+    resolution: Annotated[
+        Optional[int], typer.Option(min=4, help="Pixels a side; the dataset's own by default.")
+    ] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Images in the minibatch.")] = 64,
     seed: Annotated[int, typer.Option(help="Of weights, minibatch and noise.")] = 0,
     csv: Annotated[Optional[Path], typer.Option(help="Write a line an architecture to this file, too.")] = None,
 ) -> None:
@@ -130,15 +135,14 @@ def score(
     if dataset == "noise":
         images, labels, classes = *noise_minibatch(batch, resolution or 32, seed), 10
     else:
-        loaded = load_dataset(dataset, folder, resolution)
+        loaded = load_dataset(dataset, folder, resolution, train_images)
         images, labels, classes = *first_minibatch(loaded, batch, seed), loaded.num_classes
     names = None if measures is None else tuple(measures.split())
     table, undefined = score_architectures(chosen, images, labels, classes, names, channels, cells, seed)
     require("tabulate", "print tables")
-    print(
-        f"{len(labels)} images of {dataset}, {images.shape[-1]}x{images.shape[-1]} pixels, seed {seed}; network of"
-    )
-    print(f"{channels} channels and {cells} cells a stage, at initialisation")
+    side = images.shape[-1]
+    print(f"{len(labels)} images of {dataset}, {side}x{side} pixels, seed {seed};")
+    print(f"networks of {channels} channels and {cells} cells a stage, at initialisation")
     print(table.drop(columns="arch").set_index("index").T.to_markdown(floatfmt=".6g"))
     for reason in undefined:
         print(reason)

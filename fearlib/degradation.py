@@ -48,10 +48,7 @@ def degradation(
             moments.append(Moment(epoch, measure_network(network, images, labels, seed=seed), tuple(curve)))
 
     common = {"batch_size": batch_size, "records_per_epoch": MOMENTS, "precision": precision, "after_record": look}
-    if constant_rate:
-        for done in range(epochs):
-            train(network, dataset, 1, schedule_epochs=CONSTANT, seed=seed + done, **common)
-    else:
-        done = 0
-        train(network, dataset, epochs, seed=seed, **common)
+    runs = [(1, CONSTANT)] * epochs if constant_rate else [(epochs, epochs)]
+    for done, (length, schedule) in enumerate(runs):
+        train(network, dataset, length, schedule_epochs=schedule, seed=seed + done, **common)
     return moments

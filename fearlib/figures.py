@@ -25,7 +25,7 @@ def scatter(rows: pd.DataFrame, methods: list[str] | None = None, columns: int =
         each = rows[rows.method == method].groupby("index")[["score", "test_accuracy"]].mean()
         known = each.dropna()
         axis.plot(known.test_accuracy, known.score, ".", color="#0072b2", markersize=4, alpha=0.7)
-        low, high = bootstrap_interval(spearman, known.score, known.test_accuracy)
+        low, high = bootstrap_interval(spearman, each.score, each.test_accuracy)
         out = f", {len(each) - len(known)} without score" if len(each) > len(known) else ""
         estimate = f"{spearman(known.score, known.test_accuracy):.2f} ({low:.2f}..{high:.2f})"
         title = f"{method}\nSpearman {estimate}\nn={len(known)}{out}"
@@ -102,11 +102,11 @@ def degradation(table: pd.DataFrame, published: dict[str, dict[float, float]] | 
     `table` as `fearlib.tables.degradation_table` makes it; `published` values by epoch are shown as diamonds.
     Returns the matplotlib figure.
     """
-    colours = {"cosine": "#0072b2", "constant": "#009e73"}
+    colours = dict(zip(table.schedule.unique(), ("#0072b2", "#009e73", "#cc79a7", "#56b4e9")))
     figure, panels = _panels(list(table.measure.unique()), columns)
     for measure, axis in panels.items():
         for schedule, each in table[table.measure == measure].groupby("schedule", sort=False):
-            label = f"{schedule} rate, n={each.n.max()}"
+            label = f"{schedule}, n={each.n.max()}"
             _with_band(axis, each, "epoch", colours[schedule], label)
         if measure in (published or {}):
             epochs = published[measure]

@@ -16,7 +16,9 @@ def merge_sweeps(folder: str | Path, sources: list[str | Path]) -> int:
     """
     folder, sources = Path(folder), [Path(source) for source in sources]
     configuration = read_manifest(folder if (folder / MANIFEST).exists() else sources[0])["configuration"]
-    manifests = [open_manifest(source, configuration) for source in sources]
+    manifests = [read_manifest(source) for source in sources]
+    for source in sources:
+        open_manifest(source, configuration)  # refuses another configuration
     if any(source.resolve() == folder.resolve() for source in sources):
         raise InputError(f"{folder} cannot be merged into itself.")
     added = 0

@@ -113,16 +113,17 @@ def run_trial(architecture: Architecture, label: str, seed: int, dataset: Datase
         constant = name == "degradation_constant"
         minibatch = first_minibatch(dataset, settings.zero_cost_batch, seed)
         moments = degradation(network, dataset, *minibatch, constant_rate=constant, seed=seed, **arguments)
-        rows = [row for moment in moments for row in _rows_of_moment(moment, constant, len(minibatch[1]))]
+        form = f"epochs={arguments['epochs']},schedule={'constant' if constant else 'cosine'}"
+        rows = [row for moment in moments for row in _rows_of_moment(moment, form, len(minibatch[1]))]
         return {"rows": rows, "curve": [asdict(epoch) for epoch in moments[-1].curve]}
     result = getattr(score, name)(network, dataset, seed=seed, **arguments)
     row = {"method": label, "score": result.value, "seconds": result.seconds, "macs": result.macs}
     return {"rows": [row | {"outcome": result.outcome}], "curve": [asdict(epoch) for epoch in result.curve]}
 
 
-def _rows_of_moment(moment: Moment, constant: bool, batch_size: int) -> list[dict]:
-    """`snip(epoch=0.2,schedule=cosine)` and so on, and training top-1; costs include the training until then."""
-    label = f"epoch={moment.epoch:g},schedule={'constant' if constant else 'cosine'}"
+def _rows_of_moment(moment: Moment, form: str, batch_size: int) -> list[dict]:
+    """`snip(epoch=0.2,epochs=8,schedule=cosine)` and so on, and training top-1, each with the training's cost."""
+    label = f"epoch={moment.epoch:g},{form}"
     seconds = sum(record.seconds for record in moment.curve)
     macs = sum(record.macs for record in moment.curve)
     rows = _measure_rows(moment.measures, batch_size)

@@ -135,23 +135,31 @@ def top_table(rows: pd.DataFrame, percents: tuple[float, ...] = TENTHS, resample
     return pd.DataFrame(sorted(lines, key=lambda line: _method_order(line["method"])))
 
 
+def degradation_moments(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a degradation sweep with what their labels say in columns of their own.
+
+    These are `measure` (`train_top1` among them), `epoch`, the moment, and `schedule`, the form of the learning
+    rate with the training's length. Raises InputError if there are no such rows.
+    """
+    form = r"^(?P<measure>\w+)\(epoch=(?P<epoch>[^,]+),epochs=(?P<epochs>\d+),schedule=(?P<schedule>\w+)\)$"
+    moments = rows.assign(**rows.method.str.extract(form)).dropna(subset="measure").astype({"epoch": float})
+    if moments.empty:
+        raise InputError("there are no measures at moments of training: run the method `degradation` first.")
+    return moments.assign(schedule=moments.schedule + ", " + moments.epochs + " epochs")
+
+
 def degradation_table(rows: pd.DataFrame, resamples: int = 1000) -> pd.DataFrame:
     """Spearman of every measure at every moment of training, from the rows of a degradation sweep.
 
-    Columns: `measure` (`train_top1` among them), `schedule`, `epoch`, `n`, `spearman` with its bootstrap 95%
-    interval `low` and `high`. Raises InputError if there are no such rows.
+    Columns: `measure`, `schedule` and `epoch` as in `degradation_moments`, `n`, `spearman` with its bootstrap 95%
+    interval `low` and `high`. Seeds are averaged first. Raises InputError if there are no such rows.
     """
-    parts = rows.method.str.extract(r"^(?P<measure>\w+)\(epoch=(?P<epoch>[^,]+),schedule=(?P<schedule>\w+)\)$")
-    moments = rows.assign(**parts).dropna(subset="measure")
-    if moments.empty:
-        raise InputError("there are no measures at moments of training: run the method `degradation` first.")
     lines = []
-    keys = ["measure", "schedule", "epoch"]
-    for (measure, schedule, epoch), each in moments.groupby(keys, sort=False):
+    for keys, each in degradation_moments(rows).groupby(["measure", "schedule", "epoch"], sort=False):
         each = each.groupby("index")[["score", "test_accuracy"]].mean().dropna()
         low, high = bootstrap_interval(spearman, each.score, each.test_accuracy, resamples=resamples)
         estimate = {"n": len(each), "spearman": spearman(each.score, each.test_accuracy), "low": low, "high": high}
-        lines.append({"measure": measure, "schedule": schedule, "epoch": float(epoch), **estimate})
+        lines.append(dict(zip(("measure", "schedule", "epoch"), keys)) | estimate)
     order = [*MEASURES, "train_top1"]
     return pd.DataFrame(
         sorted(lines, key=lambda line: (order.index(line["measure"]), line["schedule"], line["epoch"]))

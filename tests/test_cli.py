@@ -123,7 +123,9 @@ def test_score_prints_what_zero_cost_gives(run, tmp_path):
 
 def test_score_on_a_dataset_and_wrong_words(run):
     sizes = ("--channels", 4, "--cells", 1, "--resolution", 16, "--batch", 8)
-    code, out, _ = run("score", 5, "--dataset", "synthetic", "--measures", "snip nwot", *sizes)
+    code, out, _ = run(
+        "score", 5, "--dataset", "synthetic", "--train-images", 100, "--measures", "snip nwot", *sizes
+    )
     assert code == 0 and "8 images of synthetic" in out and "nwot" in out and "grasp" not in out
     for words, sentence in (
         (("score", 16000), "architecture index 16000: it must be an integer in 0..15624"),

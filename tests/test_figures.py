@@ -58,7 +58,7 @@ def test_top_percent_draws_the_table_and_the_published(rows):  # noqa: F811
 def test_degradation_draws_a_line_a_schedule(rows):  # noqa: F811
     table = degradation_table(degraded(rows), resamples=50)
     (axis,) = (axis for axis in degradation(table, {"synflow": {0: 0.7}}).axes if axis.get_visible())
-    lines = {line.get_label().split()[0]: line.get_xydata() for line in axis.lines[1:]}
-    for schedule in ("cosine", "constant"):
+    lines = {line.get_label().rsplit(", n=")[0]: line.get_xydata() for line in axis.lines[1:]}
+    for schedule in ("cosine, 2 epochs", "constant, 2 epochs"):
         np.testing.assert_allclose(lines[schedule], table[table.schedule == schedule][["epoch", "spearman"]])
     np.testing.assert_allclose(lines["published"], [[0, 0.7]])

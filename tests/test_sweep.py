@@ -250,5 +250,5 @@ def test_merging_another_configuration_writes_nothing(undisturbed, tmp_path):
     with pytest.raises(InputError, match="another configuration"):
         merge_sweeps(tmp_path / "whole", [undisturbed, tmp_path / "other"])
     with pytest.raises(InputError, match="is not a readable manifest"):
-        merge_sweeps(tmp_path / "whole", [tmp_path / "nothing"])
+        merge_sweeps(tmp_path / "whole", [undisturbed, tmp_path / "nothing"])
     assert not (tmp_path / "whole").exists()
