@@ -118,7 +118,8 @@ def test_fisher_bias(ranked):
     folder, _ = ranked
     execute(
         "notebooks/fisher_bias.ipynb", folder / "fisher.ipynb", rows=str(folder / "results"), architectures=4,
-        dataset="synthetic", channels=4, cells=1, train_images=100, resolution=16, batch=8, output=str(folder / "fisher"),
+        dataset="synthetic", train_images=100, resolution=16, channels=4, cells=1, batch=8,
+        output=str(folder / "fisher"),
     )  # fmt: skip
     scores = pd.read_csv(folder / "fisher" / "scores.csv")
     assert scores["grad_norm with biases"].to_numpy() == pytest.approx(scores.grad_norm.to_numpy(), rel=1e-4)
