@@ -12,10 +12,13 @@ $(SETUP): pyproject.toml constraints.txt
 # Run notebooks at smoke scale into build/, then the analysis of the committed results.
 reproduce: export FEARLIB_DATA := $(CURDIR)/build/data
 reproduce: $(SETUP)
-	rm -rf build/rank_architectures && mkdir -p build
-	$(BIN)/papermill --cwd notebooks notebooks/rank_architectures.ipynb build/rank_architectures.ipynb
-	for name in $(notdir $(wildcard analysis/*.ipynb)); do \
-		$(BIN)/papermill --cwd analysis analysis/$$name build/$$name || exit; done
+	rm -rf build/rank_architectures build/degradation && mkdir -p build
+	for name in rank_architectures degradation; do \
+		$(BIN)/papermill --cwd notebooks notebooks/$$name.ipynb build/$$name.ipynb || exit; done
+	for name in correlations compact_ablation zero_cost; do \
+		$(BIN)/papermill --cwd analysis analysis/$$name.ipynb build/$$name.ipynb || exit; done
+	$(BIN)/papermill --cwd analysis analysis/degradation.ipynb build/degradation_analysis.ipynb \
+		-p results ../build/degradation -p output ../build
 	@echo
 	@echo "CIFAR-10 (JPEG copy), compact preset, first 100 of the paper's architectures:"
 	@echo
