@@ -114,17 +114,21 @@ def test_degradation(tmp_path):
     assert (tmp_path / "tables" / "results_change.md").read_text().count("grasp") == 2
 
 
-def test_fisher_bias(ranked):
+def test_published_gap(ranked):
     folder, _ = ranked
-    execute(
-        "notebooks/fisher_bias.ipynb", folder / "fisher.ipynb", rows=str(folder / "results"), architectures=4,
+    text = execute(
+        "notebooks/published_gap.ipynb", folder / "gap.ipynb", rows=str(folder / "results"), architectures=4,
         dataset="synthetic", train_images=100, resolution=16, channels=4, cells=1, batch=8,
-        output=str(folder / "fisher"),
+        output=str(folder / "gap"),
     )  # fmt: skip
-    scores = pd.read_csv(folder / "fisher" / "scores.csv")
-    assert scores["grad_norm with biases"].to_numpy() == pytest.approx(scores.grad_norm.to_numpy(), rel=1e-4)
-    assert (scores["fisher with biases"] != scores.fisher).any()
-    assert (folder / "fisher" / "manifest.json").exists()
+    scores = pd.read_csv(folder / "gap" / "scores.csv").set_index(["form", "index"])
+    assert set(scores.index.levels[0]) == {"plain", "biases", "blurred", "noise"}
+    biases, plain = scores.loc["biases"], scores.loc["plain"]
+    assert biases.grad_norm.to_numpy() == pytest.approx(plain.grad_norm.to_numpy(), rel=1e-4)
+    assert (biases.fisher != plain.fisher).any()
+    assert (scores.loc["noise"].grad_norm != plain.grad_norm).any()
+    assert "| grasp " in text
+    assert (folder / "gap" / "manifest.json").exists()
 
 
 def test_every_notebook_says_what_it_makes_and_takes_parameters():
