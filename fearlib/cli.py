@@ -11,6 +11,7 @@ try:
     typer = require("typer", "run the command line")
 except ImportError as error:
     sys.exit(f"fear: {error}")
+LARGEST_SEED = 2**32 - 1
 app = typer.Typer(
     help="Rank neural architectures reproducibly: FEAR, short training and zero-cost measures on NATS-Bench.",
     no_args_is_help=True,
@@ -63,10 +64,14 @@ def rank(
     methods: Annotated[
         Optional[str], typer.Option(help="Separated by spaces, arguments in brackets; all by default.")
     ] = None,
-    count: Annotated[int, typer.Option(help="How many architectures to draw from the whole space.")] = 10,
+    count: Annotated[
+        Optional[int],
+        typer.Option(help="How many architectures to draw from the whole space, 10 by default; or to take."),
+    ] = None,
     sample_seed: Annotated[int, typer.Option(help="Seed of that draw.")] = 0,
     indices: Annotated[
-        Optional[Path], typer.Option(help="File of indices, one a line, or a rows.csv; the first COUNT are used.")
+        Optional[Path],
+        typer.Option(help="File of indices, one a line, or a rows.csv; all are taken, or the first COUNT."),
     ] = None,
     seeds: Annotated[str, typer.Option(help="Training seeds, separated by commas.")] = "0",
     folder: Annotated[Optional[Path], typer.Option(help="Where the dataset's official files are.")] = None,
@@ -84,14 +89,18 @@ def rank(
     from fearlib.presets import as_dict
     from fearlib.presets import preset as make_settings
     from fearlib.sweep import run_sweep
-    from fearlib.tables import format_ranking, ranking_table, read_indices
+    from fearlib.tables import read_indices
     from fearlib.truth import benchmark_accuracy
 
     settings = make_settings(preset, dataset, **dict(_assignment(text) for text in change or []))
     print(
         f"{settings.preset} on {dataset}: " + ", ".join(f"{k}={_plain(v)}" for k, v in as_dict(settings).items())
     )
-    architectures = read_indices(indices, count) if indices else sample_architectures(count, sample_seed)
+    architectures = (
+        read_indices(indices, count)
+        if indices
+        else sample_architectures(10 if count is None else count, sample_seed)
+    )
     accuracy = None
     if truth is not None:
         accuracy = benchmark_accuracy(truth, dataset, [architecture.index for architecture in architectures])
@@ -102,10 +111,10 @@ def rank(
         print("Without --truth, or the method `full`, there is no accuracy to compare the scores with.")
     rows = run_sweep(
         output, dataset, settings, chosen, architectures,
-        seeds=list(dict.fromkeys(_integer(seed) for seed in seeds.split(","))), data_folder=folder, truth=accuracy,
+        seeds=list(dict.fromkeys(_seed(seed) for seed in seeds.split(","))), data_folder=folder, truth=accuracy,
         workers=workers, time_budget=float("inf") if time_budget is None else 60 * time_budget,
     )  # fmt: skip
-    print(format_ranking(ranking_table(rows)))
+    _print_ranking(rows)
 
 
 @app.command()
@@ -123,7 +132,7 @@ def score(
         Optional[int], typer.Option(min=4, help="Pixels a side; the dataset's own by default.")
     ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Images in the minibatch.")] = 64,
-    seed: Annotated[int, typer.Option(help="Of weights, minibatch and noise.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Of weights, minibatch and noise.")] = 0,
     csv: Annotated[Optional[Path], typer.Option(help="Write a line an architecture to this file, too.")] = None,
 ) -> None:
     """Print zero-cost measures of architectures at initialisation, on one minibatch."""
@@ -153,9 +162,9 @@ def score(
 @app.command()
 def table(folder: Annotated[Path, typer.Argument(help="Results folder of `fear rank`.")]) -> None:
     """Print the ranking table of a results folder."""
-    from fearlib.tables import format_ranking, ranking_table, read_rows
+    from fearlib.tables import read_rows
 
-    print(format_ranking(ranking_table(read_rows(folder))))
+    _print_ranking(read_rows(folder))
 
 
 @app.command()
@@ -214,10 +223,20 @@ def export(
     print(f"wrote {output}" + (f", without {left_out} architectures that the archive lacks" if left_out else ""))
 
 
+def _print_ranking(rows):
+    from fearlib.tables import format_ranking, ranking_table
+
+    moments = rows.method.str.contains("(epoch=", regex=False)
+    if moments.any():
+        print("Measures at moments of training are tabulated by analysis/degradation.ipynb.")
+    if not moments.all():
+        print(format_ranking(ranking_table(rows[~moments])))
+
+
 def _architecture(text: str):
     from fearlib.architecture import Architecture
 
-    return Architecture.from_index(int(text)) if text.lstrip("-").isdigit() else Architecture.from_string(text)
+    return Architecture.from_index(int(text)) if re.fullmatch(r"-?\d+", text) else Architecture.from_string(text)
 
 
 def _assignment(text: str) -> tuple[str, str]:
@@ -227,11 +246,10 @@ def _assignment(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _integer(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise InputError(f"seed {text!r}: seeds are integers separated by commas.") from None
+def _seed(text: str) -> int:
+    if not (text.strip().isdecimal() and int(text) <= LARGEST_SEED):
+        raise InputError(f"seed {text!r}: seeds are integers from 0 to {LARGEST_SEED}, separated by commas.")
+    return int(text)
 
 
 def _plain(value) -> str:

@@ -7,6 +7,10 @@ class InputError(ValueError):
     """Something given to the library is wrong; the message says what, and what is allowed."""
 
 
+class Undefined(Exception):
+    """A measure has no value for a network; the message says why."""
+
+
 def require(package: str, purpose: str):
     """Import an optional `package` and return it; `purpose` completes "... is needed to <purpose>".
 

@@ -49,30 +49,45 @@ def cost_against_spearman(table: pd.DataFrame, rows: pd.DataFrame):
     plt = _pyplot()
     figure, axis = plt.subplots(figsize=(6.5, 4.2), layout="constrained")
     markers = {"fear": ("s", "#d55e00"), "shortreg": ("o", "#0072b2")}
-    label_height = {}
-    for line in table.sort_values("spearman").itertuples():
+    table = table.dropna(subset="spearman").sort_values("spearman", ignore_index=True)
+    free = table.gmacs[table.gmacs == 0]
+    left = table.gmacs[table.gmacs > 0].min() / 10
+    table = table.assign(gmacs=table.gmacs.where(table.gmacs > 0, left))
+    for line in table.itertuples():
         marker, colour = markers.get(line.method.split("(")[0], ("^", "#009e73"))
         error = [[max(line.spearman - line.low, 0)], [max(line.high - line.spearman, 0)]]
         axis.errorbar(
             line.gmacs, line.spearman, yerr=error, fmt=marker, color=colour, markersize=5, elinewidth=0.8
         )
-        decade = round(np.log10(line.gmacs)) if line.gmacs > 0 else None
-        label_height[decade] = max(line.spearman, label_height.get(decade, -2) + 0.05)  # labels must not overlap
-        axis.annotate(
-            f"  {line.method}  ",
-            (line.gmacs, line.spearman),
-            (line.gmacs, label_height[decade]),
-            fontsize=7,
-            va="center",
-            ha="right" if line.method.startswith("shortreg") else "left",
-        )
+    axis.axhline(0, color="0.7", linewidth=0.8, zorder=0)
     axis.set_xscale("log")
     axis.set_xlim(right=axis.get_xlim()[1] * 20)  # room for the labels
-    axis.set_xlabel("cost an architecture (10$^9$ multiply-accumulates)")
+    bottom, top = axis.get_ylim()
+    neighbours = np.log10(table.gmacs.sort_values()).diff().gt(0.7).cumsum()  # a gap to the next cost: a new group
+    for _, near in table.groupby(neighbours):
+        heights = _apart(near.spearman.to_numpy(), (top - bottom) / 26, bottom, top)
+        for line, height in zip(near.itertuples(), heights):
+            axis.annotate(
+                line.method,
+                (line.gmacs, line.spearman),
+                (near.gmacs.max() * 1.6, height),
+                fontsize=7,
+                va="center",
+                arrowprops={"arrowstyle": "-", "color": "0.7", "linewidth": 0.5},
+            )
+    cost = "cost an architecture (10$^9$ multiply-accumulates)"
+    axis.set_xlabel(cost + "; at the left edge: none" * (len(free) > 0))
     axis.set_ylabel("Spearman with test accuracy")
-    axis.axhline(0, color="0.7", linewidth=0.8, zorder=0)
     axis.set_title(f"{_where(rows)}, n={table.n.min()}..{table.n.max()}, bars: 95% bootstrap", fontsize=9)
     return figure
+
+
+def _apart(heights: np.ndarray, gap: float, bottom: float, top: float) -> np.ndarray:
+    """Ascending heights moved apart to a distance of at least `gap`, between `bottom` and `top` where they fit."""
+    steps = gap * np.arange(len(heights))
+    apart = np.maximum.accumulate(heights - steps) + steps
+    down = np.minimum(apart, top - steps[::-1] - gap / 2)
+    return np.maximum(down, bottom + steps + gap / 2)
 
 
 def top_percent(table: pd.DataFrame, published: dict[str, float] | None = None, columns: int = 4):

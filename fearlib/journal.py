@@ -13,18 +13,24 @@ DAMAGED = "journal.damaged"
 
 
 def read_journal(folder: Path) -> list[dict]:
-    """All finished trials. Lines that cannot be read are moved to `journal.damaged`, with a warning."""
-    path = Path(folder) / JOURNAL
-    if not path.exists():
-        return []
-    good, bad, records = [], [], []
-    for line in path.read_bytes().splitlines(keepends=True):
-        record = _parse(line)
-        if record is None:
-            bad.append(line)
-        else:
-            good.append(line)
-            records.append(record)
+    """All finished trials; lines that cannot be read are left out.
+
+    Raises InputError if the lines are of another version's journal.
+    """
+    records = [record for line in _lines(folder) if (record := _parse(line)) is not None]
+    if any("test_accuracy" not in record for record in records):
+        raise InputError(
+            f"{Path(folder) / JOURNAL} was written by another version of fearlib: continue it with that one, "
+            "or choose another folder."
+        )
+    return records
+
+
+def set_damaged_lines_aside(folder: Path) -> None:
+    """Move lines that cannot be read to `journal.damaged`, with a warning; only the folder's writer may."""
+    path, good, bad = Path(folder) / JOURNAL, [], []
+    for line in _lines(folder):
+        (bad if _parse(line) is None else good).append(line)
     if bad:
         with open(Path(folder) / DAMAGED, "ab") as damaged:
             damaged.writelines(bad)
@@ -33,7 +39,6 @@ def read_journal(folder: Path) -> list[dict]:
             f"{path}: {len(bad)} damaged line(s) were set aside in {DAMAGED}; their trials run again.",
             stacklevel=2,
         )
-    return records
 
 
 def append_to_journal(folder: Path, record: dict) -> None:
@@ -94,6 +99,11 @@ def only_writer(folder: Path):
         yield
     finally:
         lock.release()
+
+
+def _lines(folder: Path) -> list[bytes]:
+    path = Path(folder) / JOURNAL
+    return path.read_bytes().splitlines(keepends=True) if path.exists() else []
 
 
 def _parse(line: bytes) -> dict | None:

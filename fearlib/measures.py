@@ -5,7 +5,6 @@ more function. Sums run over the weights W of all convolutions and linear layers
 minibatch, network in training mode. Definitions follow Abdelfattah et al. (2021) unless another paper is named.
 """
 
-import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ import torch
 from torch import nn
 
 from fearlib.architecture import Architecture
-from fearlib.errors import InputError, require
+from fearlib.errors import InputError, Undefined, require
 from fearlib.minibatch import Minibatch
 from fearlib.network import build_network
 
@@ -43,10 +42,6 @@ class Measured:
     undefined: str = ""
 
 
-class Undefined(Exception):
-    """A measure has no value for a network; the message says why."""
-
-
 MEASURES: dict[str, Measure] = {}
 
 
@@ -70,8 +65,9 @@ def zero_cost(
     """Zero-cost measures of any image classifier at its present weights, by name; all of them by default.
 
     `images` (batch, channels, height, width), normalised; `labels` int64 (batch,). `seed` draws the noise that
-    `zen` looks at. A measure that is not defined for the network is NaN, with a warning that says why. Measures
-    share their passes. The network is left as it was. Raises InputError for an unknown measure.
+    `zen` looks at, and what a network draws itself, as dropout does. A measure that is not defined for the network
+    is NaN, with a warning that says why. Measures share their passes. The network is left as it was. Raises
+    InputError for an unknown measure.
     """
     results = measure_network(network, images, labels, measures, seed)
     for name, result in results.items():
@@ -137,12 +133,12 @@ def _known_measures(names: tuple[str, ...] | None) -> tuple[str, ...]:
 
 
 def _measured(function: Callable, batch: Minibatch) -> Measured:
-    batch.asked, before, started = set(), batch.pass_seconds(), time.perf_counter()
+    batch.asked, before, started = set(), batch.pass_seconds(), batch.clock()
     try:
         value, undefined = float(torch.as_tensor(function(batch)).detach()), ""
     except Undefined as reason:
         value, undefined = float("nan"), str(reason)
-    own = time.perf_counter() - started - (batch.pass_seconds() - before)
+    own = batch.clock() - started - (batch.pass_seconds() - before)
     return Measured(value, own + batch.pass_seconds(batch.asked), undefined)
 
 

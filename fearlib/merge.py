@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import pandas as pd
+
 from fearlib.errors import InputError
-from fearlib.journal import append_to_journal, only_writer, read_journal
-from fearlib.sweep import MANIFEST, Trial, finished_trials, open_manifest, read_manifest, write_manifest
+from fearlib.journal import append_to_journal, only_writer, read_journal, set_damaged_lines_aside
+from fearlib.manifest import MANIFEST, open_manifest, read_manifest, write_manifest
+from fearlib.sweep import Trial, check_truth, finished_trials
 from fearlib.tables import write_tables
 
 
@@ -12,7 +15,8 @@ def merge_sweeps(folder: str | Path, sources: list[str | Path]) -> int:
     """Add to `folder` the trials of `sources` that it does not hold yet; how many those were.
 
     A new folder is made. A finished trial is never replaced, and the sources are left as they are. Raises
-    InputError if a source is not a sweep, or is one of another configuration; nothing is written then.
+    InputError if a source is not a sweep, or is one of another configuration or with other test accuracies;
+    nothing is written then.
     """
     folder, sources = Path(folder), [Path(source) for source in sources]
     configuration = read_manifest(folder if (folder / MANIFEST).exists() else sources[0])["configuration"]
@@ -24,18 +28,26 @@ def merge_sweeps(folder: str | Path, sources: list[str | Path]) -> int:
     added = 0
     with only_writer(folder):
         merged = open_manifest(folder, configuration)
-        held = finished_trials(read_journal(folder))
+        set_damaged_lines_aside(folder)
+        records = read_journal(folder)
+        held = finished_trials(records)
+        for source in sources:
+            check_truth(read_journal(source), _accuracies(records))
         for source, manifest in zip(sources, manifests):
             sittings = [_place(merged["sittings"], sitting) for sitting in manifest["sittings"]]
             write_manifest(folder, merged)
-            for record in read_journal(source):
-                trial = Trial(**record["trial"])
+            last = {Trial(**record["trial"]): record for record in read_journal(source)}
+            for trial, record in last.items():
                 if trial not in held:
                     append_to_journal(folder, record | {"sitting": sittings[record.get("sitting", 0)]})
-                    held.add(trial)
+                    held |= finished_trials([record])
                     added += 1
         write_tables(folder)
     return added
+
+
+def _accuracies(records: list[dict]) -> pd.Series:
+    return pd.Series({record["trial"]["index"]: record["test_accuracy"] for record in records}, dtype=float)
 
 
 def _place(sittings: list[dict], sitting: dict) -> int:

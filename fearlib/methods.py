@@ -80,7 +80,9 @@ def parse_method(label: str) -> tuple[str, dict]:
                 f"{name} takes no argument {key!r}: "
                 + (f"it takes {', '.join(allowed)}." if allowed else "it takes none.")
             )
-        arguments[key] = convert_setting(allowed[key], value)
+        if key in arguments:
+            raise InputError(f"{label!r} gives {key} twice.")
+        arguments[key] = convert_setting(allowed[key], value, called=f"{name}'s {key}")
     return name, arguments
 
 
@@ -150,5 +152,5 @@ def _measure_rows(results: dict[str, Measured], batch_size: int) -> list[dict]:
 
 
 def _label(name: str, arguments: dict) -> str:
-    inner = ",".join(f"{key}={value}" for key, value in arguments.items())
+    inner = ",".join(f"{key}={arguments[key]}" for key in _ARGUMENTS[name] if key in arguments)
     return f"{name}({inner})" if inner else name

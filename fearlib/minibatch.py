@@ -11,6 +11,7 @@ from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from fearlib.data import Dataset
+from fearlib.errors import Undefined
 from fearlib.second_order import cheap_second_derivatives
 
 PERTURBATION = 0.01  # of the noise images that `perturbed_features` compares
@@ -39,9 +40,9 @@ class shared_pass:
             return self
         if self.name not in batch.passes:
             outer = batch.asked
-            batch.asked, started, nested = set(), time.perf_counter(), batch.pass_seconds()
+            batch.asked, started, nested = set(), batch.clock(), batch.pass_seconds()
             value = self.compute(batch)
-            seconds = time.perf_counter() - started - (batch.pass_seconds() - nested)
+            seconds = batch.clock() - started - (batch.pass_seconds() - nested)
             batch.passes[self.name] = (value, seconds, batch.asked | {self.name})
             batch.asked = outer
         batch.asked |= batch.passes[self.name][2]
@@ -60,6 +61,12 @@ class Minibatch:
         self.layers = self._modules(nn.Conv2d, nn.Linear)
         self.passes: dict[str, tuple] = {}  # a pass's value, its own seconds, and the passes that it rests on
         self.asked: set[str] = set()
+
+    def clock(self) -> float:
+        """Seconds, once the device has done all that it was asked to do."""
+        if self.images.is_cuda:
+            torch.cuda.synchronize(self.images.device)
+        return time.perf_counter()
 
     def pass_seconds(self, names: set[str] | None = None) -> float:
         """Seconds that passes took; all that were made unless named."""
@@ -151,7 +158,8 @@ class Minibatch:
         """Features of noise images and of slightly other ones, and each batch norm's variances of the first.
 
         Weights of convolutions and linear layers are standard normal, batch norm is without its affine map. The
-        features are what the last adaptive pooling takes in, or else the last linear layer.
+        features are what the last adaptive pooling takes in, or else the last linear layer. Raises Undefined if
+        there is no such layer, or if it does not run once a pass.
         """
         generator = torch.Generator(self.images.device).manual_seed(self.seed)
 
@@ -169,7 +177,10 @@ class Minibatch:
                     state[f"{name}bias"] = torch.zeros_like(state[f"{name}bias"])
         images = noise(self.images)
         others = images + PERTURBATION * noise(images)
-        reader = (self._modules(nn.AdaptiveAvgPool2d) or self._modules(nn.Linear))[-1]
+        readers = self._modules(nn.AdaptiveAvgPool2d) or self._modules(nn.Linear)
+        if not readers:
+            raise Undefined("it has neither an adaptive pooling nor a linear layer that takes in features")
+        reader = readers[-1]
         taken = []
         with (
             torch.no_grad(),
@@ -177,7 +188,10 @@ class Minibatch:
         ):
             self._forward(state, _in_format(images, torch.channels_last))
             self._forward(state, _in_format(others, torch.channels_last))
-        features, of_others = [value for module, value in taken if module is reader]
+        read = [value for module, value in taken if module is reader]
+        if len(read) != 2:
+            raise Undefined(f"its {type(reader).__name__} runs {len(read) // 2} times a pass, not once")
+        features, of_others = read
         seen = [value for module, value in taken[: len(taken) // 2] if module is not reader]
         return features, of_others, [value.transpose(0, 1).flatten(1).var(1, correction=0) for value in seen]
 
@@ -203,18 +217,34 @@ class Minibatch:
         convert: Callable[[torch.Tensor], torch.Tensor] = lambda value: value,
         memory_format: torch.memory_format = torch.contiguous_format,
     ) -> tuple[dict[str, torch.Tensor], list[torch.Tensor]]:
-        """Detached parameters that ask for gradients, with copies of the buffers; and the layers' weights."""
-        state = {
-            name: _in_format(convert(parameter.detach()), memory_format).requires_grad_()
-            for name, parameter in self.network.named_parameters()
-        }
-        for name, buffer in self.network.named_buffers():
-            state[name] = convert(buffer.clone()) if buffer.is_floating_point() else buffer.clone()
-        names = {id(module): name for name, module in self.network.named_modules()}
-        return state, [state[f"{names[id(layer)]}.weight".lstrip(".")] for layer in self.layers]
+        """Detached parameters that ask for gradients, with copies of the buffers; and the layers' weights.
+
+        Shared parameters stay shared. Raises Undefined if a layer's weight is not a parameter.
+        """
+        state, detached, names = {}, {}, {}
+        for path, module in self.network.named_modules():  # each once, under its first name
+            names[id(module)] = f"{path}.".lstrip(".")
+            for name, parameter in module.named_parameters(recurse=False):
+                if id(parameter) not in detached:
+                    detached[id(parameter)] = _in_format(
+                        convert(parameter.detach()), memory_format
+                    ).requires_grad_()
+                state[names[id(module)] + name] = detached[id(parameter)]
+            for name, buffer in module.named_buffers(recurse=False):
+                state[names[id(module)] + name] = (
+                    convert(buffer.clone()) if buffer.is_floating_point() else buffer.clone()
+                )
+        weights = [f"{names[id(layer)]}weight" for layer in self.layers]
+        for weight in weights:
+            if weight not in state:
+                raise Undefined(f"{weight} is computed from other parameters")
+        return state, [state[weight] for weight in weights]
 
     def _forward(self, state: dict[str, torch.Tensor], images: torch.Tensor) -> torch.Tensor:
-        return functional_call(self.network, state, (images,))
+        """Logits, with the same random numbers in every pass; parameters are replaced module by module."""
+        with torch.random.fork_rng([images.device] if images.is_cuda else []):
+            torch.manual_seed(self.seed)
+            return functional_call(self.network, state, (images,), tie_weights=False)
 
 
 def _in_format(value: torch.Tensor, memory_format: torch.memory_format) -> torch.Tensor:

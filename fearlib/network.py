@@ -55,7 +55,14 @@ class Network(nn.Module):
         )
 
     def forward(self, images: torch.Tensor, first_free_block: int = 0) -> torch.Tensor:
-        """Logits (batch, classes); nothing before `first_free_block` keeps a gradient (0: everything does)."""
+        """Logits (batch, classes); nothing before `first_free_block` keeps a gradient (0: everything does).
+
+        Raises InputError unless the images' sides are multiples of 4, as two reductions halve them.
+        """
+        if images.shape[-2] % 4 or images.shape[-1] % 4:
+            raise InputError(
+                f"images of {images.shape[-2]}x{images.shape[-1]} pixels: sides must be multiples of 4."
+            )
         frozen, free = self._split(first_free_block)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
             features = images

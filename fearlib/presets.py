@@ -55,7 +55,7 @@ PRESETS = {
 }
 
 
-def preset(name: str, dataset: str, **overrides) -> Settings:
+def preset(name: str, dataset: str, /, **overrides) -> Settings:
     """The settings of a preset for a dataset, some of them replaced.
 
     Values may be given as text, as on a command line ("0.5", "2,4,8", "none"). An overridden preset carries its
@@ -75,7 +75,7 @@ def preset(name: str, dataset: str, **overrides) -> Settings:
     }[name]
     overrides.setdefault("precision", settings.precision)
     changes = {key: convert_setting(key, value) for key, value in overrides.items()}
-    if "cells" in changes:  # a freeze point belongs to a depth
+    if changes.get("cells", settings.cells) != settings.cells:  # a freeze point belongs to a depth
         changes.setdefault("first_free_block", None)
     changes = {key: value for key, value in changes.items() if getattr(settings, key) != value}
     unnamed = (*LENGTHS, "precision")
@@ -91,11 +91,14 @@ def as_dict(settings: Settings) -> dict:
 _KINDS = {field.name: field.type for field in fields(Settings) if field.name != "preset"}
 
 
-def convert_setting(key: str, value):
-    """The value of a setting in its own type. Raises InputError for an unknown setting or a wrong value."""
+def convert_setting(key: str, value, called: str | None = None):
+    """The value of a setting, which messages may call otherwise, in its own type.
+
+    Raises InputError for an unknown setting or a wrong value.
+    """
     if key not in _KINDS:
         raise InputError(f"unknown setting {key!r}: the settings are {', '.join(_KINDS)}.")
-    kind = _KINDS[key]
+    kind, called = _KINDS[key], called or f"setting {key}"
     optional = kind == int | None
     try:
         if optional and (value is None or value == "none"):
@@ -114,17 +117,17 @@ def convert_setting(key: str, value):
         expected = {str: "text", float: "a number", int: "an integer"}.get(
             kind, "an integer or none" if optional else "integers separated by commas"
         )
-        raise InputError(f"setting {key}={value!r}: it must be {expected}.") from None
+        raise InputError(f"{called}={value!r}: it must be {expected}.") from None
     if key == "precision":
         return known_precision(converted)
     if key == "threshold":
         if not 0 <= converted <= 1:
-            raise InputError(f"setting threshold={value!r}: it is a share, from 0 to 1.")
+            raise InputError(f"{called}={value!r}: it is a share, from 0 to 1.")
     else:
         smallest = 0 if key == "first_free_block" else 1
         values = converted if isinstance(converted, tuple) else (converted,)
         if not values or min(values) < smallest:
-            raise InputError(f"setting {key}={value!r}: it must be at least {smallest}.")
+            raise InputError(f"{called}={value!r}: it must be at least {smallest}.")
     return converted
 
 

@@ -63,9 +63,10 @@ def fear(
         network, dataset, stage1_epochs, batch_size, schedule_epochs,
         stop_at=threshold, records_per_epoch=threshold_checks, max_seconds=max_seconds, seed=seed, **common,
     )  # fmt: skip
+    if sum(epoch.seconds for epoch in first) >= max_seconds:
+        return Score(float("nan"), "out of time", tuple(first))
     if not latest_top1(first, len(dataset.train_labels)) >= threshold:
-        outcome = "out of time" if sum(epoch.seconds for epoch in first) >= max_seconds else "below threshold"
-        return Score(float("nan"), outcome, tuple(first))
+        return Score(float("nan"), "below threshold", tuple(first))
     second = train(
         network, dataset, stage2_epochs, stage2_batch,
         first_free_block=first_free_block, seed=seed + 1, stage=2, **common,

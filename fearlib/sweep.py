@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-import json
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ import torch
 from fearlib.architecture import SPACE, Architecture
 from fearlib.data import load_dataset
 from fearlib.errors import InputError, require
-from fearlib.journal import JOURNAL, append_to_journal, only_writer, read_journal, replace_file
+from fearlib.journal import append_to_journal, only_writer, read_journal, set_damaged_lines_aside
+from fearlib.manifest import open_manifest, write_manifest
 from fearlib.methods import expand_methods, run_trial
 from fearlib.presets import LENGTHS, Settings, as_dict
 from fearlib.provenance import sitting, utc_now
-from fearlib.tables import write_tables
+from fearlib.tables import rows_of_trials, write_tables
 
-MANIFEST = "manifest.json"
 # Dask makes workers hand freed memory back at once, and training then spends a third of its time on page faults.
 _KEEP_MEMORY = {"OMP_NUM_THREADS": 1, "MALLOC_TRIM_THRESHOLD_": 2**32, "MALLOC_MMAP_THRESHOLD_": 2**32}
 
@@ -45,15 +45,16 @@ def run_sweep(
     truth: pd.Series | None = None,
     workers: int = 1,
     time_budget: float = float("inf"),
-    after_trial: Callable[[dict], None] = lambda record: None,
+    after_trial: Callable[[pd.DataFrame], None] = lambda rows: None,
 ) -> pd.DataFrame:
     """Run every trial that `folder` does not hold yet, and return the table of all its rows.
 
     `methods` as in `fearlib.methods.expand_methods`. `truth` is the benchmark's test accuracy in % by
     architecture index. No trial starts after `time_budget` seconds. More than one worker runs one-thread
-    processes through dask. `after_trial` is called with each finished trial's record. The folder receives
+    processes through dask. `after_trial` is called with each finished trial's rows. The folder receives
     `journal.jsonl` while the sweep runs and `rows.csv`, `curves.csv` and `manifest.json` at its end, when it
-    is interrupted too. Raises InputError if the folder holds results of another configuration.
+    is interrupted too. Raises InputError if the folder holds results of another configuration, or other test
+    accuracies than `truth`.
     """
     if workers < 1:
         raise InputError(f"workers is {workers}: it must be at least 1.")
@@ -80,7 +81,9 @@ def run_sweep(
     folder = Path(folder)
     with only_writer(folder):
         manifest = open_manifest(folder, configuration)
+        set_damaged_lines_aside(folder)
         records = read_journal(folder)
+        check_truth(records, truth)
         _count_trials(manifest, records)
         manifest["sittings"].append(sitting(workers, truth))
         finished = finished_trials(records)
@@ -91,12 +94,12 @@ def run_sweep(
             with progress, contextlib.closing(results):
                 write_manifest(folder, manifest)
                 for trial, result in results:
-                    record = {"trial": vars(trial), "sitting": len(manifest["sittings"]) - 1, **result}
-                    record["rows"] = [_complete(row, trial, dataset, settings, truth) for row in result["rows"]]
+                    record = {"trial": vars(trial), "sitting": len(manifest["sittings"]) - 1}
+                    record |= {"test_accuracy": _accuracy(trial, truth), **result}
                     append_to_journal(folder, record)
                     manifest["sittings"][-1]["trials"] += 1
                     progress.update()
-                    after_trial(record)
+                    after_trial(rows_of_trials([record], configuration))
         except BaseException:
             with contextlib.suppress(InputError):  # what stopped the sweep is the sentence to show
                 _close(folder, manifest, truth)
@@ -132,6 +135,18 @@ def finished_trials(records: list[dict]) -> set[Trial]:
     }
 
 
+def check_truth(records: list[dict], truth: pd.Series | None) -> None:
+    """Raises InputError if a journal's records hold another test accuracy than `truth` for an architecture."""
+    for record in records:
+        index, recorded = record["trial"]["index"], record["test_accuracy"]
+        given = math.nan if truth is None else truth.get(index, math.nan)
+        if not (math.isnan(recorded) or math.isnan(given) or recorded == given):
+            raise InputError(
+                f"architecture {index} has a test accuracy of {recorded}% in the journal and of {given}% in the "
+                "truth given now: give the same truth, or choose another folder."
+            )
+
+
 def _progress(trials: int, missing: int, what: str):
     tqdm = require("tqdm.auto", "show progress").tqdm
     return tqdm(total=trials, initial=trials - missing, desc=what, unit="trial")
@@ -155,18 +170,8 @@ def _failed(trial: Trial, error: Exception) -> dict:
     return {"rows": [{"method": trial.method, **nothing, "outcome": reason}], "curve": []}
 
 
-def _complete(row: dict, trial: Trial, dataset: str, settings: Settings, truth: pd.Series | None) -> dict:
-    accuracy = float("nan") if truth is None else float(truth.get(trial.index, float("nan")))
-    return {
-        "space": SPACE,
-        "index": trial.index,
-        "arch": str(Architecture.from_index(trial.index)),
-        "dataset": dataset,
-        "preset": settings.preset,
-        **row,
-        "seed": trial.seed,
-        "test_accuracy": accuracy,
-    }
+def _accuracy(trial: Trial, truth: pd.Series | None) -> float:
+    return math.nan if truth is None else float(truth.get(trial.index, math.nan))
 
 
 def _execute(run: Callable, trials: list[Trial], deadline: float, workers: int) -> Iterator[tuple[Trial, dict]]:
@@ -214,49 +219,3 @@ def _on_cluster(run: Callable, trials: list[Trial], deadline: float, workers: in
                 result = _failed(trial, error)
             start()
             yield trial, result
-
-
-def open_manifest(folder: Path, configuration: dict) -> dict:
-    """The folder's manifest, or a new one. Raises InputError if it is one of another configuration."""
-    path = folder / MANIFEST
-    if not path.exists():
-        if (folder / JOURNAL).exists():
-            raise InputError(f"{folder} has a journal but no {MANIFEST}: restore it, or choose another folder.")
-        return {"configuration": configuration, "sittings": []}
-    manifest = read_manifest(folder)
-    existing = manifest["configuration"]
-    differences = _differences(existing, configuration)
-    if differences:
-        raise InputError(
-            f"{folder} holds results of another configuration ({'; '.join(differences)}): "
-            "choose another folder, or the same settings and data."
-        )
-    return manifest
-
-
-def read_manifest(folder: str | Path) -> dict:
-    """What a sweep says of itself: `configuration` and `sittings`. Raises InputError if it cannot be read."""
-    path = Path(folder) / MANIFEST
-    try:
-        manifest = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} is not a readable manifest of a sweep ({error}).") from error
-    forms = {"configuration": dict, "sittings": list}
-    if not isinstance(manifest, dict) or not all(isinstance(manifest.get(k), form) for k, form in forms.items()):
-        raise InputError(f"{path} is not a manifest of a sweep: restore it, or choose another folder.")
-    return manifest
-
-
-def _differences(old: dict, new: dict, prefix: str = "") -> list[str]:
-    found = []
-    for key in sorted(old.keys() | new.keys()):
-        before, now = old.get(key), new.get(key)
-        if isinstance(before, dict) and isinstance(now, dict):
-            found.extend(_differences(before, now, f"{prefix}{key}."))
-        elif before != now:
-            found.append(f"{prefix}{key} was {before!r} and is now {now!r}")
-    return found
-
-
-def write_manifest(folder: Path, manifest: dict) -> None:
-    replace_file(folder / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())

@@ -1,6 +1,7 @@
 """Scores become tables: tidy rows and learning curves from a journal, and the ranking of the methods."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 from fearlib.architecture import Architecture
 from fearlib.errors import InputError, require
 from fearlib.journal import read_journal, replace_file
+from fearlib.manifest import read_manifest
 from fearlib.measures import MEASURES
 from fearlib.ranking import bootstrap_interval, common, kendall, spearman, top_indices, top_spearman
 
@@ -26,24 +28,21 @@ BETTER_HALF = 50
 
 
 def write_tables(folder: Path, truth: pd.Series | None = None) -> pd.DataFrame:
-    """Write `rows.csv` and `curves.csv` from the folder's journal and return the rows.
+    """Write `rows.csv` and `curves.csv` from the folder's journal and manifest and return the rows.
 
     A trial that ran again counts once, with its last result. A test accuracy that the journal lacks is taken
-    from `truth`, else from the `rows.csv` that is replaced. Where no architecture has one at all, the mean of its
-    `full` rows, training by this very sweep, takes its place.
+    from `truth`, else from the `rows.csv` that is replaced. Where no architecture has one from outside, the mean
+    of its `full` rows, training by this very sweep, takes its place.
     """
     last = {tuple(record["trial"].values()): record for record in read_journal(folder)}
-    rows = pd.DataFrame([row for record in last.values() for row in record["rows"]], columns=ROW_COLUMNS)
-    known = [rows] if truth is None else [rows, truth.rename_axis("index").reset_index(name="test_accuracy")]
+    rows = rows_of_trials(last.values(), read_manifest(folder)["configuration"])
+    known = [rows.groupby("index").test_accuracy.first()] + ([] if truth is None else [truth])
     if (Path(folder) / ROWS).exists():
-        known.append(read_rows(folder))
-    for source in known:
-        rows["test_accuracy"] = rows.test_accuracy.fillna(
-            rows["index"].map(source.groupby("index").test_accuracy.first())
-        )
-    if rows.test_accuracy.isna().all():
-        full = rows[rows.method == "full"].groupby("index").score.mean() * 100
-        rows["test_accuracy"] = rows["index"].map(full)
+        known.append(_accuracy_from_outside(read_rows(folder)))
+    if all(accuracy.isna().all() for accuracy in known):
+        known.append(_accuracy_of_full(rows))
+    for accuracy in known:
+        rows["test_accuracy"] = rows.test_accuracy.fillna(rows["index"].map(accuracy))
     curves = pd.DataFrame(
         [record["trial"] | epoch for record in last.values() for epoch in record["curve"]], columns=CURVE_COLUMNS
     )
@@ -52,6 +51,28 @@ def write_tables(folder: Path, truth: pd.Series | None = None) -> pd.DataFrame:
     for name, table in ((ROWS, rows), (CURVES, curves)):
         replace_file(Path(folder) / name, table.to_csv(index=False, lineterminator="\n").encode())
     return rows
+
+
+def _accuracy_of_full(rows: pd.DataFrame) -> pd.Series:
+    return rows[rows.method == "full"].groupby("index").score.mean() * 100
+
+
+def _accuracy_from_outside(rows: pd.DataFrame) -> pd.Series:
+    accuracy = rows.groupby("index").test_accuracy.first()
+    return accuracy.where(~np.isclose(accuracy, _accuracy_of_full(rows).reindex(accuracy.index)))
+
+
+def rows_of_trials(records: Iterable[dict], configuration: dict) -> pd.DataFrame:
+    """A journal's records as tidy rows, one for every score, with what they share filled in."""
+    shared = {"space": configuration["space"], "dataset": configuration["dataset"]}
+    shared["preset"] = configuration["settings"]["preset"]
+    rows = []
+    for record in records:
+        index = record["trial"]["index"]
+        of_trial = shared | {"index": index, "arch": str(Architecture.from_index(index))}
+        of_trial |= {"seed": record["trial"]["seed"], "test_accuracy": record["test_accuracy"]}
+        rows.extend(of_trial | row for row in record["rows"])
+    return pd.DataFrame(rows, columns=ROW_COLUMNS)
 
 
 def read_rows(folder: str | Path) -> pd.DataFrame:

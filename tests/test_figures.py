@@ -1,5 +1,6 @@
 import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
 
 from fearlib import ranking_table
@@ -62,3 +63,16 @@ def test_degradation_draws_a_line_a_schedule(rows):  # noqa: F811
     for schedule in ("cosine, 2 epochs", "constant, 2 epochs"):
         np.testing.assert_allclose(lines[schedule], table[table.schedule == schedule][["epoch", "spearman"]])
     np.testing.assert_allclose(lines["published"], [[0, 0.7]])
+
+
+def test_labels_of_the_cost_figure_are_apart_and_inside(rows):  # noqa: F811
+    table = ranking_table(rows, resamples=50)
+    many = [table.assign(method=f"measure {n}", spearman=0.7 + n / 1000, gmacs=n % 2) for n in range(16)]
+    table = pd.concat(line.head(1) for line in many)
+    (axis,) = cost_against_spearman(table, rows).axes
+    bottom, top = axis.get_ylim()
+    for cost in {text.xyann[0] for text in axis.texts}:
+        heights = sorted(text.xyann[1] for text in axis.texts if text.xyann[0] == cost)
+        assert len(heights) == 8 and bottom < heights[0] and heights[-1] < top
+        assert min(b - a for a, b in zip(heights, heights[1:])) > (top - bottom) / 27
+    assert "at the left edge: none" in axis.get_xlabel()

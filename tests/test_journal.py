@@ -4,11 +4,12 @@ import sys
 
 import pytest
 
-from fearlib.journal import DAMAGED, JOURNAL, append_to_journal, read_journal
+from fearlib import InputError
+from fearlib.journal import DAMAGED, JOURNAL, append_to_journal, read_journal, set_damaged_lines_aside
 
 
 def record(number):
-    return {"trial": {"index": number}, "rows": [{"score": number / 3}], "curve": []}
+    return {"trial": {"index": number}, "test_accuracy": None, "rows": [{"score": number / 3}], "curve": []}
 
 
 def test_what_is_appended_is_read_back(tmp_path):
@@ -25,8 +26,11 @@ def test_a_last_line_that_was_cut_off(tmp_path, kept):
     path = tmp_path / JOURNAL
     last = path.read_bytes().splitlines(keepends=True)[-1]
     path.write_bytes(path.read_bytes()[: -len(last)] + last[:kept])
+    before = path.read_bytes()
+    assert read_journal(tmp_path) == [record(0), record(1)] and path.read_bytes() == before
     with pytest.warns(UserWarning, match="1 damaged line.*their trials run again"):
-        assert read_journal(tmp_path) == [record(0), record(1)]
+        set_damaged_lines_aside(tmp_path)
+    assert read_journal(tmp_path) == [record(0), record(1)]
     append_to_journal(tmp_path, record(2))
     assert read_journal(tmp_path) == [record(n) for n in range(3)]
     assert (tmp_path / DAMAGED).read_bytes() == last[:kept]
@@ -40,7 +44,18 @@ def test_a_damaged_line_in_the_middle(tmp_path, garbage):
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(lines[0] + garbage + lines[2])
     with pytest.warns(UserWarning, match="1 damaged line"):
-        assert read_journal(tmp_path) == [record(0), record(2)]
+        set_damaged_lines_aside(tmp_path)
+    assert read_journal(tmp_path) == [record(0), record(2)]
+    assert (tmp_path / DAMAGED).read_bytes() == garbage
+
+
+def test_a_journal_of_another_version_is_refused_and_stays(tmp_path):
+    append_to_journal(tmp_path, {"trial": {"index": 1}, "rows": [], "curve": []})
+    before = (tmp_path / JOURNAL).read_bytes()
+    set_damaged_lines_aside(tmp_path)
+    with pytest.raises(InputError, match="another version of fearlib"):
+        read_journal(tmp_path)
+    assert (tmp_path / JOURNAL).read_bytes() == before
 
 
 def test_a_full_disk(tmp_path):
@@ -51,7 +66,7 @@ from fearlib.errors import InputError
 from fearlib.journal import append_to_journal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
-record = {{"trial": {{"index": 1}}, "rows": ["x" * 300], "curve": []}}
+record = {{"trial": {{"index": 1}}, "test_accuracy": None, "rows": ["x" * 300], "curve": []}}
 for number in range(5):
     try:
         append_to_journal({str(tmp_path)!r}, record)

@@ -622,3 +622,69 @@ def test_macs_are_those_that_torch_counts(name):
 def test_macs_of_jacob_cov_are_those_of_one_backward_pass():
     for name in ("jacob_cov", "epe_nas"):
         assert zero_cost_macs(name, 1000, 64) == zero_cost_macs("plain", 1000, 64) == 3 * 1000 * 64
+
+
+class Shared(nn.Module):
+    """One convolution under two names, and one weight in two linear layers."""
+
+    def __init__(self):
+        super().__init__()
+        self.features = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU())
+        self.stem = self.features[0]
+        self.pool, self.first, self.second = nn.AdaptiveAvgPool2d(1), nn.Linear(4, 4), nn.Linear(4, 4)
+        self.second.weight = self.first.weight
+
+    def forward(self, images):
+        return self.second(self.first(self.pool(self.features(images)).flatten(1)))
+
+
+def test_shared_modules_and_weights_are_left_as_they_were():
+    network, images, labels = drawn(Shared)
+    labels = labels % 4
+    before = picture(network, images, labels)
+    scores = zero_cost(network, images, labels)
+    assert picture(network, images, labels) == before
+    shared, stem = network.first.weight, network.stem.weight
+    loss = F.cross_entropy(network.train()(images), labels)
+    of_shared, of_stem = torch.autograd.grad(loss, (shared, stem))
+    expected = 2 * (shared * of_shared).abs().sum() + (stem * of_stem).abs().sum()  # the layers are three
+    assert scores["snip"] == pytest.approx(expected.item(), rel=1e-4)
+
+
+def test_dropout_gives_the_same_scores_again():
+    network, images, labels = drawn(lambda: nn.Sequential(*with_batch_norm(), nn.Dropout(0.5)))
+    torch.manual_seed(1)
+    state = torch.get_rng_state()
+    one = zero_cost(network, images, labels, ("snip", "zico"), seed=3)
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.manual_seed(2)
+    assert zero_cost(network, images, labels, ("snip", "zico"), seed=3) == one
+    assert zero_cost(network, images, labels, ("snip",), seed=4)["snip"] != one["snip"]
+
+
+class UnusedHead(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.features, self.auxiliary = nn.Conv2d(3, CLASSES, 3), nn.Linear(CLASSES, CLASSES)
+
+    def forward(self, images):
+        return self.features(images).mean((2, 3))
+
+
+def test_measures_say_what_they_lack_in_unusual_networks():
+    def fully_convolutional():
+        return nn.Sequential(nn.Conv2d(3, CLASSES, 3), nn.ReLU(), nn.AvgPool2d(6), nn.Flatten())
+
+    def reparametrised():
+        network = with_batch_norm()
+        nn.utils.parametrizations.weight_norm(network[0])
+        return network
+
+    for build, measure, reason in (
+        (fully_convolutional, "zen", "neither an adaptive pooling nor a linear layer"),
+        (UnusedHead, "zen", "runs 0 times a pass, not once"),
+        (reparametrised, "snip", "is computed from other parameters"),
+    ):
+        network, images, labels = drawn(build)
+        with pytest.warns(UserWarning, match=f"{measure} has no value for this network: .*{reason}"):
+            assert math.isnan(zero_cost(network, images, labels, (measure,))[measure])

@@ -81,9 +81,14 @@ def test_zero_cost(ranked):
     rows = pd.read_csv(folder / "measured" / "rows.csv")
     rows["test_accuracy"] = rows["index"] % 89 + 1.0
     rows.to_csv(folder / "measured" / "rows.csv", index=False)
+    truth = rows.groupby("index")[["arch", "test_accuracy"]].first().reset_index()
+    truth = truth.rename(columns={"test_accuracy": "cifar10"})
+    for place, column in enumerate(("cifar100", "imagenet16_120", "cifar10_12ep")):
+        truth[column] = truth["index"] * (place + 2) % 97 + 1.0
+    truth.to_csv(folder / "truth.csv", index=False)
     execute(
         "analysis/zero_cost.ipynb", folder / "zero_cost.ipynb",
-        results=str(folder / "measured"), output=str(folder / "zero_cost"),
+        results=str(folder / "measured"), output=str(folder / "zero_cost"), truth=str(folder / "truth.csv"),
     )  # fmt: skip
     tables = folder / "zero_cost" / "tables"
     comparison = pd.read_csv(tables / "measured_published.csv").set_index("measure")
@@ -93,6 +98,10 @@ def test_zero_cost(ranked):
             each.score.corr(each.test_accuracy, "spearman"), abs=1e-5
         )
     assert comparison.published["snip"] == 0.58
+    less = pd.read_csv(tables / "measured_less_training.csv").set_index("measure")
+    synflow = rows[rows.method == "synflow"].set_index("index").score
+    short = truth.set_index("index").cifar10_12ep
+    assert less["12 epochs"]["synflow"] == pytest.approx(synflow.corr(short, "spearman"), abs=5e-3)
     tops = pd.read_csv(tables / "measured_top.csv")
     assert sorted(tops.top.unique()) == list(range(10, 101, 10))
     assert (folder / "zero_cost" / "figures" / "measured_top.png").exists()
@@ -112,6 +121,19 @@ def test_degradation(tmp_path):
     )
     assert (tmp_path / "figures" / "results.png").exists()
     assert (tmp_path / "tables" / "results_change.md").read_text().count("grasp") == 2
+
+
+def test_claims_follow_from_the_committed_results(tmp_path):
+    execute("analysis/claims.ipynb", tmp_path / "claims.ipynb", output=str(tmp_path))
+    made, committed = (pd.read_csv(folder / "claims.csv") for folder in (tmp_path, ROOT / "results"))
+    pd.testing.assert_frame_equal(made, committed, rtol=1e-4)
+    assert len((tmp_path / "claims.md").read_text().splitlines()) > len(made)
+
+
+def test_claims_without_results(tmp_path):
+    execute("analysis/claims.ipynb", tmp_path / "claims.ipynb", results=str(tmp_path), output=str(tmp_path))
+    made = pd.read_csv(tmp_path / "claims.csv")
+    assert set(made.verdict) == {"not run"} and made.missing.notna().all() and made.id.is_unique
 
 
 def test_published_gap(ranked):

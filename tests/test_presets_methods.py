@@ -27,6 +27,7 @@ def test_overrides_show_in_the_name():
 
 def test_a_freeze_point_belongs_to_a_depth():
     assert preset("compact", "cifar10").first_free_block is not None
+    assert preset("compact", "cifar10", cells=1) == preset("compact", "cifar10")
     assert preset("compact", "cifar10", cells=5).first_free_block is None
     assert preset("compact", "cifar10", cells=5, first_free_block=12).first_free_block == 12
 
@@ -44,6 +45,8 @@ def test_every_preset_serves_every_dataset():
         ("smoke", "mnist", {}, "unknown dataset 'mnist': the datasets are synthetic"),
         ("smoke", "cifar10", {"depth": 3}, "unknown setting 'depth': the settings are channels, cells"),
         ("smoke", "cifar10", {"preset": "x"}, "unknown setting 'preset'"),
+        ("smoke", "cifar10", {"dataset": "x"}, "unknown setting 'dataset'"),
+        ("smoke", "cifar10", {"name": "x"}, "unknown setting 'name'"),
         ("smoke", "cifar10", {"channels": "many"}, "channels='many': it must be an integer"),
         ("smoke", "cifar10", {"channels": 2.5}, "channels=2.5: it must be an integer"),
         ("smoke", "cifar10", {"channels": 0}, "channels=0: it must be at least 1"),
@@ -57,6 +60,11 @@ def test_every_preset_serves_every_dataset():
 def test_wrong_presets(name, dataset, overrides, message):
     with pytest.raises(InputError, match=message):
         preset(name, dataset, **overrides)
+
+
+def test_the_order_of_arguments_makes_no_other_method():
+    either = ["fear(threshold=0.5,first_free_block=1)", "fear(first_free_block=1,threshold=0.5)"]
+    assert len(expand_methods(either, preset("smoke", "cifar10"))) == 1
 
 
 def test_methods_expand_to_trials():
@@ -77,7 +85,8 @@ def test_methods_expand_to_trials():
         ("fear(", "unknown method"),
         ("fear(epochs=3)", "fear takes no argument 'epochs': it takes threshold"),
         ("zero_cost(batch=3)", "zero_cost takes no argument 'batch': it takes none"),
-        ("shortreg(epochs=many)", "full_epochs='many': it must be an integer"),
+        ("shortreg(epochs=many)", "shortreg's epochs='many': it must be an integer"),
+        ("fear(threshold=0.5,threshold=0.6)", "gives threshold twice"),
         ("shortreg(epochs=0)", "it must be at least 1"),
         ("fear(precision=int8)", "precision 'int8': float32, bfloat16 or auto"),
     ],

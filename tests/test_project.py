@@ -85,7 +85,8 @@ def test_committed_results_follow_from_their_journal(folder, tmp_path):
     from fearlib.tables import write_tables
 
     folder = folder.parent
-    (tmp_path / "journal.jsonl").write_bytes((folder / "journal.jsonl").read_bytes())
+    for name in ("journal.jsonl", "manifest.json"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
     write_tables(tmp_path)
     for name in ("rows.csv", "curves.csv"):
         assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()

@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import pytest
@@ -50,6 +51,22 @@ def test_out_of_time_even_if_the_part_of_an_epoch_was_good(colour_dataset):
     result = fear(network(), colour_dataset, 0.0, batch_size=8, max_seconds=0.0)
     assert math.isnan(result.value) and result.outcome == "out of time"
     assert result.macs == 8 * 3 * network().macs(8)
+
+
+def test_out_of_time_after_a_good_epoch(colour_dataset, monkeypatch):
+    """A clock that ticks a second at every look: time is up within the second epoch, the first was good."""
+    ticks = itertools.count()
+    monkeypatch.setattr("fearlib.training.time.perf_counter", lambda: float(next(ticks)))
+    steps = -(-len(colour_dataset.train_labels) // 8)
+    result = fear(network(), colour_dataset, 1.01, batch_size=8, max_seconds=steps + 3)
+    assert 1 < result.curve[-1].epoch < 2
+    again = itertools.count()
+    monkeypatch.setattr("fearlib.training.time.perf_counter", lambda: float(next(again)))
+    reached = result.curve[0].train_top1 / 2
+    result = fear(
+        network(), colour_dataset, reached, batch_size=8, max_seconds=2, stage1_epochs=2, threshold_checks=1
+    )
+    assert math.isnan(result.value) and result.outcome == "out of time"
 
 
 def test_a_wrong_block_is_refused_before_training(colour_dataset):

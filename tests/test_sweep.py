@@ -68,7 +68,7 @@ def test_a_rerun_does_nothing_and_more_methods_only_what_is_missing(undisturbed,
     done = []
     run_sweep(
         tmp_path, "synthetic", tiny_settings, [*METHODS, "full"], ARCHITECTURES,
-        after_trial=lambda record: done.append(record["trial"]["method"]),
+        after_trial=lambda rows: done.append(rows.method[0]),
     )  # fmt: skip
     assert done == ["full"] * 3
     rows = read_rows(tmp_path)
@@ -252,3 +252,37 @@ def test_merging_another_configuration_writes_nothing(undisturbed, tmp_path):
     with pytest.raises(InputError, match="is not a readable manifest"):
         merge_sweeps(tmp_path / "whole", [undisturbed, tmp_path / "nothing"])
     assert not (tmp_path / "whole").exists()
+
+
+def test_a_longer_sweep_takes_its_truth_from_all_full_training(tiny_settings, tmp_path):
+    for count in (2, 3):
+        run_sweep(tmp_path, "synthetic", tiny_settings, ["zero_cost", "full"], ARCHITECTURES[:count])
+    rows = read_rows(tmp_path)
+    full = rows[rows.method == "full"].set_index("index").score * 100
+    assert len(full) == 3 and (rows.test_accuracy == rows["index"].map(full)).all()
+
+
+def test_another_truth_is_refused(tiny_settings, tmp_path):
+    truth = pd.Series({architecture.index: 90.0 for architecture in ARCHITECTURES})
+    run_sweep(tmp_path / "one", "synthetic", tiny_settings, ["zero_cost"], ARCHITECTURES[:2], truth=truth)
+    before = (tmp_path / "one" / JOURNAL).read_bytes()
+    with pytest.raises(InputError, match="test accuracy of 90.0% in the journal and of 10.0% in the truth"):
+        run_sweep(tmp_path / "one", "synthetic", tiny_settings, ["shortreg"], ARCHITECTURES, truth=truth - 80)
+    run_sweep(tmp_path / "other", "synthetic", tiny_settings, ["shortreg"], ARCHITECTURES, truth=truth - 80)
+    with pytest.raises(InputError, match="give the same truth"):
+        merge_sweeps(tmp_path / "one", [tmp_path / "other"])
+    assert (tmp_path / "one" / JOURNAL).read_bytes() == before
+
+
+def test_merging_takes_the_last_of_a_retried_trial_and_leaves_its_sources(undisturbed, tmp_path):
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "manifest.json").write_bytes((undisturbed / "manifest.json").read_bytes())
+    journal = (undisturbed / JOURNAL).read_text()
+    failed = json.loads(journal.splitlines()[0])
+    failed["rows"] = [failed["rows"][0] | {"score": float("nan"), "outcome": "failed: on purpose"}]
+    (source / JOURNAL).write_text(json.dumps(failed) + "\n" + journal + '{"torn')
+    before = {path.name: path.read_bytes() for path in source.iterdir()}
+    assert merge_sweeps(tmp_path / "whole", [source]) == 9
+    assert {path.name: path.read_bytes() for path in source.iterdir()} == before
+    assert_same(tmp_path / "whole", undisturbed)

@@ -1,0 +1,78 @@
+import itertools
+import math
+import random
+
+import pandas as pd
+import pytest
+
+from fearlib.claims import COLUMNS, VERDICTS, ledger, verdict
+from fearlib.errors import InputError
+
+
+@pytest.mark.parametrize(
+    "paper, ours, low, high, paper_scale, expected",
+    [
+        (0.58, 0.55, 0.5, 0.6, True, "reproduced"),  # inside the interval
+        (0.74, 0.80, 0.77, 0.82, True, "reproduced"),  # outside it, within the tolerance
+        (0.36, 0.59, 0.55, 0.64, True, "direction holds"),
+        (0.74, 0.80, 0.77, 0.82, False, "direction holds"),  # the same at a reduced scale
+        (0.55, -0.3, -0.5, -0.1, True, "direction fails"),
+        (0.55, 0.1, -0.1, 0.3, False, "inconclusive"),
+        (-0.41, -0.3, -0.4, -0.2, False, "direction holds"),
+        (-0.41, 0.3, 0.2, 0.4, False, "direction fails"),
+        (-0.02, 0.05, -0.15, 0.19, False, "direction holds"),  # small, as the paper's
+        (-0.02, 0.7, 0.6, 0.8, False, "direction fails"),
+        (-0.02, 0.1, -0.1, 0.3, False, "inconclusive"),
+        (0.1, 0.5, 0.4, 0.6, False, "direction fails"),
+        (math.inf, 0.2, 0.1, 0.3, True, "direction holds"),
+        (-math.inf, 0.2, 0.1, 0.3, True, "direction fails"),
+        (0.55, math.nan, math.nan, math.nan, False, "not run"),
+    ],
+)
+def test_verdict(paper, ours, low, high, paper_scale, expected):
+    assert verdict(paper, ours, low, high, paper_scale) == expected
+
+
+def test_a_mirrored_claim_gets_the_same_verdict():
+    random_ = random.Random(0)
+    seen = set()
+    for paper_scale, _ in itertools.product((True, False), range(500)):
+        paper, *ours = (random_.uniform(-1, 1) for _ in range(4))
+        low, estimate, high = sorted(ours)
+        found = verdict(paper, estimate, low, high, paper_scale)
+        assert found == verdict(-paper, -estimate, -high, -low, paper_scale)
+        assert paper_scale or found != "reproduced"
+        seen.add(found)
+    assert seen == set(VERDICTS) - {"not run"}
+
+
+def test_verdict_refuses_what_is_no_interval():
+    with pytest.raises(InputError, match="not within its interval"):
+        verdict(0.5, 0.9, 0.1, 0.2, True)
+    with pytest.raises(InputError, match="paper's value"):
+        verdict(math.nan, 0.1, 0.0, 0.2, True)
+
+
+CLAIMS = pd.DataFrame(
+    {"id": ["T2.fear", "T2.snip", "C3"], "source": "x", "claim": "y", "paper": [0.55, -0.31, math.inf]}
+)
+MISSING = {"T2": "the synthetic dataset", "C3": "a search", "T2.snip": "snip", "T2.sn": "no part of an id"}
+
+
+def test_ledger_has_a_line_for_every_claim():
+    measured = [{"id": "T2.fear", "ours": 0.5, "low": 0.4, "high": 0.6, "paper_scale": False, "n": 60}]
+    lines = ledger(CLAIMS, measured, MISSING).set_index("id")
+    assert list(ledger(CLAIMS, measured, MISSING).columns) == list(COLUMNS)
+    assert list(lines.verdict) == ["direction holds", "not run", "not run"]
+    assert lines.n["T2.fear"] == 60 and pd.isna(lines.missing["T2.fear"])
+    assert list(lines.missing[1:]) == ["snip", "a search"]  # the longest part decides
+
+
+def test_ledger_refuses_what_it_cannot_place():
+    line = {"id": "T2.fear", "ours": 0.5, "low": 0.4, "high": 0.6, "paper_scale": False}
+    with pytest.raises(InputError, match="no claim: T9"):
+        ledger(CLAIMS, [line | {"id": "T9"}], MISSING)
+    with pytest.raises(InputError, match="twice"):
+        ledger(CLAIMS, [line, line], MISSING)
+    with pytest.raises(InputError, match="C3 was not measured"):
+        ledger(CLAIMS, [line], {"T2": "the synthetic dataset"})
