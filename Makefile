@@ -15,15 +15,14 @@ reproduce: $(SETUP)
 	rm -rf build/rank_architectures build/degradation && mkdir -p build
 	for name in rank_architectures degradation; do \
 		$(BIN)/papermill --cwd notebooks notebooks/$$name.ipynb build/$$name.ipynb || exit; done
-	for name in correlations compact_ablation zero_cost; do \
-		$(BIN)/papermill --cwd analysis analysis/$$name.ipynb build/$$name.ipynb || exit; done
-	$(BIN)/papermill --cwd analysis analysis/degradation.ipynb build/degradation_analysis.ipynb \
-		-p results ../build/degradation -p output ../build
+	for name in correlations compact_ablation zero_cost degradation claims; do \
+		$(BIN)/papermill --cwd analysis analysis/$$name.ipynb build/$${name}_analysis.ipynb || exit; done
 	@echo
 	@echo "CIFAR-10 (JPEG copy), compact preset, first 100 of the paper's architectures:"
 	@echo
 	@cat results/tables/cifar10_compact.md
 	@echo
+	@echo "claims:    results/claims.md"
 	@echo "tables:    results/tables/"
 	@echo "figures:   results/figures/"
 	@echo "notebooks as executed: build/*.ipynb"

@@ -118,3 +118,16 @@ def test_readme_python_runs(data_folder):
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     float(run.stdout)
+
+
+@pytest.mark.parametrize("document", ["README.md", "results/README.md", "docs/decisions.md"])
+def test_links_and_named_files_exist(document):
+    """Relative links, and the folders and files that results/README.md names in code."""
+    text = (ROOT / document).read_text()
+    named = re.findall(r"\]\((?!https?://)([^)#]+)", text)
+    if document == "results/README.md":
+        named += re.findall(r"`((?:tables|figures|published_gap)/[\w./*]+)`", text)
+        named += re.findall(r"^\| `(\w+)` \|", text.split("\n## ")[0], re.MULTILINE)
+    assert named
+    for name in named:
+        assert list((ROOT / document).parent.glob(name)) or ((ROOT / document).parent / name).exists(), name
