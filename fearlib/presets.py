@@ -37,7 +37,7 @@ PAPER = {
     "synthetic": Settings("paper", threshold=0.15),
 }
 COMPACT = Settings(
-    "compact", cells=1, resolution=16, train_images=10_000, stage1_epochs=15, threshold_checks=13,
+    "compact", cells=1, resolution=16, train_images=5_000, stage1_epochs=15, threshold_checks=13,
     stage2_epochs=24, stage2_batch=256, first_free_block=2, shortreg_epochs=(1, 2, 4),
 )  # fmt: skip
 COMPACT_THRESHOLDS = {"cifar10": 0.4, "cifar100": 0.15, "imagenet16-120": 0.1, "synthetic": 0.15}
