@@ -1,5 +1,6 @@
 """Sweeps of one configuration, run apart, become one."""
 
+import math
 from pathlib import Path
 
 import pandas as pd
@@ -32,7 +33,9 @@ def merge_sweeps(folder: str | Path, sources: list[str | Path]) -> int:
         records = read_journal(folder)
         held = finished_trials(records)
         for source in sources:
-            check_truth(read_journal(source), _accuracies(records))
+            of_source = read_journal(source)
+            check_truth(of_source, _accuracies(records))
+            records += of_source
         for source, manifest in zip(sources, manifests):
             sittings = [_place(merged["sittings"], sitting) for sitting in manifest["sittings"]]
             write_manifest(folder, merged)
@@ -47,7 +50,8 @@ def merge_sweeps(folder: str | Path, sources: list[str | Path]) -> int:
 
 
 def _accuracies(records: list[dict]) -> pd.Series:
-    return pd.Series({record["trial"]["index"]: record["test_accuracy"] for record in records}, dtype=float)
+    accuracies = ((record["trial"]["index"], record["test_accuracy"]) for record in records)
+    return pd.Series({index: accuracy for index, accuracy in accuracies if not math.isnan(accuracy)}, dtype=float)
 
 
 def _place(sittings: list[dict], sitting: dict) -> int:

@@ -271,6 +271,8 @@ def test_another_truth_is_refused(tiny_settings, tmp_path):
     run_sweep(tmp_path / "other", "synthetic", tiny_settings, ["shortreg"], ARCHITECTURES, truth=truth - 80)
     with pytest.raises(InputError, match="give the same truth"):
         merge_sweeps(tmp_path / "one", [tmp_path / "other"])
+    with pytest.raises(InputError, match="give the same truth"):
+        merge_sweeps(tmp_path / "new", [tmp_path / "one", tmp_path / "other"])
     assert (tmp_path / "one" / JOURNAL).read_bytes() == before
 
 
