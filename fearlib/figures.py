@@ -61,7 +61,7 @@ def cost_against_spearman(table: pd.DataFrame, rows: pd.DataFrame):
         )
     axis.axhline(0, color="0.7", linewidth=0.8, zorder=0)
     axis.set_xscale("log")
-    axis.set_xlim(right=axis.get_xlim()[1] * 20)  # room for the labels
+    axis.set_xlim(right=axis.get_xlim()[1] * 60)  # room for the labels
     bottom, top = axis.get_ylim()
     neighbours = np.log10(table.gmacs.sort_values()).diff().gt(0.7).cumsum()  # a gap to the next cost: a new group
     for _, near in table.groupby(neighbours):
