@@ -31,6 +31,12 @@ def spearman(scores: ArrayLike, accuracy: ArrayLike) -> float:
     return float(np.corrcoef(stats.rankdata(scores), stats.rankdata(accuracy))[0, 1])
 
 
+def spearman_difference(scores: ArrayLike, others: ArrayLike, accuracy: ArrayLike) -> float:
+    """`spearman` of the scores less that of the others, over the entries that have both scores and an accuracy."""
+    scores, others, accuracy = _known(scores, others, accuracy)
+    return spearman(scores, accuracy) - spearman(others, accuracy)
+
+
 def kendall(scores: ArrayLike, accuracy: ArrayLike) -> float:
     """Kendall's tau-b: concordant less discordant pairs, corrected for ties. NaN where `spearman` is NaN."""
     scores, accuracy = _known(scores, accuracy)
@@ -116,14 +122,14 @@ def bootstrap_interval(
     if len(arrays[0]) < 2 or math.isnan(statistic(*arrays)):
         return math.nan, math.nan
     # NaN is dropped within each resample, which leaves them of unequal length.
-    by_rows = statistic is spearman and not np.isnan(arrays).any()
+    by_rows = _BY_ROWS.get(statistic) if not np.isnan(arrays).any() else None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # SciPy's own interval, unused here, complains of NaN among the resamples
         drawn = stats.bootstrap(
             arrays,
-            _spearman_by_rows if by_rows else statistic,
+            by_rows or statistic,
             paired=True,
-            vectorized=by_rows,
+            vectorized=by_rows is not None,
             n_resamples=resamples,
             batch=100,
             method="percentile",
@@ -199,6 +205,15 @@ def _spearman_by_rows(scores: np.ndarray, accuracy: np.ndarray, axis: int = -1) 
     with np.errstate(invalid="ignore"):  # a constant has no correlation
         x, y = (stats.zscore(stats.rankdata(values, axis=axis), axis=axis) for values in (scores, accuracy))
     return np.clip((x * y).mean(axis=axis), -1, 1)
+
+
+def _difference_by_rows(
+    scores: np.ndarray, others: np.ndarray, accuracy: np.ndarray, axis: int = -1
+) -> np.ndarray:
+    return _spearman_by_rows(scores, accuracy, axis) - _spearman_by_rows(others, accuracy, axis)
+
+
+_BY_ROWS = {spearman: _spearman_by_rows, spearman_difference: _difference_by_rows}
 
 
 def _largest(values: np.ndarray, count: int) -> np.ndarray:

@@ -12,7 +12,15 @@ from fearlib.errors import InputError, require
 from fearlib.journal import read_journal, replace_file
 from fearlib.manifest import read_manifest
 from fearlib.measures import MEASURES
-from fearlib.ranking import bootstrap_interval, common, kendall, spearman, top_indices, top_spearman
+from fearlib.ranking import (
+    bootstrap_interval,
+    common,
+    kendall,
+    spearman,
+    spearman_difference,
+    top_indices,
+    top_spearman,
+)
 
 ROWS, CURVES = "rows.csv", "curves.csv"
 ROW_COLUMNS = (
@@ -208,9 +216,10 @@ def compare_methods(rows: pd.DataFrame, method: str, percent: float = 100, resam
         raise InputError(f"there are no scores of {method!r}: the methods are {', '.join(each.columns)}.")
     accuracy = rows.groupby("index").test_accuracy.mean()
 
-    def difference(ours, theirs, accuracy):
+    def of_top(ours, theirs, accuracy):
         return top_spearman(ours, accuracy, percent) - top_spearman(theirs, accuracy, percent)
 
+    difference = spearman_difference if percent == 100 else of_top
     lines = []
     for other in sorted(each.columns.drop(method), key=_method_order):
         both = each[[method, other]].dropna()

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from fearlib.errors import InputError
 from fearlib.ranking import (
@@ -19,6 +20,7 @@ from fearlib.ranking import (
     nearest_pareto,
     pareto_front,
     spearman,
+    spearman_difference,
     top_indices,
     top_spearman,
 )
@@ -529,3 +531,21 @@ def test_single_arrays_that_do_not_fit():
         top_indices([[1, 2]], 50)
     with pytest.raises(InputError, match="shapes given are: none"):
         bootstrap_interval(np.mean)
+
+
+def test_difference_of_two_scores_and_its_interval():
+    rng = np.random.default_rng(0)
+    accuracy = rng.normal(size=30)
+    one, other = accuracy + rng.normal(size=30), np.round(rng.normal(size=30), 1)  # the second with ties
+
+    def slowly(one, other, accuracy):
+        return stats.spearmanr(one, accuracy).statistic - stats.spearmanr(other, accuracy).statistic
+
+    assert spearman_difference(one, other, accuracy) == pytest.approx(slowly(one, other, accuracy))
+    fast = bootstrap_interval(spearman_difference, one, other, accuracy, resamples=200)
+    assert fast == pytest.approx(bootstrap_interval(slowly, one, other, accuracy, resamples=200))
+    other[3] = np.nan
+    known = np.arange(30) != 3
+    assert spearman_difference(one, other, accuracy) == pytest.approx(
+        slowly(one[known], other[known], accuracy[known])
+    )
