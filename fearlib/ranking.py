@@ -6,6 +6,7 @@ numbers raise InputError. Larger scores, accuracies and values are better. NaN m
 is left out as each function says. An infinity is a value like any other, the largest or the smallest.
 """
 
+import functools
 import math
 import warnings
 from collections.abc import Callable
@@ -63,6 +64,11 @@ def top_spearman(scores: ArrayLike, accuracy: ArrayLike, percent: Real) -> float
     return spearman(scores[best], accuracy[best])
 
 
+def top_spearman_difference(scores: ArrayLike, others: ArrayLike, accuracy: ArrayLike, percent: Real) -> float:
+    """`top_spearman` of the scores less that of the others."""
+    return top_spearman(scores, accuracy, percent) - top_spearman(others, accuracy, percent)
+
+
 def common(scores: ArrayLike, accuracy: ArrayLike, percent: Real) -> float:
     """Share of the n best by accuracy (see `top_indices`) that are also among the n best by score.
 
@@ -102,8 +108,8 @@ def bootstrap_interval(
     """Percentile bootstrap interval of `statistic(*arrays)`, drawing entries with replacement (Efron, 1979).
 
     `statistic` takes as many 1-d arrays as are given and returns a number, as `spearman` does; one with a
-    percent is passed as `lambda scores, accuracy: common(scores, accuracy, 10)`, and its top is then found anew
-    in every resample. The same arguments give the same interval.
+    percent is passed as `functools.partial(common, percent=10)`, and its top is then found anew in every
+    resample. The same arguments give the same interval.
 
     Resamples in which the statistic is NaN (for a correlation, those that drew a constant) do not count. The
     interval is (NaN, NaN) if the statistic is NaN on the arrays themselves, if there are fewer than two entries
@@ -122,7 +128,7 @@ def bootstrap_interval(
     if len(arrays[0]) < 2 or math.isnan(statistic(*arrays)):
         return math.nan, math.nan
     # NaN is dropped within each resample, which leaves them of unequal length.
-    by_rows = _BY_ROWS.get(statistic) if not np.isnan(arrays).any() else None
+    by_rows = _by_rows(statistic) if not np.isnan(arrays).any() else None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # SciPy's own interval, unused here, complains of NaN among the resamples
         drawn = stats.bootstrap(
@@ -213,7 +219,28 @@ def _difference_by_rows(
     return _spearman_by_rows(scores, accuracy, axis) - _spearman_by_rows(others, accuracy, axis)
 
 
-_BY_ROWS = {spearman: _spearman_by_rows, spearman_difference: _difference_by_rows}
+def _top_by_rows(by_rows: Callable, *arrays: np.ndarray, percent: Real, axis: int = -1) -> np.ndarray:
+    """`by_rows` of arrays without NaN, the last of them accuracies, within each row's top `percent` by these."""
+    arrays = [np.moveaxis(array, axis, -1) for array in arrays]
+    count = math.floor(_exact_percent(percent) * arrays[-1].shape[-1] / 100)
+    best = np.argsort(-arrays[-1], axis=-1, kind="stable")[..., :count]
+    return by_rows(*(np.take_along_axis(array, best, -1) for array in arrays))
+
+
+_BY_ROWS = {
+    spearman: _spearman_by_rows,
+    spearman_difference: _difference_by_rows,
+    top_spearman: functools.partial(_top_by_rows, _spearman_by_rows),
+    top_spearman_difference: functools.partial(_top_by_rows, _difference_by_rows),
+}
+
+
+def _by_rows(statistic: Callable[..., float]) -> Callable[..., np.ndarray] | None:
+    """The same statistic along an axis, where there is one."""
+    if isinstance(statistic, functools.partial):
+        by_rows = _BY_ROWS.get(statistic.func)
+        return by_rows and functools.partial(by_rows, *statistic.args, **statistic.keywords)
+    return _BY_ROWS.get(statistic)
 
 
 def _largest(values: np.ndarray, count: int) -> np.ndarray:

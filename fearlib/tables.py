@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,9 @@ from fearlib.ranking import (
     common,
     kendall,
     spearman,
-    spearman_difference,
     top_indices,
     top_spearman,
+    top_spearman_difference,
 )
 
 ROWS, CURVES = "rows.csv", "curves.csv"
@@ -123,7 +124,7 @@ def ranking_table(rows: pd.DataFrame, resamples: int = 1000) -> pd.DataFrame:
         for percent in (*TOP_PERCENTS, BETTER_HALF):
             line[f"top {percent}%"] = top_spearman(score, accuracy, percent)
         line["top 50% low"], line["top 50% high"] = bootstrap_interval(
-            _better_half_spearman, score, accuracy, resamples=resamples
+            partial(top_spearman, percent=BETTER_HALF), score, accuracy, resamples=resamples
         )
         for percent in (*TOP_PERCENTS, BETTER_HALF):
             line[f"common {percent}%"] = common(score, accuracy, percent)
@@ -132,10 +133,6 @@ def ranking_table(rows: pd.DataFrame, resamples: int = 1000) -> pd.DataFrame:
     if not lines:
         raise InputError("there is nothing to rank yet: no trial has finished.")
     return pd.DataFrame(sorted(lines, key=lambda line: _method_order(line["method"])))
-
-
-def _better_half_spearman(scores: np.ndarray, accuracy: np.ndarray) -> float:
-    return top_spearman(scores, accuracy, BETTER_HALF)
 
 
 def top_table(rows: pd.DataFrame, percents: tuple[float, ...] = TENTHS, resamples: int = 1000) -> pd.DataFrame:
@@ -216,10 +213,7 @@ def compare_methods(rows: pd.DataFrame, method: str, percent: float = 100, resam
         raise InputError(f"there are no scores of {method!r}: the methods are {', '.join(each.columns)}.")
     accuracy = rows.groupby("index").test_accuracy.mean()
 
-    def of_top(ours, theirs, accuracy):
-        return top_spearman(ours, accuracy, percent) - top_spearman(theirs, accuracy, percent)
-
-    difference = spearman_difference if percent == 100 else of_top
+    difference = partial(top_spearman_difference, percent=percent)
     lines = []
     for other in sorted(each.columns.drop(method), key=_method_order):
         both = each[[method, other]].dropna()

@@ -1,5 +1,6 @@
 """Statistics of a ranking against their definitions written out slowly, hand-worked and published examples."""
 
+import functools
 import itertools
 import math
 from fractions import Fraction
@@ -23,6 +24,7 @@ from fearlib.ranking import (
     spearman_difference,
     top_indices,
     top_spearman,
+    top_spearman_difference,
 )
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -383,6 +385,21 @@ def test_interval_of_a_statistic_of_the_top():
     x, y = bivariate_normal(np.random.default_rng(0), 100, 0.9)
     low, high = bootstrap_interval(lambda scores, accuracy: common(scores, accuracy, 30), x, y, resamples=200)
     assert 0 <= low < common(x, y, 30) < high <= 1
+
+
+@pytest.mark.parametrize(
+    "statistic, count",
+    [
+        (spearman, 2),
+        (spearman_difference, 3),
+        (functools.partial(top_spearman, percent=30), 2),
+        (functools.partial(top_spearman_difference, percent=50), 3),
+    ],
+)
+def test_interval_of_a_correlation_is_that_of_one_resample_at_a_time(statistic, count):
+    arrays = np.random.default_rng(1).normal(size=(count, 40)).round(1)  # with ties
+    one_at_a_time = bootstrap_interval(lambda *drawn: statistic(*drawn), *arrays, resamples=200)
+    assert bootstrap_interval(statistic, *arrays, resamples=200) == pytest.approx(one_at_a_time, abs=1e-12)
 
 
 def test_interval_keeps_pairs_together_and_ignores_constant_resamples():
