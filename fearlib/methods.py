@@ -1,5 +1,6 @@
 """What a sweep can run: a method's name, its arguments, and one trial of it."""
 
+import math
 import re
 from dataclasses import asdict
 
@@ -86,13 +87,21 @@ def parse_method(label: str) -> tuple[str, dict]:
     return name, arguments
 
 
-def run_trial(architecture: Architecture, label: str, seed: int, dataset: Dataset, settings: Settings) -> dict:
+def run_trial(
+    architecture: Architecture,
+    label: str,
+    seed: int,
+    dataset: Dataset,
+    settings: Settings,
+    max_macs: float = math.inf,
+) -> dict:
     """One method on one architecture: `rows` (method, score, seconds, macs, outcome) and the learning `curve`.
 
     Zero-cost measures give a row each, with the seconds of computing it alone. The seed decides the initial
     weights, the order of the images and their augmentation, the same for every method but `full`: the truth
-    shares no chance with the scores that it judges. On a CPU one thread is used, so that a score does not depend
-    on how many workers share the machine; on a GPU float32 is float32, not TF32.
+    shares no chance with the scores that it judges. `max_macs` is a limit for stage 1 of FEAR. On a CPU one thread
+    is used, so that a score does not depend on how many workers share the machine; on a GPU float32 is float32,
+    not TF32.
     """
     torch.set_num_threads(1)
     torch.backends.cudnn.allow_tf32 = False
@@ -118,6 +127,8 @@ def run_trial(architecture: Architecture, label: str, seed: int, dataset: Datase
         form = f"epochs={arguments['epochs']},schedule={'constant' if constant else 'cosine'}"
         rows = [row for moment in moments for row in _rows_of_moment(moment, form, len(minibatch[1]))]
         return {"rows": rows, "curve": [asdict(epoch) for epoch in moments[-1].curve]}
+    if name == "fear":
+        arguments["max_macs"] = max_macs
     result = getattr(score, name)(network, dataset, seed=seed, **arguments)
     row = {"method": label, "score": result.value, "seconds": result.seconds, "macs": result.macs}
     return {"rows": [row | {"outcome": result.outcome}], "curve": [asdict(epoch) for epoch in result.curve]}

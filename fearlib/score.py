@@ -11,7 +11,8 @@ from fearlib.training import Epoch, latest_top1, train
 class Score:
     """A score, higher is better, with the learning curve that led to it.
 
-    `value` is NaN when there is none, and `outcome` says why: "ok", "below threshold" or "out of time".
+    `value` is NaN when there is none, and `outcome` says why: "ok", "below threshold", "out of time" or "out of
+    macs".
     """
 
     value: float
@@ -40,6 +41,7 @@ def fear(
     threshold_checks: int = 1,
     batch_size: int = 256,
     max_seconds: float = float("inf"),
+    max_macs: float = float("inf"),
     validate: bool = False,
     precision: str = "auto",
     seed: int = 0,
@@ -52,19 +54,21 @@ def fear(
     everything before `first_free_block` (default: the paper's 13 of 0..16, carried over to other depths),
     computes no gradient there, and trains the rest for `stage2_epochs` with an optimizer and cosine of its own.
     The score is the training top-1 of the last stage-2 epoch. A network that does not reach the threshold in
-    `stage1_epochs`, or whose stage 1 takes `max_seconds`, has no score. Raises InputError for a block, count or
-    precision that does not exist.
+    `stage1_epochs`, or whose stage 1 takes `max_seconds` or `max_macs`, has no score. Raises InputError for a
+    block, count or precision that does not exist.
     """
     if first_free_block is None:
         first_free_block = network.default_first_free_block
     network.free_parameters(first_free_block)  # refuses a wrong block before any training
     common = {"validate": validate, "precision": precision}
     first = train(
-        network, dataset, stage1_epochs, batch_size, schedule_epochs,
-        stop_at=threshold, records_per_epoch=threshold_checks, max_seconds=max_seconds, seed=seed, **common,
+        network, dataset, stage1_epochs, batch_size, schedule_epochs, stop_at=threshold,
+        records_per_epoch=threshold_checks, max_seconds=max_seconds, max_macs=max_macs, seed=seed, **common,
     )  # fmt: skip
     if sum(epoch.seconds for epoch in first) >= max_seconds:
         return Score(float("nan"), "out of time", tuple(first))
+    if sum(epoch.macs for epoch in first) >= max_macs:
+        return Score(float("nan"), "out of macs", tuple(first))
     if not latest_top1(first, len(dataset.train_labels)) >= threshold:
         return Score(float("nan"), "below threshold", tuple(first))
     second = train(

@@ -47,6 +47,7 @@ def train(
     stop_at: float = float("inf"),
     records_per_epoch: int = 1,
     max_seconds: float = float("inf"),
+    max_macs: float = float("inf"),
     validate: bool = False,
     precision: str = "auto",
     seed: int = 0,
@@ -58,7 +59,8 @@ def train(
     Nesterov momentum 0.9, weight decay 5e-4, gradient norm clipped at 5, the rate falling from 0.1 by a
     cosine, step by step, to 0 after `schedule_epochs` (default `epochs`). Batch norm stays in training mode
     in frozen blocks too. Training ends after `epochs`; after a record with which `latest_top1` reaches
-    `stop_at`; or in the step in which `max_seconds` have passed, with a record of what was done until then.
+    `stop_at`; or with the step in which `max_seconds` have passed or `max_macs` are spent, with a record of what
+    was done until then.
     `validate` measures test accuracy after every full epoch. `seed` orders images and augmentation.
     `after_record` is called with every record, while the network stands as it was then; its time does not count.
     Forward passes run under autocast at `precision` (`known_precision`), in channels-last memory, on the device
@@ -83,7 +85,7 @@ def train(
     generator = torch.Generator().manual_seed(seed)
     macs_per_image = network.training_macs(dataset.resolution, first_free_block)
 
-    records, spent = [], 0.0
+    records, spent, images_spent = [], 0.0, 0
     for epoch in range(epochs):
         network.train()
         started = time.perf_counter()
@@ -97,8 +99,11 @@ def train(
             loss_sum += loss.detach() * len(labels)
             correct += (logits.argmax(1) == labels).sum()
             images_seen += len(labels)
-            out_of_time = spent + time.perf_counter() - started >= max_seconds
-            if step not in record_after and not out_of_time:
+            out_of_budget = (
+                spent + time.perf_counter() - started >= max_seconds
+                or (images_spent + images_seen) * macs_per_image >= max_macs
+            )
+            if step not in record_after and not out_of_budget:
                 continue
             loss_sum, correct = float(loss_sum), int(correct)  # waits for the device, so the clock is right
             seconds = time.perf_counter() - started
@@ -109,9 +114,9 @@ def train(
                     seconds, images_seen, images_seen * macs_per_image,
                 )
             )  # fmt: skip
-            spent += seconds
+            spent, images_spent = spent + seconds, images_spent + images_seen
             after_record(records[-1])
-            if out_of_time or latest_top1(records, len(dataset.train_labels)) >= stop_at:
+            if out_of_budget or latest_top1(records, len(dataset.train_labels)) >= stop_at:
                 return records
             started = time.perf_counter()
             loss_sum, correct, images_seen = 0.0, 0, 0

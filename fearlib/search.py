@@ -1,0 +1,148 @@
+"""A search that ranks as it goes: random and local search, live or replayed from measured trials."""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from fearlib.architecture import Architecture
+from fearlib.data import Dataset
+from fearlib.errors import InputError
+from fearlib.methods import run_trial
+from fearlib.presets import Settings
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a search learns of an architecture, and what that cost.
+
+    `score` is NaN for one that was dropped. `stage1` are the macs of a stage 1 that reached the threshold,
+    infinite for others and for methods without stages; `macs` and `seconds` are all that was spent on it.
+    """
+
+    score: float
+    stage1: float
+    macs: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Found:
+    """The best architecture of a search by score (None if every one was dropped), and the search's cost."""
+
+    index: int | None
+    score: float
+    seen: int
+    dropped: int
+    macs: float
+    seconds: float
+
+
+Evaluate = Callable[[int, float], Evaluation]  # from an architecture's index and the limit of its stage 1 in macs
+
+
+def random_search(evaluate: Evaluate, order: Iterable[int], ratio: float = math.inf) -> Found:
+    """The best-scored of the architectures, seen one after another in `order` (Dey et al., FEAR, 2021).
+
+    Stage 1 may cost `ratio` times the cheapest so far that reached the threshold; an architecture that takes more
+    is dropped, and what it cost until then counts. Of equal scores the earlier wins.
+    """
+    seen = {}
+    _evaluate_unseen(evaluate, order, ratio, seen)
+    return _found(seen)
+
+
+def local_search(evaluate: Evaluate, start: int, ratio: float = math.inf) -> Found:
+    """From `start`, move to the best-scored of the 24 neighbours as long as it has a higher score.
+
+    Every architecture is evaluated once, under the rule for stage 1 of `random_search`. A start that is dropped
+    gives way to its best neighbour.
+    """
+    seen, best = {}, start
+    _evaluate_unseen(evaluate, [start], ratio, seen)
+    while True:
+        around = [neighbour.index for neighbour in Architecture.from_index(best).neighbours()]
+        _evaluate_unseen(evaluate, around, ratio, seen)
+        current, best = best, max([best, *around], key=lambda index: _value(seen[index]))
+        if best == current:
+            return _found(seen)
+
+
+def live(method: str, seed: int, dataset: Dataset, settings: Settings) -> Evaluate:
+    """An evaluation by running a trial of `method`, as a sweep would; a limit is for FEAR alone."""
+
+    def evaluate(index: int, limit: float) -> Evaluation:
+        trial = run_trial(Architecture.from_index(index), method, seed, dataset, settings, max_macs=limit)
+        (row,) = trial["rows"]
+        reached = any(record["stage"] == 2 for record in trial["curve"])
+        stage1 = sum(record["macs"] for record in trial["curve"] if record["stage"] == 1)
+        return Evaluation(row["score"], stage1 if reached else math.inf, row["macs"], row["seconds"])
+
+    return evaluate
+
+
+def replay(rows: pd.DataFrame, curves: pd.DataFrame, method: str, train_images: int, batch_size: int) -> Evaluate:
+    """An evaluation by looking up the trials of `method` in a sweep's `rows` and `curves`, of one seed.
+
+    A FEAR trial whose stage 1 is cut off costs what its training had spent at the end of the step in which the
+    limit was reached; `train_images` and `batch_size` say where steps end. Macs are exact, seconds until the cut
+    are interpolated in the learning curve. Raises InputError unless there is one trial an architecture, all of one
+    seed; the evaluation does for an architecture without a trial.
+    """
+    of_method = rows[rows.method == method]
+    if of_method.empty or of_method["index"].duplicated().any() or of_method.seed.nunique() > 1:
+        raise InputError(f"a replay needs one trial of {method} an architecture, all of one seed.")
+    trials = of_method.set_index("index")[["score", "macs", "seconds"]].to_dict("index")
+    of_method = curves[(curves.method == method) & curves.seed.isin(of_method.seed) & (curves.stage == 1)]
+    spent = {index: _spent(curve) for index, curve in of_method.groupby("index")} if "fear" in method else {}
+
+    def evaluate(index: int, limit: float) -> Evaluation:
+        if index not in trials:
+            raise InputError(f"architecture {index} has no trial of {method} to replay.")
+        trial = trials[index]
+        if index not in spent:
+            return Evaluation(trial["score"], math.inf, trial["macs"], trial["seconds"])
+        images, macs, seconds = spent[index]
+        if macs[-1] < limit:
+            return Evaluation(trial["score"], macs[-1], trial["macs"], trial["seconds"])
+        macs_per_image = macs[-1] / images[-1]
+        cut = _end_of_step(limit / macs_per_image, train_images, batch_size)
+        return Evaluation(math.nan, math.inf, cut * macs_per_image, float(np.interp(cut, images, seconds)))
+
+    return evaluate
+
+
+def _spent(curve: pd.DataFrame) -> np.ndarray:
+    """Images trained on, macs and seconds from the start of training to the end of every record."""
+    spent = curve.sort_values("epoch")[["images", "macs", "seconds"]].cumsum().to_numpy().T
+    return np.pad(spent, ((0, 0), (1, 0)))
+
+
+def _end_of_step(images: float, train_images: int, batch_size: int) -> int:
+    """The number of images trained on at the end of the step in which `images` are reached."""
+    epochs = max(math.ceil(images / train_images) - 1, 0)
+    steps = math.ceil((images - epochs * train_images) / batch_size)
+    return epochs * train_images + min(steps * batch_size, train_images)
+
+
+def _evaluate_unseen(evaluate: Evaluate, order: Iterable[int], ratio: float, seen: dict[int, Evaluation]) -> None:
+    """Evaluate those of `order` that `seen` lacks, and add them to it."""
+    for index in order:
+        if index not in seen:
+            cheapest = min((each.stage1 for each in seen.values() if not math.isnan(each.score)), default=math.inf)
+            seen[index] = evaluate(index, ratio * cheapest)
+
+
+def _value(evaluation: Evaluation) -> float:
+    return -math.inf if math.isnan(evaluation.score) else evaluation.score
+
+
+def _found(seen: dict[int, Evaluation]) -> Found:
+    scored = {index: each.score for index, each in seen.items() if not math.isnan(each.score)}
+    best = max(scored, key=scored.get, default=None)
+    return Found(
+        best, scored.get(best, math.nan), len(seen), len(seen) - len(scored),
+        sum(each.macs for each in seen.values()), sum(each.seconds for each in seen.values()),
+    )  # fmt: skip

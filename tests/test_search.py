@@ -1,0 +1,138 @@
+"""Searches against a slow account of what they should have done, and a live search against its replay."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fearlib import Architecture, preset
+from fearlib.errors import InputError
+from fearlib.search import Evaluation, live, local_search, random_search, replay
+from fearlib.sweep import cached_dataset, run_sweep
+
+NAN, INF = math.nan, math.inf
+BATCH, IMAGES = 4, 10  # steps of 4, 4 and 2 images
+
+
+def made_up(rng, count=12):
+    """Rows and curves of FEAR trials, a record a step, and what each trial is made of."""
+    rows, curves, trials = [], [], {}
+    for index in range(count):
+        macs, seconds = int(rng.integers(5, 20)), rng.uniform(0.5, 1.5)
+        steps, reached = int(rng.integers(1, 9)), index != 3
+        images = [(BATCH, BATCH, 2)[step % 3] for step in range(steps)]
+        score = rng.uniform() if reached else NAN
+        trials[index] = {
+            "macs": macs,
+            "seconds": seconds,
+            "images": images,
+            "score": score,
+            "stage2": 1000 * reached,
+        }
+        line = {"index": index, "method": "fear", "seed": 5}
+        for step, number in enumerate(images):
+            record = {"epoch": step, "images": number, "macs": macs * number, "seconds": seconds * number}
+            curves.append(line | record | {"stage": 1})
+        if reached:
+            curves.append(line | {"epoch": 1, "images": 100, "macs": 1000, "seconds": 10, "stage": 2})
+        total = sum(images) * macs + trials[index]["stage2"], sum(images) * seconds + 10 * reached
+        rows.append(line | {"score": score, "macs": total[0], "seconds": total[1]})
+    return pd.DataFrame(rows), pd.DataFrame(curves).sample(frac=1, random_state=0), trials
+
+
+def slowly(trials, order, ratio):
+    """The search step by step, as a person would do it."""
+    fastest, macs, seconds, kept = INF, 0, 0.0, {}
+    for index in order:
+        trial, spent = trials[index], 0
+        for images in trial["images"]:
+            spent += images * trial["macs"]
+            seconds += images * trial["seconds"]
+            if spent >= ratio * fastest:
+                break
+        macs += spent
+        if spent < ratio * fastest and not math.isnan(trial["score"]):
+            macs, seconds = macs + trial["stage2"], seconds + 10
+            fastest, kept[index] = min(fastest, spent), trial["score"]
+    return max(kept, key=kept.get, default=None), len(order) - len(kept), macs, seconds
+
+
+@pytest.mark.parametrize("ratio", [0.5, 1.0, 1.2, 2.0, 4.0, INF])
+def test_replay_costs_what_the_steps_until_the_cut_cost(ratio):
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        rows, curves, trials = made_up(rng)
+        order = rng.permutation(len(trials))[:9].tolist()
+        found = random_search(replay(rows, curves, "fear", IMAGES, BATCH), order, ratio)
+        index, dropped, macs, seconds = slowly(trials, order, ratio)
+        assert (found.index, found.dropped, found.seen) == (index, dropped, 9)
+        assert found.macs == macs and found.seconds == pytest.approx(seconds)
+
+
+def test_without_stages_nothing_is_dropped_by_the_ratio():
+    rows = pd.DataFrame({"index": [7, 8, 9], "method": "synflow", "seed": 0, "score": [1.0, 3.0, 2.0]})
+    rows["macs"], rows["seconds"] = [10, 20, 30], [1.0, 2.0, 3.0]
+    curves = pd.DataFrame(columns=["index", "method", "seed", "stage"])
+    found = random_search(replay(rows, curves, "synflow", IMAGES, BATCH), [9, 8, 7], 1.2)
+    assert dataclasses.astuple(found) == (8, 3.0, 3, 0, 60, 6.0)
+
+
+def test_all_dropped_is_nothing_found():
+    found = random_search(lambda index, limit: Evaluation(NAN, INF, 5.0, 1.0), [1, 2])
+    assert (found.index, found.dropped, found.macs) == (None, 2, 10.0) and math.isnan(found.score)
+
+
+def test_local_search_climbs_to_a_top_and_pays_once_for_each():
+    scores = {}
+
+    def evaluate(index, limit):
+        assert index not in scores, "evaluated twice"
+        scores[index] = float(Architecture.from_index(index).ops.count("nor_conv_3x3"))
+        return Evaluation(scores[index], INF, 1.0, 1.0)
+
+    start = Architecture(("none",) * 6)
+    found = local_search(evaluate, start.index)
+    assert Architecture.from_index(found.index) == Architecture(("nor_conv_3x3",) * 6) and found.score == 6
+    assert found.seen == found.macs == len(scores)
+    neighbours = {index: {n.index for n in Architecture.from_index(index).neighbours()} for index in scores}
+    moves = [index for index in scores if neighbours[index] <= set(scores)]  # those whose surroundings were seen
+    assert sorted(scores[index] for index in moves) == [0, 1, 2, 3, 4, 5, 6]
+
+
+def test_local_search_leaves_a_dropped_start():
+    start = Architecture.from_index(0)
+    better = start.neighbours()[5].index
+    scores = {start.index: NAN, better: 2.0}
+    found = local_search(lambda index, limit: Evaluation(scores.get(index, 1.0), INF, 1.0, 1.0), start.index)
+    assert found.index == better and found.dropped == 1
+
+
+def test_live_search_agrees_with_its_replay(tmp_path):
+    """Trials are measured without a limit, then searched live with limits: choice, drops and macs are the same."""
+    settings = preset("smoke", "synthetic", train_images=100, batch_size=16, threshold=0.12, stage1_epochs=6)
+    settings = dataclasses.replace(settings, threshold_checks=3)
+    architectures = [Architecture.from_index(index) for index in range(8)]
+    rows = run_sweep(tmp_path / "sweep", "synthetic", settings, ["fear"], architectures, seeds=[3])
+    curves = pd.read_csv(tmp_path / "sweep" / "curves.csv")
+    label = rows.method.iloc[0]
+    dataset = cached_dataset("synthetic", None, settings.resolution, settings.train_images)
+    order = [5, 0, 3, 6, 1, 7, 2, 4]
+    dropped = []
+    for ratio in (1.05, 2.0):
+        replayed = random_search(replay(rows, curves, label, len(dataset.train_labels), 16), order, ratio)
+        alive = random_search(live(label, 3, dataset, settings), order, ratio)
+        assert dataclasses.replace(alive, seconds=0) == dataclasses.replace(replayed, seconds=0)
+        dropped.append(replayed.dropped)
+    assert dropped[0] > rows.score.isna().sum()  # the limits matter
+
+
+def test_replay_refuses_what_it_cannot_replay():
+    rows, curves, _ = made_up(np.random.default_rng(0))
+    with pytest.raises(InputError, match="one trial of shortreg an architecture"):
+        replay(rows, curves, "shortreg", IMAGES, BATCH)
+    with pytest.raises(InputError, match="all of one seed"):
+        replay(pd.concat([rows, rows.assign(seed=6)]), curves, "fear", IMAGES, BATCH)
+    with pytest.raises(InputError, match="architecture 99 has no trial of fear"):
+        random_search(replay(rows, curves, "fear", IMAGES, BATCH), [99])
