@@ -146,3 +146,34 @@ def _found(seen: dict[int, Evaluation]) -> Found:
         best, scored.get(best, math.nan), len(seen), len(seen) - len(scored),
         sum(each.macs for each in seen.values()), sum(each.seconds for each in seen.values()),
     )  # fmt: skip
+
+
+def random_search_table(
+    evaluations: dict[tuple[str, float], Evaluate],
+    accuracy: pd.Series,
+    length: int,
+    orders: int = 200,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """What random search finds and costs, over `orders` random orders; the paper's third table.
+
+    `evaluations` by method and ratio, `accuracy` the test accuracy in % by architecture index. Every search sees
+    `length` of these architectures without replacement, the same for all methods. A line a method and ratio:
+    `found`, the mean accuracy of the best-scored architecture, `macs` and `seconds`, the mean cost of the search,
+    each with its standard error over the orders (`found se` and so on); `dropped`, the mean number without a
+    score; `lost`, searches that found nothing, which have no accuracy. Raises InputError if there are fewer than
+    `length` architectures.
+    """
+    if not 1 <= length <= len(accuracy):
+        raise InputError(f"a search cannot see {length} of {len(accuracy)} architectures.")
+    rng = np.random.default_rng(seed)
+    drawn = [rng.permutation(accuracy.index)[:length].tolist() for _ in range(orders)]
+    lines = []
+    for (method, ratio), evaluate in evaluations.items():
+        each = pd.DataFrame([random_search(evaluate, order, ratio) for order in drawn])
+        each["found"] = each["index"].map(accuracy)
+        line = {"method": method, "ratio": ratio, "length": length, "orders": orders}
+        for column in ("found", "macs", "seconds"):
+            line |= {column: each[column].mean(), f"{column} se": each[column].sem()}
+        lines.append(line | {"dropped": each.dropped.mean(), "lost": int(each["index"].isna().sum())})
+    return pd.DataFrame(lines)

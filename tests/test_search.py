@@ -9,7 +9,7 @@ import pytest
 
 from fearlib import Architecture, preset
 from fearlib.errors import InputError
-from fearlib.search import Evaluation, live, local_search, random_search, replay
+from fearlib.search import Evaluation, live, local_search, random_search, random_search_table, replay
 from fearlib.sweep import cached_dataset, run_sweep
 
 NAN, INF = math.nan, math.inf
@@ -136,3 +136,23 @@ def test_replay_refuses_what_it_cannot_replay():
         replay(pd.concat([rows, rows.assign(seed=6)]), curves, "fear", IMAGES, BATCH)
     with pytest.raises(InputError, match="architecture 99 has no trial of fear"):
         random_search(replay(rows, curves, "fear", IMAGES, BATCH), [99])
+
+
+def test_random_search_table_is_the_mean_over_orders():
+    rows, curves, trials = made_up(np.random.default_rng(2))
+    accuracy = pd.Series(np.random.default_rng(3).uniform(80, 95, len(trials)), index=sorted(trials))
+    evaluate = replay(rows, curves, "fear", IMAGES, BATCH)
+    table = random_search_table({("fear", 1.2): evaluate, ("fear", INF): evaluate}, accuracy, 7, orders=50, seed=1)
+    rng = np.random.default_rng(1)
+    orders = [rng.permutation(accuracy.index)[:7].tolist() for _ in range(50)]
+    for line, ratio in zip(table.itertuples(), (1.2, INF)):
+        index, dropped, macs, seconds = zip(*(slowly(trials, order, ratio) for order in orders))
+        found = [accuracy[i] for i in index]
+        assert line.found == pytest.approx(np.mean(found)) and line.macs == pytest.approx(np.mean(macs))
+        assert table.loc[line.Index, "found se"] == pytest.approx(np.std(found, ddof=1) / math.sqrt(50))
+        assert line.seconds == pytest.approx(np.mean(seconds)) and line.dropped == np.mean(dropped)
+    assert table.macs[0] < table.macs[1]
+    everything = random_search_table({("fear", INF): evaluate}, accuracy, len(trials), orders=3)
+    assert everything["found se"][0] == pytest.approx(0, abs=1e-9) and everything.macs[0] == rows.macs.sum()
+    with pytest.raises(InputError, match="cannot see 13 of 12"):
+        random_search_table({}, accuracy, 13)
