@@ -1,5 +1,6 @@
 """A table becomes a figure: pure functions of tidy rows, readable in print and for colour-blind readers."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,9 @@ import pandas as pd
 
 from fearlib.errors import require
 from fearlib.ranking import bootstrap_interval, spearman
+
+_MARKERS = {"fear": ("s", "#d55e00"), "shortreg": ("o", "#0072b2")}
+_OTHER_MARKER = ("^", "#009e73")
 
 
 def scatter(rows: pd.DataFrame, methods: list[str] | None = None, columns: int = 4):
@@ -48,38 +52,61 @@ def cost_against_spearman(table: pd.DataFrame, rows: pd.DataFrame):
     """
     plt = _pyplot()
     figure, axis = plt.subplots(figsize=(6.5, 4.2), layout="constrained")
-    markers = {"fear": ("s", "#d55e00"), "shortreg": ("o", "#0072b2")}
     table = table.dropna(subset="spearman").sort_values("spearman", ignore_index=True)
-    free = table.gmacs[table.gmacs == 0]
-    left = table.gmacs[table.gmacs > 0].min() / 10
-    table = table.assign(gmacs=table.gmacs.where(table.gmacs > 0, left))
-    for line in table.itertuples():
-        marker, colour = markers.get(line.method.split("(")[0], ("^", "#009e73"))
-        error = [[max(line.spearman - line.low, 0)], [max(line.high - line.spearman, 0)]]
-        axis.errorbar(
-            line.gmacs, line.spearman, yerr=error, fmt=marker, color=colour, markersize=5, elinewidth=0.8
-        )
     axis.axhline(0, color="0.7", linewidth=0.8, zorder=0)
+    _points(axis, table.method, table.gmacs, table.spearman, table.low, table.high)
+    cost = "cost an architecture (10$^9$ multiply-accumulates)"
+    axis.set_xlabel(cost + "; at the left edge: none" * bool((table.gmacs == 0).any()))
+    axis.set_ylabel("Spearman with test accuracy")
+    axis.set_title(f"{_where(rows)}, n={table.n.min()}..{table.n.max()}, bars: 95% bootstrap", fontsize=9)
+    return figure
+
+
+def search_cost(table: pd.DataFrame, rows: pd.DataFrame):
+    """Accuracy that random search finds against its cost, with two standard errors either way; the paper's T3.
+
+    `table` as `fearlib.search.random_search_table` makes it of trials in `rows`. Returns the matplotlib figure.
+    """
+    plt = _pyplot()
+    figure, axis = plt.subplots(figsize=(6.5, 4.2), layout="constrained")
+    table = table.sort_values("found", ignore_index=True)
+    names = [
+        line.method if np.isinf(line.ratio) else f"{line.method.split('(')[0]}, ratio {line.ratio:g}"
+        for line in table.itertuples()
+    ]
+    spread = 2 * table["found se"]
+    _points(axis, names, table.macs / 1e12, table.found, table.found - spread, table.found + spread)
+    cost = "cost of the search (10$^{12}$ multiply-accumulates)"
+    axis.set_xlabel(cost + "; at the left edge: none" * bool((table.macs == 0).any()))
+    axis.set_ylabel("test accuracy of the architecture found (%)")
+    seen = f"{table.length[0]} of {rows['index'].nunique()} architectures, {table.orders[0]} orders"
+    axis.set_title(f"{_where(rows)}, {seen},\nbars: two standard errors", fontsize=9)
+    return figure
+
+
+def _points(axis, names, cost, value, low, high) -> None:
+    """Values, ascending, with error bars against cost on a log scale, in the colours of the methods named."""
+    left = cost[cost > 0].min() / 10
+    points = pd.DataFrame({"name": names, "cost": cost.where(cost > 0, left), "value": value})
+    for point, below, above in zip(points.itertuples(), value - low, high - value):
+        marker, colour = _MARKERS.get(re.match(r"\w*", point.name)[0], _OTHER_MARKER)
+        error = [[max(below, 0)], [max(above, 0)]]
+        axis.errorbar(point.cost, point.value, yerr=error, fmt=marker, color=colour, markersize=5, elinewidth=0.8)
     axis.set_xscale("log")
-    axis.set_xlim(right=axis.get_xlim()[1] * 60)  # room for the labels
+    axis.set_xlim(right=axis.get_xlim()[1] * 60)  # room for the names
     bottom, top = axis.get_ylim()
-    neighbours = np.log10(table.gmacs.sort_values()).diff().gt(0.7).cumsum()  # a gap to the next cost: a new group
-    for _, near in table.groupby(neighbours):
-        heights = _apart(near.spearman.to_numpy(), (top - bottom) / 26, bottom, top)
-        for line, height in zip(near.itertuples(), heights):
+    neighbours = np.log10(points.cost.sort_values()).diff().gt(0.7).cumsum()  # a gap to the next cost: a new group
+    for _, near in points.groupby(neighbours):
+        heights = _apart(near.value.to_numpy(), (top - bottom) / 26, bottom, top)
+        for point, height in zip(near.itertuples(), heights):
             axis.annotate(
-                line.method,
-                (line.gmacs, line.spearman),
-                (near.gmacs.max() * 1.6, height),
+                point.name,
+                (point.cost, point.value),
+                (near.cost.max() * 1.6, height),
                 fontsize=7,
                 va="center",
                 arrowprops={"arrowstyle": "-", "color": "0.7", "linewidth": 0.5},
             )
-    cost = "cost an architecture (10$^9$ multiply-accumulates)"
-    axis.set_xlabel(cost + "; at the left edge: none" * (len(free) > 0))
-    axis.set_ylabel("Spearman with test accuracy")
-    axis.set_title(f"{_where(rows)}, n={table.n.min()}..{table.n.max()}, bars: 95% bootstrap", fontsize=9)
-    return figure
 
 
 def _apart(heights: np.ndarray, gap: float, bottom: float, top: float) -> np.ndarray:

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from fearlib import ranking_table
-from fearlib.figures import cost_against_spearman, degradation, save_figure, scatter, top_percent
+from fearlib.figures import cost_against_spearman, degradation, save_figure, scatter, search_cost, top_percent
 from fearlib.tables import degradation_table, top_table
 
 matplotlib.use("Agg")
@@ -76,3 +76,15 @@ def test_labels_of_the_cost_figure_are_apart_and_inside(rows):  # noqa: F811
         assert len(heights) == 8 and bottom < heights[0] and heights[-1] < top
         assert min(b - a for a, b in zip(heights, heights[1:])) > (top - bottom) / 27
     assert "at the left edge: none" in axis.get_xlabel()
+
+
+def test_search_figure_draws_the_table(rows):  # noqa: F811
+    table = pd.DataFrame({"method": ["fear(stage2_epochs=2)"] * 2 + ["params"], "ratio": [2.0, np.inf, np.inf]})
+    table = table.assign(length=20, orders=9, found=[92.0, 91.0, 90.0], macs=[1e12, 4e12, 0.0])
+    table["found se"] = 0.5
+    (axis,) = search_cost(table, rows).axes
+    drawn = {text.get_text(): text.xy for text in axis.texts}
+    assert drawn["fear, ratio 2"] == (1, 92) and drawn["fear(stage2_epochs=2)"] == (4, 91)
+    assert drawn["params"] == (0.1, 90)  # without a cost: at the left edge
+    (bar,) = axis.containers[0].lines[2]
+    np.testing.assert_allclose(bar.get_segments()[0][:, 1], [89, 91])

@@ -62,6 +62,21 @@ def test_correlations_are_regenerated_byte_for_byte(ranked):
     } <= names
 
 
+def test_search(ranked):
+    folder, _ = ranked
+    text = execute(
+        "analysis/search.ipynb", folder / "search.ipynb",
+        results=str(folder / "results"), output=str(folder / "search"), measures=["synflow"], orders=20, length=3,
+    )  # fmt: skip
+    table = pd.read_csv(folder / "search" / "tables" / "results_search.csv")
+    rows = pd.read_csv(folder / "results" / "rows.csv")
+    mean_cost = rows[rows.method == "synflow"].macs.mean()
+    synflow = table[table.method == "synflow"].iloc[0]
+    assert abs(synflow.macs - 3 * mean_cost) < 5 * synflow["macs se"] + 1
+    assert len(table) == 3 + 4 and "times the cheapest" in text
+    assert (folder / "search" / "figures" / "results_search.pdf").exists()
+
+
 def test_compact_ablation(ranked):
     folder, _ = ranked
     text = execute(
