@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from fearlib.errors import require
-from fearlib.ranking import bootstrap_interval, spearman
+from fearlib.ranking import bootstrap_interval, pareto_front, spearman
 
 _MARKERS = {"fear": ("s", "#d55e00"), "shortreg": ("o", "#0072b2")}
 _OTHER_MARKER = ("^", "#009e73")
@@ -135,6 +135,47 @@ def top_percent(table: pd.DataFrame, published: dict[str, float] | None = None, 
     )
     figure.supxlabel("top x% by test accuracy", fontsize=9)
     figure.supylabel("Spearman with test accuracy", fontsize=9)
+    return figure
+
+
+def pareto(table: pd.DataFrame, value: str = "spearman"):
+    """`value` (`spearman` or `common`) against cost, a panel a top x%, with shortreg's Pareto front; figure F4.
+
+    `table` as `fearlib.tables.top_table` makes it; its cost is the mean in the top x%. Spearman is drawn with its
+    95% interval. Scores without a cost are left out. Returns the matplotlib figure.
+    """
+    plt = _pyplot()
+    tops = sorted(table.top.unique())
+    figure, axes = plt.subplots(
+        -(-len(tops) // 3), 3, figsize=(8, 2.6 * -(-len(tops) // 3)), squeeze=False, sharex=True, sharey=True,
+        layout="constrained",
+    )  # fmt: skip
+    for axis in axes.flat[len(tops) :]:
+        axis.set_visible(False)
+    for axis, top in zip(axes.flat, tops):
+        each = table[(table.top == top) & (table.gmacs > 0)].dropna(subset=value)
+        for family in ("fear", "shortreg", "zero-cost"):
+            marker, colour = _MARKERS.get(family, _OTHER_MARKER)
+            of_family = each[
+                each.method.str.extract(r"^(fear|shortreg)\b", expand=False).fillna("zero-cost") == family
+            ]
+            spread = None
+            if value == "spearman":
+                spread = [of_family.spearman - of_family.low, of_family.high - of_family.spearman]
+            axis.errorbar(
+                of_family.gmacs, of_family[value], yerr=spread, fmt=marker, color=colour, markersize=4,
+                elinewidth=0.6, label=family,
+            )  # fmt: skip
+            if family == "shortreg":
+                front = of_family.iloc[pareto_front(of_family.gmacs, of_family[value])]
+                axis.plot(front.gmacs, front[value], color=colour, linewidth=0.8, label="shortreg's Pareto front")
+        axis.set_xscale("log")
+        axis.axhline(0, color="0.5", linewidth=0.8, zorder=0)
+        axis.set_title(f"top {top:g}%, n={each.n.min()}..{each.n.max()}", fontsize=9)
+        axis.tick_params(labelsize=7, labelbottom=True)
+    axes.flat[0].legend(fontsize=6, loc="lower left")
+    figure.supxlabel("cost an architecture in the top x% (10$^9$ multiply-accumulates)", fontsize=9)
+    figure.supylabel({"spearman": "Spearman, 95% bootstrap", "common": "common"}[value], fontsize=9)
     return figure
 
 

@@ -14,9 +14,11 @@ from fearlib.journal import read_journal, replace_file
 from fearlib.manifest import read_manifest
 from fearlib.measures import MEASURES
 from fearlib.ranking import (
+    average_cost,
     bootstrap_interval,
     common,
     kendall,
+    nearest_pareto,
     spearman,
     top_indices,
     top_spearman,
@@ -136,29 +138,53 @@ def ranking_table(rows: pd.DataFrame, resamples: int = 1000) -> pd.DataFrame:
 
 
 def top_table(rows: pd.DataFrame, percents: tuple[float, ...] = TENTHS, resamples: int = 1000) -> pd.DataFrame:
-    """Spearman of every method within the top x% by test accuracy, for several x.
+    """How every method ranks within the top x% by test accuracy, and what it costs there, for several x.
 
     Columns: `method`, `top` (x), `n` architectures in it with a score, `spearman` and its bootstrap 95% interval
-    `low` and `high`. Seeds are averaged first; the top is taken among all architectures of a method.
+    `low` and `high`, `common` (see `fearlib.common`), and the mean over the top of `seconds` and `gmacs` (1e9
+    multiply-accumulates) with their standard errors, `seconds se` and `gmacs se`. Seeds are averaged first; the
+    top is taken among all architectures of a method.
     """
     lines = []
     for method, of_method in rows[~rows.outcome.str.startswith("failed")].groupby("method", sort=False):
-        each = of_method.groupby("index")[["score", "test_accuracy"]].mean()
+        each = of_method.groupby("index")[["score", "seconds", "macs", "test_accuracy"]].mean()
         score, accuracy = each.score.to_numpy(), each.test_accuracy.to_numpy()
         for percent in percents:
             best = top_indices(accuracy, percent)
-            low, high = bootstrap_interval(spearman, score[best], accuracy[best], resamples=resamples)
-            lines.append(
-                {
-                    "method": method,
-                    "top": percent,
-                    "n": int(np.isfinite(score[best]).sum()),
-                    "spearman": spearman(score[best], accuracy[best]),
-                    "low": low,
-                    "high": high,
-                }
+            line = {"method": method, "top": percent, "n": int(np.isfinite(score[best]).sum())}
+            line["spearman"] = spearman(score[best], accuracy[best])
+            line["low"], line["high"] = bootstrap_interval(
+                spearman, score[best], accuracy[best], resamples=resamples
             )
+            line["common"] = common(score, accuracy, percent)
+            for column, cost in (("seconds", each.seconds), ("gmacs", each.macs / 1e9)):
+                line[column], line[f"{column} se"] = average_cost(cost, accuracy, percent)
+            lines.append(line)
     return pd.DataFrame(sorted(lines, key=lambda line: _method_order(line["method"])))
+
+
+def nearest_shortreg(table: pd.DataFrame, method: str) -> pd.DataFrame:
+    """`method` beside the short training nearest to it on the Pareto front; the paper's table T1.
+
+    `table` as `top_table` makes it, with rows of `method` and of shortreg. A line a top x% and kind of `value`,
+    `spearman` or `common`: the method's value (`ours`) and shortreg's (`theirs`), each with `gmacs` and `seconds`
+    within the top, and `setting`, the shortreg on the front of value against cost in macs whose cost is nearest to
+    the method's, in log cost. Raises InputError if either is missing.
+    """
+    ours, theirs = table[table.method == method], table[table.method.str.startswith("shortreg")]
+    if ours.empty or theirs.empty:
+        raise InputError(f"a comparison needs rows of {method} and of shortreg.")
+    lines = []
+    for value in ("spearman", "common"):
+        for line in ours.to_dict("records"):
+            settings = theirs[theirs.top == line["top"]]
+            other = settings.iloc[nearest_pareto(settings.gmacs, settings[value], line["gmacs"])]
+            found = {"value": value, "top": line["top"], "setting": other.method}
+            found |= {"ours": line[value], "theirs": other[value]}
+            for cost in ("gmacs", "seconds"):
+                found |= {f"our {cost}": line[cost], f"their {cost}": other[cost]}
+            lines.append(found)
+    return pd.DataFrame(lines)
 
 
 def degradation_moments(rows: pd.DataFrame) -> pd.DataFrame:

@@ -4,7 +4,15 @@ import pandas as pd
 import pytest
 
 from fearlib import ranking_table
-from fearlib.figures import cost_against_spearman, degradation, save_figure, scatter, search_cost, top_percent
+from fearlib.figures import (
+    cost_against_spearman,
+    degradation,
+    pareto,
+    save_figure,
+    scatter,
+    search_cost,
+    top_percent,
+)
 from fearlib.tables import degradation_table, top_table
 
 matplotlib.use("Agg")
@@ -88,3 +96,23 @@ def test_search_figure_draws_the_table(rows):  # noqa: F811
     assert drawn["params"] == (0.1, 90)  # without a cost: at the left edge
     (bar,) = axis.containers[0].lines[2]
     np.testing.assert_allclose(bar.get_segments()[0][:, 1], [89, 91])
+
+
+@pytest.mark.parametrize("value", ["spearman", "common"])
+def test_pareto_draws_every_method_and_the_front_of_shortreg(rows, value):  # noqa: F811
+    table = top_table(rows, (50, 100), resamples=50)
+    figure = pareto(table, value)
+    panels = [axis for axis in figure.axes if axis.get_visible()]
+    assert [axis.get_title().split(",")[0] for axis in panels] == ["top 50%", "top 100%"]
+    for axis, top in zip(panels, (50, 100)):
+        each = table[table.top == top]
+        families = {container.get_label(): container.lines[0].get_xydata() for container in axis.containers}
+        for family, methods in {"fear": "fear", "shortreg": "shortreg", "zero-cost": "synflow"}.items():
+            expected = each[each.method.str.startswith(methods)][["gmacs", value]]
+            np.testing.assert_allclose(families[family], expected)
+        points = [
+            tuple(point) for point in each[each.method.str.startswith("shortreg")][["gmacs", value]].to_numpy()
+        ]
+        best = {(x, y) for x, y in points if not any(a <= x and b >= y and (a, b) != (x, y) for a, b in points)}
+        (front,) = (line for line in axis.lines if line.get_label() == "shortreg's Pareto front")
+        assert set(map(tuple, front.get_xydata())) == best

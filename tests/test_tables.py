@@ -10,6 +10,7 @@ from fearlib.tables import (
     compare_methods,
     degradation_table,
     format_ranking,
+    nearest_shortreg,
     read_indices,
     top_table,
 )
@@ -150,7 +151,30 @@ def test_top_table_against_scipy(rows):
         line = table.loc[("synflow", percent)]
         assert line.spearman == pytest.approx(stats.spearmanr(best.score, best.test_accuracy).statistic)
         assert line.n == count and line.low < line.spearman < line.high
+        chosen = set(of_method.nlargest(count, "score")["index"])
+        assert line.common == len(chosen & set(best["index"])) / count
+        assert line.gmacs == pytest.approx(best.macs.mean() / 1e9)
+        assert line["seconds se"] == pytest.approx(stats.sem(best.seconds))
     assert table.loc[("fear", 100)].n == 35  # five have no score
+
+
+def test_nearest_shortreg_is_on_the_front_and_nearest_in_log_cost():
+    settings = [  # on the front: the first, second and fourth
+        ("shortreg(epochs=1)", 1.0, 0.2), ("shortreg(epochs=2)", 10.0, 0.5), ("shortreg(epochs=3)", 25.0, 0.4),
+        ("shortreg(epochs=4)", 100.0, 0.8), ("shortreg(epochs=5)", 40.0, float("nan")),
+    ]  # fmt: skip
+    lines = [("fear", cost, 0.6) for cost in (2.0, 30.0, 33.0)]
+    made = [(name, top, cost, value) for top, (_, *_) in enumerate(lines) for name, cost, value in settings]
+    made += [(name, top, cost, value) for top, (name, cost, value) in enumerate(lines)]
+    table = pd.DataFrame(made, columns=["method", "top", "gmacs", "spearman"])
+    table["common"], table["seconds"] = table.spearman, 2 * table.gmacs
+    nearest = nearest_shortreg(table, "fear")
+    each = nearest[nearest.value == "spearman"].set_index("top")
+    assert each.setting.to_list() == ["shortreg(epochs=1)", "shortreg(epochs=2)", "shortreg(epochs=4)"]
+    assert each.theirs.to_list() == [0.2, 0.5, 0.8] and set(each.ours) == {0.6}
+    assert each["their seconds"].to_list() == [2, 20, 200] and each["our gmacs"].to_list() == [2, 30, 33]
+    with pytest.raises(InputError, match="needs rows of fear and of shortreg"):
+        nearest_shortreg(table[table.method == "fear"], "fear")
 
 
 def degraded(rows):
