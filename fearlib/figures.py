@@ -58,7 +58,7 @@ def cost_against_spearman(table: pd.DataFrame, rows: pd.DataFrame):
     cost = "cost an architecture (10$^9$ multiply-accumulates)"
     axis.set_xlabel(cost + "; at the left edge: none" * bool((table.gmacs == 0).any()))
     axis.set_ylabel("Spearman with test accuracy")
-    axis.set_title(f"{_where(rows)}, n={table.n.min()}..{table.n.max()}, bars: 95% bootstrap", fontsize=9)
+    axis.set_title(f"{_where(rows)}, n={_range(table.n)}, bars: 95% bootstrap", fontsize=9)
     return figure
 
 
@@ -138,11 +138,11 @@ def top_percent(table: pd.DataFrame, published: dict[str, float] | None = None, 
     return figure
 
 
-def pareto(table: pd.DataFrame, value: str = "spearman"):
+def pareto(table: pd.DataFrame, rows: pd.DataFrame, value: str = "spearman"):
     """`value` (`spearman` or `common`) against cost, a panel a top x%, with shortreg's Pareto front; figure F4.
 
-    `table` as `fearlib.tables.top_table` makes it; its cost is the mean in the top x%. Spearman is drawn with its
-    95% interval. Scores without a cost are left out. Returns the matplotlib figure.
+    `table` as `fearlib.tables.top_table` makes it of `rows`; its cost is the mean in the top x%. Spearman is drawn
+    with its 95% interval. Scores without a cost are left out. Returns the matplotlib figure.
     """
     plt = _pyplot()
     tops = sorted(table.top.unique())
@@ -171,9 +171,10 @@ def pareto(table: pd.DataFrame, value: str = "spearman"):
                 axis.plot(front.gmacs, front[value], color=colour, linewidth=0.8, label="shortreg's Pareto front")
         axis.set_xscale("log")
         axis.axhline(0, color="0.5", linewidth=0.8, zorder=0)
-        axis.set_title(f"top {top:g}%, n={each.n.min()}..{each.n.max()}", fontsize=9)
+        axis.set_title(f"top {top:g}%, n={_range(each.n)}", fontsize=9)
         axis.tick_params(labelsize=7, labelbottom=True)
-    axes.flat[0].legend(fontsize=6, loc="lower left")
+    axis.legend(fontsize=6, loc="lower left")
+    figure.suptitle(_where(rows), fontsize=9)
     figure.supxlabel("cost an architecture in the top x% (10$^9$ multiply-accumulates)", fontsize=9)
     figure.supylabel({"spearman": "Spearman, 95% bootstrap", "common": "common"}[value], fontsize=9)
     return figure
@@ -239,6 +240,11 @@ def _pyplot():
     import matplotlib.pyplot as plt
 
     return plt
+
+
+def _range(counts: pd.Series) -> str:
+    low, high = counts.min(), counts.max()
+    return f"{low}" if low == high else f"{low}..{high}"
 
 
 def _where(rows: pd.DataFrame) -> str:

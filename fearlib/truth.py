@@ -3,7 +3,8 @@
 import bz2
 import contextlib
 import gzip
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,33 @@ def export_truth(archive: str | Path, output: str | Path) -> int:
     table.insert(0, "arch", [str(Architecture.from_index(index)) for index in table.index])
     _write(table.reset_index(), output)
     return SPACE_SIZE - len(held)
+
+
+def archive_times(archive: str | Path, dataset: str, threshold: float) -> pd.DataFrame:
+    """When each of the archive's networks reached a training accuracy in its 200 epochs of training.
+
+    `archive` is the folder of NATS-Bench's topology archive, `threshold` a share of training images (0..1). A line
+    an architecture: `index`, `epochs` and `seconds` until the mean over seeds of training accuracy first is at
+    least the threshold at the end of an epoch (NaN if it never is), and `test_accuracy` in %. The seconds are
+    those of the benchmark's own hardware. Raises InputError if the archive cannot be read or lacks the dataset.
+    """
+    archive = Path(archive)
+    progress = require("tqdm", "show how far the archive is read").tqdm(_held(archive), desc="architectures")
+    epochs = _ARCHIVE_EPOCHS[0]
+
+    def times(api, index: int) -> dict:
+        training = api.arch2infos_dict[index][str(epochs)]
+        name = _ARCHIVE_NAMES[dataset]
+        line = {"index": index, "epochs": math.nan, "seconds": math.nan}
+        for epoch in range(epochs):
+            record = training.get_metrics(name, "train", iepoch=epoch)
+            if record["accuracy"] >= 100 * threshold:
+                line |= {"epochs": epoch + 1, "seconds": record["all_time"]}
+                break
+        accuracy = api.get_more_info(index, name, hp=str(epochs), is_random=False)["test-accuracy"]
+        return line | {"test_accuracy": float(accuracy)}
+
+    return pd.DataFrame(line for _, line in _each_architecture(archive, progress, [(dataset, epochs)], times))
 
 
 def _column(dataset: str, epochs: int) -> str:
@@ -200,15 +228,39 @@ def _held(folder: Path) -> list[int]:
 
 def _read_archive(folder: Path, indices: Iterable[int], wanted: list[tuple[str, int]]) -> pd.DataFrame:
     """Accuracies with one row an architecture and one column for each (dataset, epochs) of `wanted`."""
+
+    def accuracies(api, index: int) -> list[float]:
+        metrics = [
+            api.get_more_info(index, _ARCHIVE_NAMES[dataset], hp=str(epochs), is_random=False)
+            for dataset, epochs in wanted
+        ]
+        return [float(each["test-accuracy"]) for each in metrics]
+
+    rows = dict(_each_architecture(folder, indices, wanted, accuracies))
+    columns = [_column(*pair) for pair in wanted]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("index")
+
+
+def _each_architecture(
+    folder: Path, indices: Iterable[int], wanted: list[tuple[str, int]], read: Callable[[object, int], object]
+) -> Iterator[tuple[int, object]]:
+    """What `read` makes of NATS-Bench's API for every index, once its trainings are known to be there."""
     for dataset, _ in wanted:
         if dataset not in _ARCHIVE_NAMES:
             raise InputError(f"{folder} does not hold {dataset}: it holds {', '.join(_ARCHIVE_NAMES)}.")
     with _nats_bench(folder) as nats_bench:
         with _format_errors(folder / _META):
             api = nats_bench.create(str(folder), "tss", fast_mode=True, verbose=False)
-        rows = {index: _read_architecture(api, folder, index, wanted) for index in indices}
-    columns = [_column(*pair) for pair in wanted]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("index")
+        for index in indices:
+            path = folder / f"{index:06d}{_EXTENSION}"
+            with _format_errors(path):
+                _check_arch(index, api.arch(index), folder / _META)
+                api.reload(str(folder), index)
+                for dataset, epochs in wanted:
+                    _check_training(api.arch2infos_dict[index], index, dataset, epochs, path)
+                found = read(api, index)
+                del api.arch2infos_dict[index]  # or the whole archive would pile up in memory
+            yield index, found
 
 
 @contextlib.contextmanager
@@ -227,21 +279,6 @@ def _nats_bench(folder: Path):
             stack.callback(setattr, module, "pickle_load", module.pickle_load)
             module.pickle_load = load
         yield nats_bench
-
-
-def _read_architecture(api, folder: Path, index: int, wanted: list[tuple[str, int]]) -> list[float]:
-    path = folder / f"{index:06d}{_EXTENSION}"
-    with _format_errors(path):
-        _check_arch(index, api.arch(index), folder / _META)
-        api.reload(str(folder), index)
-        trainings = api.arch2infos_dict[index]
-        accuracies = []
-        for dataset, epochs in wanted:
-            _check_training(trainings, index, dataset, epochs, path)
-            metrics = api.get_more_info(index, _ARCHIVE_NAMES[dataset], hp=str(epochs), is_random=False)
-            accuracies.append(float(metrics["test-accuracy"]))
-        del api.arch2infos_dict[index]  # or the whole archive would pile up in memory
-    return accuracies
 
 
 def _check_training(trainings: dict, index: int, dataset: str, epochs: int, path: Path):

@@ -101,7 +101,7 @@ def test_search_figure_draws_the_table(rows):  # noqa: F811
 @pytest.mark.parametrize("value", ["spearman", "common"])
 def test_pareto_draws_every_method_and_the_front_of_shortreg(rows, value):  # noqa: F811
     table = top_table(rows, (50, 100), resamples=50)
-    figure = pareto(table, value)
+    figure = pareto(table, rows, value)
     panels = [axis for axis in figure.axes if axis.get_visible()]
     assert [axis.get_title().split(",")[0] for axis in panels] == ["top 50%", "top 100%"]
     for axis, top in zip(panels, (50, 100)):

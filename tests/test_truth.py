@@ -3,6 +3,7 @@
 import bz2
 import collections
 import gzip
+import math
 import os
 import pickle
 import statistics
@@ -17,7 +18,7 @@ from nats_bench import ArchResults, ResultsCount
 
 from fearlib.architecture import Architecture
 from fearlib.errors import InputError
-from fearlib.truth import benchmark_accuracy, export_truth
+from fearlib.truth import archive_times, benchmark_accuracy, export_truth
 
 STRINGS = [str(Architecture.from_index(index)) for index in range(15625)]
 INDICES = [0, 3, 77, 15624]
@@ -46,7 +47,8 @@ def trial(index, dataset, seed, epochs, curves):
         return {epoch: float(random.uniform(5, 95)) for epoch in range(epochs)}
 
     arch_config = {"channel": 16, "num_cells": 5, "arch_str": STRINGS[index], "class_num": 10}
-    result = ResultsCount(dataset, None, curve(), curve(), 0.5, 70.0, arch_config, seed, epochs, [0.01])
+    training = curves[index, dataset, "train", seed, epochs] = curve()
+    result = ResultsCount(dataset, None, training, curve(), 0.5, 70.0, arch_config, seed, epochs, [0.01])
     result.reset_pseudo_train_times(9.5)
     for name in SETS[dataset]:
         accuracies, losses = curve(), curve()
@@ -253,6 +255,26 @@ def test_code_in_an_archive_does_not_run(archive, tmp_path):
         assert not (tmp_path / "ran").exists()
     pickle.loads(bz2.decompress(path.read_bytes()))
     assert (tmp_path / "ran").exists(), "the attack is a real one"
+
+
+def test_times_to_a_training_accuracy_are_those_of_the_mean_curve(genuine):
+    folder, curves = genuine
+    table = archive_times(folder, "cifar100", 0.8).set_index("index")
+    assert sorted(table.index) == sorted(INDICES)
+    for index in INDICES:
+        seeds = [seed for seed in SEEDS["200"] if (index, "cifar100", "train", seed, 200) in curves]
+        means = [
+            statistics.fmean(curves[index, "cifar100", "train", seed, 200][epoch] for seed in seeds)
+            for epoch in range(200)
+        ]
+        first = next((epoch for epoch, value in enumerate(means, 1) if value >= 80), math.nan)
+        line = table.loc[index]
+        assert line.epochs == pytest.approx(first, nan_ok=True)
+        assert line.seconds == pytest.approx(9.5 * first, nan_ok=True)  # the pseudo time of an epoch
+        assert line.test_accuracy == pytest.approx(mean(curves, index, "cifar100", 200))
+    assert archive_times(folder, "cifar100", 1.0).epochs.isna().all()
+    with pytest.raises(InputError, match="does not hold synthetic"):
+        archive_times(folder, "synthetic", 0.5)
 
 
 @pytest.mark.parametrize("name", ["000000.pickle.pbz2", "meta.pickle.pbz2"])
