@@ -55,3 +55,22 @@ def free_scores(rows: pd.DataFrame, curves: pd.DataFrame, threshold: float) -> p
             for name, score in scores.items():
                 lines.append(row | {"method": f"{name} of {row['method']}", "score": score(curve)})
     return pd.DataFrame(lines)
+
+
+def stage1_times(rows: pd.DataFrame, curves: pd.DataFrame, method: str) -> pd.DataFrame:
+    """When each architecture reached FEAR's threshold, from the rows and curves of a sweep.
+
+    A line an architecture and seed of `method`, a FEAR: `index`, `seed`, `epochs`, `seconds` and 1e9 `gmacs` of
+    stage 1 (NaN if it never reached the threshold) and `test_accuracy` in %. Raises InputError if there are no
+    such rows.
+    """
+    of_method = rows[rows.method == method]
+    if of_method.empty or not method.startswith("fear"):
+        raise InputError(f"there are no rows of {method!r} with a stage 1.")
+    first = curves[(curves.method == method) & (curves.stage == 1)].groupby(["index", "seed"])
+    times = first.agg(epochs=("epoch", "max"), seconds=("seconds", "sum"), gmacs=("macs", "sum")).reset_index()
+    times["gmacs"] /= 1e9
+    table = of_method[["index", "seed", "score", "test_accuracy"]].merge(times, on=["index", "seed"])
+    spent = ["epochs", "seconds", "gmacs"]
+    table[spent] = table[spent].where(table.score.notna())
+    return table[["index", "seed", *spent, "test_accuracy"]]

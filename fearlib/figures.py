@@ -180,6 +180,35 @@ def pareto(table: pd.DataFrame, rows: pd.DataFrame, value: str = "spearman"):
     return figure
 
 
+def late_bloomers(times: dict[str, pd.DataFrame]):
+    """Test accuracy against the epochs and seconds until a training accuracy is reached; the paper's figure F3.
+
+    `times` by a name for each source, with the columns `epochs`, `seconds` (NaN: never reached) and
+    `test_accuracy`; networks that never reached it stand at the right edge. A line of panels a source, above each
+    Spearman with its 95% interval over those that did. Returns the matplotlib figure.
+    """
+    plt = _pyplot()
+    figure, axes = plt.subplots(
+        len(times), 2, figsize=(6.5, 2.9 * len(times)), squeeze=False, sharey="row", layout="constrained"
+    )
+    for line, (name, table) in zip(axes, times.items()):
+        for axis, cost in zip(line, ("epochs", "seconds")):
+            reached = table.dropna(subset=cost)
+            never = table[table[cost].isna()]
+            axis.plot(reached[cost], reached.test_accuracy, ".", color="#0072b2", markersize=4, alpha=0.7)
+            edge = reached[cost].max() * 1.15
+            axis.plot([edge] * len(never), never.test_accuracy, "x", color="#d55e00", markersize=4, label="never")
+            low, high = bootstrap_interval(spearman, reached[cost], reached.test_accuracy)
+            estimate = f"{spearman(reached[cost], reached.test_accuracy):.2f} ({low:.2f}..{high:.2f})"
+            axis.set_title(f"{name}\nSpearman {estimate}, n={len(reached)}, {len(never)} never", fontsize=8)
+            axis.set_xlabel(f"{cost} until this training accuracy", fontsize=8)
+            axis.tick_params(labelsize=7)
+            if len(never):
+                axis.legend(fontsize=7)
+        line[0].set_ylabel("test accuracy (%)", fontsize=8)
+    return figure
+
+
 def degradation(table: pd.DataFrame, published: dict[str, dict[float, float]] | None = None, columns: int = 4):
     """Spearman against epochs of training, a panel a measure, a line a schedule; the paper's figure F1.
 

@@ -1,5 +1,6 @@
 """Scores become tables: tidy rows and learning curves from a journal, and the ranking of the methods."""
 
+import math
 import re
 from collections.abc import Iterable
 from functools import partial
@@ -169,7 +170,7 @@ def nearest_shortreg(table: pd.DataFrame, method: str) -> pd.DataFrame:
     `table` as `top_table` makes it, with rows of `method` and of shortreg. A line a top x% and kind of `value`,
     `spearman` or `common`: the method's value (`ours`) and shortreg's (`theirs`), each with `gmacs` and `seconds`
     within the top, and `setting`, the shortreg on the front of value against cost in macs whose cost is nearest to
-    the method's, in log cost. Raises InputError if either is missing.
+    the method's, in log cost. Tops too small for a value are left out. Raises InputError if either is missing.
     """
     ours, theirs = table[table.method == method], table[table.method.str.startswith("shortreg")]
     if ours.empty or theirs.empty:
@@ -177,7 +178,9 @@ def nearest_shortreg(table: pd.DataFrame, method: str) -> pd.DataFrame:
     lines = []
     for value in ("spearman", "common"):
         for line in ours.to_dict("records"):
-            settings = theirs[theirs.top == line["top"]]
+            settings = theirs[theirs.top == line["top"]].dropna(subset=[value, "gmacs"])
+            if settings.empty or math.isnan(line["gmacs"]):
+                continue
             other = settings.iloc[nearest_pareto(settings.gmacs, settings[value], line["gmacs"])]
             found = {"value": value, "top": line["top"], "setting": other.method}
             found |= {"ours": line[value], "theirs": other[value]}

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from fearlib import InputError
-from fearlib.curves import cost_to_threshold, free_scores, tse, tse_ema
+from fearlib.curves import cost_to_threshold, free_scores, stage1_times, tse, tse_ema
 
 EPOCHS = pd.DataFrame(
     {"epoch": [1.0, 2.0, 3.0], "loss": [2.0, 1.5, 1.0], "train_top1": [0.2, 0.5, 0.4], "macs": [7, 7, 7]}
@@ -44,3 +44,23 @@ def test_free_scores_are_tidy_rows():
     assert set(free.macs) == {21} and set(free.test_accuracy) == {90.0}
     with pytest.raises(InputError, match="no rows of shortreg"):
         free_scores(rows[1:], curves, threshold=0.5)
+
+
+def test_stage1_times_are_sums_over_stage_1_of_those_that_reached_it():
+    line = {"method": "fear", "seed": 2}
+    rows = pd.DataFrame(
+        [
+            {"index": 4, "score": 0.7, "test_accuracy": 91.0, **line},
+            {"index": 9, "score": math.nan, "test_accuracy": 55.0, **line},
+            {"index": 4, "score": 1.0, "test_accuracy": 91.0, "method": "synflow", "seed": 2},
+        ]
+    )
+    parts = [(4, 1, 0.5, 10), (4, 1, 1.0, 10), (4, 1, 1.5, 20), (4, 2, 1.0, 99), (9, 1, 1.0, 30), (9, 1, 2.0, 30)]
+    curves = pd.DataFrame(
+        [{"index": i, "stage": s, "epoch": e, "macs": m * 1e9, "seconds": m / 2, **line} for i, s, e, m in parts]
+    )
+    times = stage1_times(rows, curves.iloc[::-1], "fear").set_index("index")
+    assert times.loc[4, ["seed", "epochs", "seconds", "gmacs", "test_accuracy"]].to_list() == [2, 1.5, 20, 40, 91]
+    assert times.loc[9, ["epochs", "seconds", "gmacs"]].isna().all() and times.test_accuracy[9] == 55
+    with pytest.raises(InputError, match="no rows of 'fear\\(threshold=0.5\\)'"):
+        stage1_times(rows, curves, "fear(threshold=0.5)")

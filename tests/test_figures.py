@@ -2,11 +2,13 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import spearmanr
 
 from fearlib import ranking_table
 from fearlib.figures import (
     cost_against_spearman,
     degradation,
+    late_bloomers,
     pareto,
     save_figure,
     scatter,
@@ -116,3 +118,15 @@ def test_pareto_draws_every_method_and_the_front_of_shortreg(rows, value):  # no
         best = {(x, y) for x, y in points if not any(a <= x and b >= y and (a, b) != (x, y) for a, b in points)}
         (front,) = (line for line in axis.lines if line.get_label() == "shortreg's Pareto front")
         assert set(map(tuple, front.get_xydata())) == best
+
+
+def test_late_bloomers_draws_those_that_never_reach_it_apart():
+    table = pd.DataFrame({"epochs": [1, 2, 3, 4, np.nan], "seconds": [5, 3, 8, 9, np.nan]})
+    table["test_accuracy"] = [93.0, 94, 90, 80, 60]
+    figure = late_bloomers({"ours": table})
+    for axis, cost in zip(figure.axes, ("epochs", "seconds")):
+        np.testing.assert_allclose(axis.lines[0].get_xydata(), table[[cost, "test_accuracy"]].dropna())
+        ((x, y),) = axis.lines[1].get_xydata()
+        assert y == 60 and x > table[cost].max()
+        expected = spearmanr(table[cost][:4], table.test_accuracy[:4]).statistic
+        assert f"Spearman {expected:.2f}" in axis.get_title() and "n=4, 1 never" in axis.get_title()

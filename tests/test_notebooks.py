@@ -90,6 +90,51 @@ def test_compact_ablation(ranked):
     assert table.threshold[0] == 0.05 and "gain" in text
 
 
+def test_late_bloomers(ranked):
+    folder, _ = ranked
+    text = execute(
+        "analysis/late_bloomers.ipynb", folder / "late.ipynb",
+        results=str(folder / "results"), output=str(folder / "late"), method="fear(stage2_epochs=2)",
+    )  # fmt: skip
+    table = pd.read_csv(folder / "late" / "tables" / "results_late_bloomers.csv")
+    assert set(table.cost) == {"epochs", "seconds", "gmacs"} and (table.reached + table.never == 5).all()
+    assert (folder / "late" / "figures" / "results_late_bloomers.pdf").exists() and "of the never" in text
+
+
+def test_fear_against_shortreg(ranked):
+    folder, _ = ranked
+    text = execute(
+        "analysis/fear_against_shortreg.ipynb", folder / "t1.ipynb",
+        results=str(folder / "results"), output=str(folder / "t1"), method="fear(stage2_epochs=2)",
+    )  # fmt: skip
+    table = pd.read_csv(folder / "t1" / "tables" / "results_nearest.csv")
+    assert ("common", 100) in set(zip(table.value, table.top)) and set(
+        table.setting
+    ) == {"shortreg(epochs=1)"}
+    assert (folder / "t1" / "figures" / "results_pareto_common.pdf").exists() and "imagenet16_120" in text
+
+
+def test_fear_ablation(ranked):
+    folder, _ = ranked
+    small = {"train_images": 100, "stage1_epochs": 2, "threshold": 0.05, "stage2_epochs": 1}
+    sweeps = {
+        "other_threshold": {"methods": ["fear(threshold=0.08)"], "overrides": small},
+        "seeds": {"overrides": small, "seeds": [1, 2], "better_half_of": str(folder / "results")},
+    }
+    text = execute(
+        "notebooks/fear_ablation.ipynb", folder / "ablate.ipynb", preset="smoke", dataset="synthetic", count=2,
+        indices_file=str(folder / "results" / "rows.csv"), workers=1, output=str(folder / "sweeps"), sweeps=sweeps,
+    )  # fmt: skip
+    other = pd.read_csv(folder / "sweeps" / "other_threshold" / "rows.csv")
+    assert list(other.method.unique()) == ["fear(threshold=0.08,stage2_epochs=1)"] and len(other) == 2
+    seeds = pd.read_csv(folder / "sweeps" / "seeds" / "rows.csv")
+    rows = pd.read_csv(folder / "results" / "rows.csv")
+    scored = rows[(rows.method == "fear(stage2_epochs=2)") & rows.score.notna()]
+    best = scored.nlargest(len(scored) // 2, "test_accuracy")
+    assert set(seeds["index"]) == set(best["index"]) and set(seeds.seed) == {1, 2}
+    assert "other_threshold" in text
+
+
 def test_zero_cost(ranked):
     folder, _ = ranked
     shutil.copytree(folder / "results", folder / "measured")
