@@ -53,13 +53,7 @@ class Architecture:
     @classmethod
     def from_index(cls, index: int) -> "Architecture":
         """The architecture with this NATS-Bench index. Raises InputError outside 0..15624."""
-        try:
-            number = operator.index(index)
-        except TypeError:
-            number = -1
-        if not 0 <= number < SPACE_SIZE or isinstance(index, bool):
-            raise InputError(f"architecture index {index!r}: it must be an integer in 0..{SPACE_SIZE - 1}.")
-        return cls(_all_ops()[number])
+        return cls(_all_ops()[known_index(index, SPACE_SIZE)])
 
     @property
     def index(self) -> int:
@@ -77,6 +71,17 @@ class Architecture:
             for op in OPERATIONS
             if op != self.ops[edge]
         ]
+
+
+def known_index(index: int, space_size: int) -> int:
+    """`index` as Python's integer. Raises InputError unless it is an integer in 0..space_size - 1."""
+    try:
+        number = operator.index(index)
+    except TypeError:
+        number = -1
+    if not 0 <= number < space_size or isinstance(index, bool):
+        raise InputError(f"architecture index {index!r}: it must be an integer in 0..{space_size - 1}.")
+    return number
 
 
 def sample_architectures(count: int, seed: int) -> list[Architecture]:

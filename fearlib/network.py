@@ -18,16 +18,25 @@ def build_network(architecture: Architecture, num_classes: int, channels: int = 
     initialisation, drawn from torch's global generator. Takes images of shape (batch, 3, height, width) and
     gives logits of shape (batch, num_classes). Raises InputError if a size is not a positive integer.
     """
-    for name, size in (("num_classes", num_classes), ("channels", channels), ("cells", cells)):
-        if not isinstance(size, int) or size < 1:
-            raise InputError(f"{name} is {size!r}: it must be a positive integer.")
+    check_sizes(num_classes=num_classes, channels=channels, cells=cells)
     blocks = []
     for stage in range(3):
         width = channels * 2**stage
         if stage > 0:
             blocks.append(Reduction(width // 2, width))
         blocks.extend(Cell(architecture, width) for _ in range(cells))
-    return Network(blocks, num_classes, channels, default_first_free_block(cells))
+    stem = nn.Sequential(nn.Conv2d(3, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels))
+    head = nn.Sequential(
+        nn.BatchNorm2d(width), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, num_classes)
+    )
+    return Network(stem, blocks, head, default_first_free_block(cells))
+
+
+def check_sizes(**sizes: int) -> None:
+    """Raises InputError, naming the size, if one is not a positive integer."""
+    for name, size in sizes.items():
+        if not isinstance(size, int) or size < 1:
+            raise InputError(f"{name} is {size!r}: it must be a positive integer.")
 
 
 def default_first_free_block(cells: int) -> int:
@@ -41,18 +50,17 @@ def default_first_free_block(cells: int) -> int:
 class Network(nn.Module):
     """A stem, numbered `blocks` and a head; blocks can be frozen from the input up.
 
-    `default_first_free_block` is where FEAR's second stage starts to train.
+    The stem takes images (batch, 3, height, width), the head gives logits (batch, classes). What is handed on
+    between them is features, or a tuple of features where a block needs more than the last block's output; the
+    resolution is halved twice on the way. `default_first_free_block` is where FEAR's second stage starts to train.
     """
 
-    def __init__(self, blocks: list[nn.Module], num_classes: int, channels: int, default_first_free_block: int):
+    def __init__(self, stem: nn.Module, blocks: list[nn.Module], head: nn.Module, default_first_free_block: int):
         super().__init__()
         self.default_first_free_block = default_first_free_block
-        width = channels * 4
-        self.stem = nn.Sequential(nn.Conv2d(3, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels))
+        self.stem = stem
         self.blocks = nn.ModuleList(blocks)
-        self.head = nn.Sequential(
-            nn.BatchNorm2d(width), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, num_classes)
-        )
+        self.head = head
 
     def forward(self, images: torch.Tensor, first_free_block: int = 0) -> torch.Tensor:
         """Logits (batch, classes); nothing before `first_free_block` keeps a gradient (0: everything does).
@@ -156,8 +164,8 @@ class Reduction(nn.Module):
     def __init__(self, channels_in: int, channels_out: int):
         super().__init__()
         self.main = nn.Sequential(
-            _relu_conv_bn(channels_in, channels_out, kernel=3, stride=2),
-            _relu_conv_bn(channels_out, channels_out, kernel=3),
+            relu_conv_bn(channels_in, channels_out, kernel=3, stride=2),
+            relu_conv_bn(channels_out, channels_out, kernel=3),
         )
         self.shortcut = nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(channels_in, channels_out, 1, bias=False))
 
@@ -170,10 +178,11 @@ def _operation(op: str, channels: int) -> nn.Module:
         return nn.Identity()
     if op == "avg_pool_3x3":
         return nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
-    return _relu_conv_bn(channels, channels, kernel={"nor_conv_1x1": 1, "nor_conv_3x3": 3}[op])
+    return relu_conv_bn(channels, channels, kernel={"nor_conv_1x1": 1, "nor_conv_3x3": 3}[op])
 
 
-def _relu_conv_bn(channels_in: int, channels_out: int, kernel: int, stride: int = 1) -> nn.Module:
+def relu_conv_bn(channels_in: int, channels_out: int, kernel: int, stride: int = 1) -> nn.Module:
+    """ReLU, convolution without bias that keeps the resolution at stride 1, batch norm."""
     return nn.Sequential(
         nn.ReLU(),
         nn.Conv2d(channels_in, channels_out, kernel, stride=stride, padding=kernel // 2, bias=False),
