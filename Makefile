@@ -15,7 +15,8 @@ reproduce: $(SETUP)
 	rm -rf build/rank_architectures build/degradation && mkdir -p build
 	for name in rank_architectures degradation; do \
 		$(BIN)/papermill --cwd notebooks notebooks/$$name.ipynb build/$$name.ipynb || exit; done
-	for name in correlations compact_ablation zero_cost degradation claims; do \
+	for name in correlations fear_against_shortreg search late_bloomers compact_ablation zero_cost degradation \
+			claims; do \
 		$(BIN)/papermill --cwd analysis analysis/$$name.ipynb build/$${name}_analysis.ipynb || exit; done
 	@echo
 	@echo "CIFAR-10 (JPEG copy), compact preset, first 100 of the paper's architectures:"
@@ -28,7 +29,7 @@ reproduce: $(SETUP)
 	@echo "notebooks as executed: build/*.ipynb"
 
 test: $(SETUP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 bench: $(SETUP)
 	$(BIN)/python tests/benchmarks/training_loop.py

@@ -92,7 +92,7 @@ class FactorizedReduction(nn.Module):
         super().__init__()
         self.relu = nn.ReLU()
         self.even = nn.Conv2d(channels_in, channels_out // 2, 1, stride=2, bias=False)
-        self.odd = nn.Conv2d(channels_in, channels_out // 2, 1, stride=2, bias=False)
+        self.odd = nn.Conv2d(channels_in, channels_out - channels_out // 2, 1, stride=2, bias=False)
         self.norm = nn.BatchNorm2d(channels_out)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:

@@ -108,9 +108,7 @@ def test_fear_against_shortreg(ranked):
         results=str(folder / "results"), output=str(folder / "t1"), method="fear(stage2_epochs=2)",
     )  # fmt: skip
     table = pd.read_csv(folder / "t1" / "tables" / "results_nearest.csv")
-    assert ("common", 100) in set(zip(table.value, table.top)) and set(
-        table.setting
-    ) == {"shortreg(epochs=1)"}
+    assert ("common", 100) in set(zip(table.value, table.top)) and set(table.setting) == {"shortreg(epochs=1)"}
     assert (folder / "t1" / "figures" / "results_pareto_common.pdf").exists() and "imagenet16_120" in text
 
 
