@@ -11,7 +11,6 @@ from fearlib.errors import InputError
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))  # (source node, target node)
-SPACE = "nats-tss"
 SPACE_SIZE = len(OPERATIONS) ** len(EDGES)
 
 _TEMPLATE = "|{}~0|+|{}~0|{}~1|+|{}~0|{}~1|{}~2|"

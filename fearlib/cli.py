@@ -42,11 +42,13 @@ def list_choices() -> None:
     from fearlib.data import DATASETS
     from fearlib.methods import METHODS
     from fearlib.presets import PRESETS, Settings, preset
+    from fearlib.spaces import SPACES
 
     print("methods")
     for name, what in METHODS.items():
         print(f"  {name:21} {what}")
     print("\ndatasets\n  " + ", ".join(DATASETS))
+    print("\nsearch spaces\n  " + ", ".join(SPACES))
     print("\npresets")
     for name, what in PRESETS.items():
         print(f"  {name:10} {what}")
@@ -61,6 +63,7 @@ def rank(
     output: Annotated[Path, typer.Argument(help="Results folder; running again does only what is missing in it.")],
     dataset: Annotated[str, typer.Option(help="See `fear list`.")] = "synthetic",
     preset: Annotated[str, typer.Option(help="See `fear list`.")] = "smoke",
+    space: Annotated[str, typer.Option(help="Search space, see `fear list`.")] = "nats-tss",
     methods: Annotated[
         Optional[str], typer.Option(help="Separated by spaces, arguments in brackets; all by default.")
     ] = None,
@@ -85,24 +88,26 @@ def rank(
     time_budget: Annotated[Optional[float], typer.Option(help="Minutes after which no trial starts.")] = None,
 ) -> None:
     """Score architectures with every method, and print how well each ranks them."""
-    from fearlib.architecture import sample_architectures
     from fearlib.presets import as_dict
     from fearlib.presets import preset as make_settings
+    from fearlib.spaces import known_space
     from fearlib.sweep import run_sweep
     from fearlib.tables import read_indices
     from fearlib.truth import benchmark_accuracy
 
-    settings = make_settings(preset, dataset, **dict(_assignment(text) for text in change or []))
+    settings = make_settings(preset, dataset, space=space, **dict(_assignment(text) for text in change or []))
     print(
         f"{settings.preset} on {dataset}: " + ", ".join(f"{k}={_plain(v)}" for k, v in as_dict(settings).items())
     )
     architectures = (
-        read_indices(indices, count)
+        read_indices(indices, count, space)
         if indices
-        else sample_architectures(10 if count is None else count, sample_seed)
+        else known_space(space).sample(10 if count is None else count, sample_seed)
     )
     accuracy = None
     if truth is not None:
+        if space != "nats-tss":
+            raise InputError(f"--truth is of nats-tss: for {space} add the method `full`, whose accuracy serves.")
         accuracy = benchmark_accuracy(truth, dataset, [architecture.index for architecture in architectures])
     if methods is None:
         methods = "fear shortreg zero_cost" + (" full" if truth is None and dataset == "synthetic" else "")

@@ -8,13 +8,14 @@ import torch
 
 from fearlib import score
 from fearlib.architecture import Architecture
+from fearlib.darts import Genotype
 from fearlib.data import Dataset
 from fearlib.degradation import Moment, degradation
 from fearlib.errors import InputError
 from fearlib.measures import MEASURES, Measured, measure_network, zero_cost_macs
 from fearlib.minibatch import first_minibatch
-from fearlib.network import build_network
 from fearlib.presets import Settings, convert_setting
+from fearlib.spaces import build
 
 METHODS = {
     "fear": "train to a threshold, freeze, train the last blocks (Dey et al. 2021)",
@@ -88,7 +89,7 @@ def parse_method(label: str) -> tuple[str, dict]:
 
 
 def run_trial(
-    architecture: Architecture,
+    architecture: Architecture | Genotype,
     label: str,
     seed: int,
     dataset: Dataset,
@@ -109,7 +110,7 @@ def run_trial(
     if name == "full":
         seed += _TRUTH_SEEDS
     torch.manual_seed(seed)
-    network = build_network(architecture, dataset.num_classes, settings.channels, settings.cells)
+    network = build(architecture, dataset.num_classes, settings.channels, settings.cells)
     network.to(dataset.train_images.device)
     if name == "zero_cost":
         images, labels = first_minibatch(dataset, settings.zero_cost_batch, seed)

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, fields, replace
 
 from fearlib.data import DATASETS
 from fearlib.errors import InputError
+from fearlib.spaces import known_space
 from fearlib.training import known_precision
 
 
@@ -46,6 +47,12 @@ SMOKE = Settings(
     stage1_epochs=4, schedule_epochs=8, stage2_epochs=2, stage2_batch=128, shortreg_epochs=(1, 2),
     full_epochs=4, zero_cost_batch=32,
 )  # fmt: skip
+# Of a DARTS network the cells are all that there are; at paper scale it is that of NAS-Bench-301's training logs.
+DARTS = {
+    "smoke": {"channels": 4, "cells": 3},
+    "compact": {"channels": 8, "cells": 6},
+    "paper": {"channels": 32, "cells": 8},
+}
 # Settings that a method's label states, fear(stage2_epochs=8): sweeps that differ in them alone share a folder.
 LENGTHS = ("stage2_epochs", "shortreg_epochs")
 PRESETS = {
@@ -55,24 +62,27 @@ PRESETS = {
 }
 
 
-def preset(name: str, dataset: str, /, **overrides) -> Settings:
-    """The settings of a preset for a dataset, some of them replaced.
+def preset(name: str, dataset: str, /, space: str = "nats-tss", **overrides) -> Settings:
+    """The settings of a preset for a dataset and a search space, some of them replaced.
 
     Values may be given as text, as on a command line ("0.5", "2,4,8", "none"). An overridden preset carries its
     changes in its name, `compact(threshold=0.55)`, but for those that a method's label states; another number of
     cells goes back to the paper's freeze point, carried over, unless one is given. The precision "auto" becomes
-    what this machine is fast at. Raises InputError for an unknown preset, dataset or setting, or a value of the
-    wrong kind.
+    what this machine is fast at. Raises InputError for an unknown preset, dataset, space or setting, or a value of
+    the wrong kind.
     """
     if name not in PRESETS:
         raise InputError(f"unknown preset {name!r}: the presets are {', '.join(PRESETS)}.")
     if dataset not in DATASETS:
         raise InputError(f"unknown dataset {dataset!r}: the datasets are {', '.join(DATASETS)}.")
+    known_space(space)
     settings = {
         "smoke": SMOKE,
         "compact": replace(COMPACT, threshold=COMPACT_THRESHOLDS[dataset]),
         "paper": PAPER[dataset],
     }[name]
+    if space == "darts":
+        settings = replace(settings, first_free_block=None, **DARTS[name])
     overrides.setdefault("precision", settings.precision)
     changes = {key: convert_setting(key, value) for key, value in overrides.items()}
     if changes.get("cells", settings.cells) != settings.cells:  # a freeze point belongs to a depth

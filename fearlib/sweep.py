@@ -11,7 +11,8 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from fearlib.architecture import SPACE, Architecture
+from fearlib.architecture import Architecture
+from fearlib.darts import Genotype
 from fearlib.data import load_dataset
 from fearlib.errors import InputError, require
 from fearlib.journal import append_to_journal, only_writer, read_journal, set_damaged_lines_aside
@@ -19,6 +20,7 @@ from fearlib.manifest import open_manifest, write_manifest
 from fearlib.methods import expand_methods, run_trial
 from fearlib.presets import LENGTHS, Settings, as_dict
 from fearlib.provenance import sitting, utc_now
+from fearlib.spaces import known_space, space_of
 from fearlib.tables import rows_of_trials, write_tables
 
 # Dask makes workers hand freed memory back at once, and training then spends a third of its time on page faults.
@@ -39,7 +41,7 @@ def run_sweep(
     dataset: str,
     settings: Settings,
     methods: list[str],
-    architectures: list[Architecture],
+    architectures: list[Architecture] | list[Genotype],
     seeds: list[int] = (0,),
     data_folder: str | None = None,
     truth: pd.Series | None = None,
@@ -58,11 +60,11 @@ def run_sweep(
     """
     if workers < 1:
         raise InputError(f"workers is {workers}: it must be at least 1.")
-    labels = expand_methods(methods, settings)
+    space, labels = space_of(architectures), expand_methods(methods, settings)
     load = functools.partial(cached_dataset, dataset, data_folder, settings.resolution, settings.train_images)
     loaded = load()
     configuration = {
-        "space": SPACE,
+        "space": space,
         "dataset": dataset,
         "dataset_source": loaded.source,
         "dataset_verified": loaded.verified,
@@ -77,7 +79,7 @@ def run_sweep(
         for seed in seeds
         for architecture in architectures
     ]
-    run = functools.partial(_run, load=load, fingerprint=loaded.fingerprint, settings=settings)
+    run = functools.partial(_run, space=space, load=load, fingerprint=loaded.fingerprint, settings=settings)
     folder = Path(folder)
     with only_writer(folder):
         manifest = open_manifest(folder, configuration)
@@ -152,12 +154,13 @@ def _progress(trials: int, missing: int, what: str):
     return tqdm(total=trials, initial=trials - missing, desc=what, unit="trial")
 
 
-def _run(trial: Trial, load, fingerprint: str, settings: Settings) -> dict:
+def _run(trial: Trial, space: str, load, fingerprint: str, settings: Settings) -> dict:
     dataset = load()
     if dataset.fingerprint != fingerprint:
         raise InputError(f"a worker found other data ({dataset.fingerprint}) than the driver ({fingerprint}).")
     try:
-        return run_trial(Architecture.from_index(trial.index), trial.method, trial.seed, dataset, settings)
+        architecture = known_space(space).kind.from_index(trial.index)
+        return run_trial(architecture, trial.method, trial.seed, dataset, settings)
     except InputError:
         raise
     except Exception as error:

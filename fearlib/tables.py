@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fearlib.architecture import Architecture
 from fearlib.errors import InputError, require
 from fearlib.journal import read_journal, replace_file
 from fearlib.manifest import read_manifest
@@ -25,6 +24,7 @@ from fearlib.ranking import (
     top_spearman,
     top_spearman_difference,
 )
+from fearlib.spaces import known_space
 
 ROWS, CURVES = "rows.csv", "curves.csv"
 ROW_COLUMNS = (
@@ -78,10 +78,10 @@ def rows_of_trials(records: Iterable[dict], configuration: dict) -> pd.DataFrame
     """A journal's records as tidy rows, one for every score, with what they share filled in."""
     shared = {"space": configuration["space"], "dataset": configuration["dataset"]}
     shared["preset"] = configuration["settings"]["preset"]
-    rows = []
+    rows, kind = [], known_space(configuration["space"]).kind
     for record in records:
         index = record["trial"]["index"]
-        of_trial = shared | {"index": index, "arch": str(Architecture.from_index(index))}
+        of_trial = shared | {"index": index, "arch": str(kind.from_index(index))}
         of_trial |= {"seed": record["trial"]["seed"], "test_accuracy": record["test_accuracy"]}
         rows.extend(of_trial | row for row in record["rows"])
     return pd.DataFrame(rows, columns=ROW_COLUMNS)
@@ -276,8 +276,8 @@ def format_ranking(table: pd.DataFrame) -> str:
     return shown.to_markdown(index=False, disable_numparse=True)
 
 
-def read_indices(path: str | Path, count: int | None = None) -> list[Architecture]:
-    """The first `count` architectures of a file of NATS-Bench indices, one a line, or of a sweep's `rows.csv`.
+def read_indices(path: str | Path, count: int | None = None, space: str = "nats-tss") -> list:
+    """The first `count` architectures of a file of their indices, one a line, or of a sweep's `rows.csv`.
 
     Raises InputError if an entry is not an index, an index is doubled, or there are fewer than `count`.
     """
@@ -286,7 +286,7 @@ def read_indices(path: str | Path, count: int | None = None) -> list[Architectur
             indices = pd.read_csv(path)["index"].unique()
         else:
             indices = [int(line) for line in Path(path).read_text().split()]
-        architectures = [Architecture.from_index(index) for index in indices]
+        architectures = [known_space(space).kind.from_index(index) for index in indices]
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{path} is not a file of architecture indices, one a line ({error}).") from error
     if len(set(architectures)) < len(architectures):

@@ -37,7 +37,7 @@ def test_constraints_hold_every_pin():
     frozen = {
         name.lower().replace("-", "_"): version for name, version in re.findall(r"^([\w.-]+)==(\S+)$", text, re.M)
     }
-    assert {name: frozen[name] for name in pins} == pins
+    assert {name: frozen[name.replace("-", "_")] for name in pins} == pins
 
 
 def test_import_needs_only_the_four_packages():

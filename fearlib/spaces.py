@@ -1,0 +1,44 @@
+"""The search spaces: an index becomes an architecture, an architecture a network."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from fearlib import darts
+from fearlib.architecture import Architecture, sample_architectures
+from fearlib.darts_network import build_darts_network
+from fearlib.errors import InputError
+from fearlib.network import Network, build_network
+
+
+class Space(NamedTuple):
+    """`kind` is an architecture's class; `sample` takes a count and a seed, `build` what `build_network` takes."""
+
+    kind: type
+    sample: Callable[[int, int], list]
+    build: Callable[..., Network]
+
+
+SPACES = {
+    "nats-tss": Space(Architecture, sample_architectures, build_network),
+    "darts": Space(darts.Genotype, darts.sample_genotypes, build_darts_network),
+}
+
+
+def known_space(name: str) -> Space:
+    """The space of that name. Raises InputError if there is none."""
+    if name not in SPACES:
+        raise InputError(f"unknown search space {name!r}: the spaces are {', '.join(SPACES)}.")
+    return SPACES[name]
+
+
+def space_of(architectures: list[Architecture | darts.Genotype]) -> str:
+    """The name of the space that all are from, the first one for none. Raises InputError if they differ."""
+    for name, space in SPACES.items():
+        if all(isinstance(architecture, space.kind) for architecture in architectures):
+            return name
+    raise InputError(f"expected architectures of one search space, one of {', '.join(SPACES)}.")
+
+
+def build(architecture: Architecture | darts.Genotype, num_classes: int, channels: int, cells: int) -> Network:
+    """The network of an architecture of any space; `cells` a stage, in the DARTS space in all."""
+    return SPACES[space_of([architecture])].build(architecture, num_classes, channels, cells)
