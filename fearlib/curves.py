@@ -1,4 +1,6 @@
-"""A learning curve becomes scores that come free with training. Larger is better for all of them."""
+"""A learning curve becomes scores that come free with training, larger being better, and times."""
+
+import math
 
 import numpy as np
 import pandas as pd
@@ -57,20 +59,32 @@ def free_scores(rows: pd.DataFrame, curves: pd.DataFrame, threshold: float) -> p
     return pd.DataFrame(lines)
 
 
-def stage1_times(rows: pd.DataFrame, curves: pd.DataFrame, method: str) -> pd.DataFrame:
-    """When each architecture reached FEAR's threshold, from the rows and curves of a sweep.
+def times_to_threshold(rows: pd.DataFrame, curves: pd.DataFrame, method: str, threshold: float) -> pd.DataFrame:
+    """When each architecture reached a training accuracy, from the rows and curves of a sweep.
 
-    A line an architecture and seed of `method`, a FEAR: `index`, `seed`, `epochs`, `seconds` and 1e9 `gmacs` of
-    stage 1 (NaN if it never reached the threshold) and `test_accuracy` in %. Raises InputError if there are no
-    such rows.
+    `threshold` is a share of training images. A line an architecture and seed of `method`: `index`, `seed`,
+    `epochs`, `seconds` and 1e9 `gmacs` until training top-1 first was at least the threshold (NaN if it never was)
+    and `test_accuracy` in %. A FEAR looks at the latest epoch's worth of images, so there `threshold` must be its
+    own, and the times are those of its stage 1. Raises InputError if there are no such rows, or none with a curve.
     """
-    of_method = rows[rows.method == method]
-    if of_method.empty or not method.startswith("fear"):
-        raise InputError(f"there are no rows of {method!r} with a stage 1.")
-    first = curves[(curves.method == method) & (curves.stage == 1)].groupby(["index", "seed"])
-    times = first.agg(epochs=("epoch", "max"), seconds=("seconds", "sum"), gmacs=("macs", "sum")).reset_index()
-    times["gmacs"] /= 1e9
-    table = of_method[["index", "seed", "score", "test_accuracy"]].merge(times, on=["index", "seed"])
-    spent = ["epochs", "seconds", "gmacs"]
-    table[spent] = table[spent].where(table.score.notna())
-    return table[["index", "seed", *spent, "test_accuracy"]]
+    curves = curves[(curves.method == method) & (curves.stage == 1)].sort_values("epoch")
+    by_trial = dict(list(curves.groupby(["index", "seed"])))
+    lines = []
+    for row in rows[rows.method == method].to_dict("records"):
+        curve = by_trial.get((row["index"], row["seed"]))
+        if curve is None:
+            continue
+        if method.startswith("fear"):
+            reached, records = not math.isnan(row["score"]), len(curve)
+        else:
+            there = (curve.train_top1 >= threshold).to_numpy()
+            reached, records = there.any(), there.argmax() + 1
+        spent = curve[:records] if reached else curve[:0]
+        line = {key: row[key] for key in ("index", "seed")}
+        line["epochs"] = spent.epoch.max()
+        line["seconds"] = spent.seconds.sum(min_count=1)
+        line["gmacs"] = spent.macs.sum(min_count=1) / 1e9
+        lines.append(line | {"test_accuracy": row["test_accuracy"]})
+    if not lines:
+        raise InputError(f"there are no rows of {method!r} with a learning curve.")
+    return pd.DataFrame(lines)

@@ -71,6 +71,18 @@ def test_rank_prints_its_settings_and_the_table(run, tmp_path):
     assert code == 0 and again.strip() in out
 
 
+def test_rank_takes_another_search_space(run, tmp_path):
+    words = ["rank", tmp_path, "--space", "darts", "--count", 1, "--methods", "fear full", *SMALL]
+    code, out, err = run(*words, "--set", "full_epochs=1")
+    assert code == 0, err
+    assert "channels=4, cells=3" in out and "| fear(stage2_epochs=1) " in out
+    assert pd.read_csv(tmp_path / "rows.csv").arch.str.startswith("normal=|").all()
+    code, _, err = run(*words, "--truth", tmp_path)
+    assert code == 2 and "--truth is of nats-tss" in err
+    code, _, err = run("rank", tmp_path, "--space", "amoeba")
+    assert code == 2 and "the spaces are nats-tss, darts" in err
+
+
 def test_data_says_what_it_loaded(run):
     code, out, _ = run("data", "synthetic", "--resolution", 16, "--train-images", 100)
     assert code == 0 and "16x16 pixels" in out and "fingerprint" in out

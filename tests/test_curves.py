@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from fearlib import InputError
-from fearlib.curves import cost_to_threshold, free_scores, stage1_times, tse, tse_ema
+from fearlib.curves import cost_to_threshold, free_scores, times_to_threshold, tse, tse_ema
 
 EPOCHS = pd.DataFrame(
     {"epoch": [1.0, 2.0, 3.0], "loss": [2.0, 1.5, 1.0], "train_top1": [0.2, 0.5, 0.4], "macs": [7, 7, 7]}
@@ -46,7 +46,7 @@ def test_free_scores_are_tidy_rows():
         free_scores(rows[1:], curves, threshold=0.5)
 
 
-def test_stage1_times_are_sums_over_stage_1_of_those_that_reached_it():
+def test_times_of_fear_are_sums_over_stage_1_of_those_that_reached_it():
     line = {"method": "fear", "seed": 2}
     rows = pd.DataFrame(
         [
@@ -59,8 +59,18 @@ def test_stage1_times_are_sums_over_stage_1_of_those_that_reached_it():
     curves = pd.DataFrame(
         [{"index": i, "stage": s, "epoch": e, "macs": m * 1e9, "seconds": m / 2, **line} for i, s, e, m in parts]
     )
-    times = stage1_times(rows, curves.iloc[::-1], "fear").set_index("index")
+    times = times_to_threshold(rows, curves.iloc[::-1], "fear", 0.5).set_index("index")
     assert times.loc[4, ["seed", "epochs", "seconds", "gmacs", "test_accuracy"]].to_list() == [2, 1.5, 20, 40, 91]
     assert times.loc[9, ["epochs", "seconds", "gmacs"]].isna().all() and times.test_accuracy[9] == 55
     with pytest.raises(InputError, match="no rows of 'fear\\(threshold=0.5\\)'"):
-        stage1_times(rows, curves, "fear(threshold=0.5)")
+        times_to_threshold(rows, curves, "fear(threshold=0.5)", 0.5)
+
+
+def test_times_of_regular_training_are_those_of_the_first_epoch_that_reached_it():
+    row = {"index": 3, "method": "full", "seed": 0, "score": 0.5, "test_accuracy": 50.0}
+    rows = pd.DataFrame([row, row | {"seed": 1}])
+    trained = EPOCHS.assign(index=3, method="full", stage=1, seconds=[1.0, 2.0, 4.0])
+    curves = pd.concat([trained.assign(seed=0), trained.assign(seed=1, train_top1=[0.2, 0.4, 0.4])])
+    times = times_to_threshold(rows, curves, "full", 0.5).set_index("seed")
+    assert times.loc[0, ["epochs", "seconds", "gmacs", "test_accuracy"]].to_list() == [2, 3, 14e-9, 50]
+    assert times.loc[1, ["epochs", "seconds", "gmacs"]].isna().all()
