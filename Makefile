@@ -12,8 +12,8 @@ $(SETUP): pyproject.toml constraints.txt
 # Run notebooks at smoke scale into build/, then the analysis of the committed results.
 reproduce: export FEARLIB_DATA := $(CURDIR)/build/data
 reproduce: $(SETUP)
-	rm -rf build/rank_architectures build/degradation && mkdir -p build
-	for name in rank_architectures degradation; do \
+	rm -rf build/rank_architectures build/live_search build/degradation && mkdir -p build
+	for name in rank_architectures live_search degradation; do \
 		$(BIN)/papermill --cwd notebooks notebooks/$$name.ipynb build/$$name.ipynb || exit; done
 	for name in correlations fear_against_shortreg search late_bloomers compact_ablation zero_cost degradation \
 			claims; do \

@@ -1,5 +1,6 @@
 """The notebooks, executed end to end as a user would."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -23,13 +24,15 @@ def execute(notebook, executed_as, **parameters):
     )
 
 
+SMALL = {"train_images": 100, "stage1_epochs": 2, "threshold": 0.05, "full_epochs": 1, "shortreg_epochs": [1]}
+
+
 @pytest.fixture(scope="module")
 def ranked(tmp_path_factory):
     folder = tmp_path_factory.mktemp("notebook")
-    small = {"train_images": 100, "stage1_epochs": 2, "threshold": 0.05, "full_epochs": 1, "shortreg_epochs": [1]}
     text = execute(
         "notebooks/rank_architectures.ipynb", folder / "rank.ipynb",
-        overrides=small, architectures=5, output=str(folder / "results"),
+        overrides=SMALL, architectures=5, output=str(folder / "results"),
     )  # fmt: skip
     return folder, text
 
@@ -88,6 +91,18 @@ def test_compact_ablation(ranked):
     fear = rows[rows.method == "fear(stage2_epochs=2)"]
     assert (table.n[0], table.out[0]) == (fear.score.notna().sum(), fear.score.isna().sum())
     assert table.threshold[0] == 0.05 and "gain" in text
+
+
+def test_live_search(ranked):
+    folder, _ = ranked
+    execute(
+        "notebooks/live_search.ipynb", folder / "live.ipynb", overrides=SMALL, measured=str(folder / "results"),
+        length=4, ratio=1.01, output=str(folder / "live"),
+    )  # fmt: skip
+    record = json.loads((folder / "live" / "search.json").read_text())
+    assert record["agree"] and record["live"]["index"] == record["replayed"]["index"]
+    trace = pd.read_csv(folder / "live" / "trace.csv")
+    assert record["live"]["macs"] == trace.macs.sum() and record["live"]["dropped"] == trace.score.isna().sum()
 
 
 def test_late_bloomers(ranked):
