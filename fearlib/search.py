@@ -1,16 +1,21 @@
 """A search that ranks as it goes: random and local search, live or replayed from measured trials."""
 
+import functools
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import torch
 
 from fearlib.architecture import Architecture
 from fearlib.data import Dataset
 from fearlib.errors import InputError
+from fearlib.measures import measure_network, zero_cost_macs
 from fearlib.methods import run_trial
+from fearlib.minibatch import first_minibatch
+from fearlib.network import build_network
 from fearlib.presets import Settings
 
 
@@ -81,6 +86,23 @@ def live(method: str, seed: int, dataset: Dataset, settings: Settings) -> Evalua
         return Evaluation(row["score"], stage1 if reached else math.inf, row["macs"], row["seconds"])
 
     return evaluate
+
+
+def at_initialisation(measure: str, seed: int, dataset: Dataset, settings: Settings) -> Evaluate:
+    """An evaluation by one zero-cost measure, on one thread, as a sweep would; each network is measured once."""
+    torch.set_num_threads(1)
+    images, labels = first_minibatch(dataset, settings.zero_cost_batch, seed)
+
+    @functools.cache
+    def measured(index: int) -> Evaluation:
+        torch.manual_seed(seed)
+        architecture = Architecture.from_index(index)
+        network = build_network(architecture, dataset.num_classes, settings.channels, settings.cells)
+        found = measure_network(network.to(images.device), images, labels, (measure,), seed)[measure]
+        macs = zero_cost_macs(measure, network.macs(settings.resolution), len(labels))
+        return Evaluation(found.value, math.inf, macs, found.seconds)
+
+    return lambda index, limit: measured(index)
 
 
 def replay(rows: pd.DataFrame, curves: pd.DataFrame, method: str, train_images: int, batch_size: int) -> Evaluate:

@@ -235,3 +235,12 @@ def test_every_notebook_says_what_it_makes_and_takes_parameters():
         assert any("parameters" in cell.metadata.get("tags", []) for cell in notebook.cells)
         assert not any(cell.get("outputs") for cell in notebook.cells)
         assert not re.search(r"/(work|tmp|home)/", path.read_text())
+
+
+def test_local_search(tmp_path):
+    execute("notebooks/local_search.ipynb", tmp_path / "local.ipynb", measures=["params"], output=str(tmp_path))
+    searches = pd.read_csv(tmp_path / "searches.csv")
+    local, random = (searches[searches.search == kind] for kind in ("local", "random"))
+    assert (local.seen.to_numpy() == random.seen.to_numpy()).all() and (local.score >= 0).all()
+    assert local["index"].nunique() == 1  # parameters alone have one top: six 3x3 convolutions
+    assert (local.score.to_numpy() >= random.score.to_numpy()).all()

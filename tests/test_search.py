@@ -9,7 +9,15 @@ import pytest
 
 from fearlib import Architecture, preset
 from fearlib.errors import InputError
-from fearlib.search import Evaluation, live, local_search, random_search, random_search_table, replay
+from fearlib.search import (
+    Evaluation,
+    at_initialisation,
+    live,
+    local_search,
+    random_search,
+    random_search_table,
+    replay,
+)
 from fearlib.sweep import cached_dataset, run_sweep
 
 NAN, INF = math.nan, math.inf
@@ -126,6 +134,21 @@ def test_live_search_agrees_with_its_replay(tmp_path):
         assert dataclasses.replace(alive, seconds=0) == dataclasses.replace(replayed, seconds=0)
         dropped.append(replayed.dropped)
     assert dropped[0] > rows.score.isna().sum()  # the limits matter
+
+
+def test_a_measure_scores_as_in_a_sweep(tmp_path):
+    settings = preset("smoke", "synthetic", train_images=100, zero_cost_batch=8)
+    architectures = [Architecture.from_index(index) for index in (4, 17)]
+    rows = run_sweep(tmp_path, "synthetic", settings, ["zero_cost"], architectures, seeds=[3])
+    dataset = cached_dataset("synthetic", None, settings.resolution, settings.train_images)
+    for measure in ("synflow", "nwot", "params"):
+        evaluate = at_initialisation(measure, 3, dataset, settings)
+        each = rows[rows.method == measure].set_index("index")
+        for index in (4, 17):
+            assert evaluate(index, INF).score == pytest.approx(each.score[index], rel=1e-6)
+            assert evaluate(index, INF).macs == each.macs[index]
+    with pytest.raises(InputError, match="unknown"):
+        at_initialisation("synflaw", 3, dataset, settings)(4, INF)
 
 
 def test_replay_refuses_what_it_cannot_replay():
