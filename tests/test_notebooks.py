@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
+
+from fearlib import load_dataset
 
 papermill = pytest.importorskip("papermill")
 ROOT = Path(__file__).parents[1]
@@ -244,3 +247,16 @@ def test_local_search(tmp_path):
     assert (local.seen.to_numpy() == random.seen.to_numpy()).all() and (local.score >= 0).all()
     assert local["index"].nunique() == 1  # parameters alone have one top: six 3x3 convolutions
     assert (local.score.to_numpy() >= random.score.to_numpy()).all()
+
+
+def test_synthetic_dataset(tmp_path):
+    execute("notebooks/synthetic_dataset.ipynb", tmp_path / "facts.ipynb", train_images=200, output=str(tmp_path))
+    text = (tmp_path / "facts.md").read_text()
+    classes, accuracies = ([line.split("|") for line in part.splitlines()] for part in text.split("\n\n")[1:])
+    assert sum(float(cells[2]) for cells in classes[2:]) == pytest.approx(1, abs=1e-3)
+    dataset = load_dataset("synthetic", resolution=16, train_images=200)
+    assert [int(cells[3]) for cells in classes[2:]] == dataset.train_labels.bincount(minlength=10).tolist()
+    nearest = torch.cdist(dataset.test_images.flatten(1), dataset.train_images.flatten(1)).argmin(1)
+    expected = (dataset.train_labels[nearest] == dataset.test_labels).float().mean()
+    (one,) = (cells for cells in accuracies if "| 1 nearest neighbours" in "|".join(cells))
+    assert float(one[3]) == pytest.approx(float(expected), abs=1e-3)
