@@ -7,7 +7,7 @@ from fearlib.data import DATASETS, Dataset, load_dataset
 from fearlib.errors import InputError
 from fearlib.measures import MEASURES, zero_cost
 from fearlib.methods import METHODS
-from fearlib.nasbench301 import time_to_threshold
+from fearlib.nasbench301 import log_times
 from fearlib.network import Network, build_network
 from fearlib.presets import PRESETS, Settings, preset
 from fearlib.ranking import (
@@ -31,7 +31,7 @@ __all__ = [
     "Architecture", "DATASETS", "Dataset", "Epoch", "Genotype", "InputError", "MEASURES", "METHODS",
     "Network", "OPERATIONS", "PRESETS", "SPACE_SIZE", "Score", "Settings", "average_cost",
     "benchmark_accuracy", "bootstrap_interval", "build_darts_network", "build_network", "common",
-    "export_truth", "fear", "full", "kendall", "load_dataset", "nearest_pareto", "pareto_front", "preset",
-    "ranking_table", "read_rows", "run_sweep", "sample_architectures", "sample_genotypes", "shortreg",
-    "spearman", "time_to_threshold", "top_indices", "top_spearman", "train", "zero_cost",
+    "export_truth", "fear", "full", "kendall", "load_dataset", "log_times", "nearest_pareto", "pareto_front",
+    "preset", "ranking_table", "read_rows", "run_sweep", "sample_architectures", "sample_genotypes", "shortreg",
+    "spearman", "top_indices", "top_spearman", "train", "zero_cost",
 ]  # fmt: skip

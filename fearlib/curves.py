@@ -59,14 +59,22 @@ def free_scores(rows: pd.DataFrame, curves: pd.DataFrame, threshold: float) -> p
     return pd.DataFrame(lines)
 
 
+def check_threshold(threshold: float) -> None:
+    """Raises InputError unless 0 < threshold <= 1."""
+    if not 0 < threshold <= 1:
+        raise InputError(f"threshold is {threshold!r}: it is a share of training images, above 0 and at most 1.")
+
+
 def times_to_threshold(rows: pd.DataFrame, curves: pd.DataFrame, method: str, threshold: float) -> pd.DataFrame:
     """When each architecture reached a training accuracy, from the rows and curves of a sweep.
 
     `threshold` is a share of training images. A line an architecture and seed of `method`: `index`, `seed`,
     `epochs`, `seconds` and 1e9 `gmacs` until training top-1 first was at least the threshold (NaN if it never was)
     and `test_accuracy` in %. A FEAR looks at the latest epoch's worth of images, so there `threshold` must be its
-    own, and the times are those of its stage 1. Raises InputError if there are no such rows, or none with a curve.
+    own, and the times are those of its stage 1. Raises InputError if there are no such rows, or none with a curve,
+    or unless 0 < threshold <= 1.
     """
+    check_threshold(threshold)
     curves = curves[(curves.method == method) & (curves.stage == 1)].sort_values("epoch")
     by_trial = dict(list(curves.groupby(["index", "seed"])))
     lines = []

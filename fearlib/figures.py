@@ -86,8 +86,7 @@ def search_cost(table: pd.DataFrame, rows: pd.DataFrame):
 
 def _points(axis, names, cost, value, low, high) -> None:
     """Values, ascending, with error bars against cost on a log scale, in the colours of the methods named."""
-    left = cost[cost > 0].min() / 10
-    points = pd.DataFrame({"name": names, "cost": cost.where(cost > 0, left), "value": value})
+    points = pd.DataFrame({"name": names, "cost": _not_free(cost), "value": value})
     for point, below, above in zip(points.itertuples(), value - low, high - value):
         marker, colour = _MARKERS.get(re.match(r"\w*", point.name)[0], _OTHER_MARKER)
         error = [[max(below, 0)], [max(above, 0)]]
@@ -107,6 +106,11 @@ def _points(axis, names, cost, value, low, high) -> None:
                 va="center",
                 arrowprops={"arrowstyle": "-", "color": "0.7", "linewidth": 0.5},
             )
+
+
+def _not_free(cost: pd.Series) -> pd.Series:
+    """Costs for a log scale, on which nothing stands a tenth below the least."""
+    return cost.where(cost > 0, cost[cost > 0].min() / 10)
 
 
 def _apart(heights: np.ndarray, gap: float, bottom: float, top: float) -> np.ndarray:
@@ -142,7 +146,7 @@ def pareto(table: pd.DataFrame, rows: pd.DataFrame, value: str = "spearman"):
     """`value` (`spearman` or `common`) against cost, a panel a top x%, with shortreg's Pareto front; figure F4.
 
     `table` as `fearlib.tables.top_table` makes it of `rows`; its cost is the mean in the top x%. Spearman is drawn
-    with its 95% interval. Scores without a cost are left out. Returns the matplotlib figure.
+    with its 95% interval. Scores without a cost stand at the left edge. Returns the matplotlib figure.
     """
     plt = _pyplot()
     tops = sorted(table.top.unique())
@@ -153,7 +157,8 @@ def pareto(table: pd.DataFrame, rows: pd.DataFrame, value: str = "spearman"):
     for axis in axes.flat[len(tops) :]:
         axis.set_visible(False)
     for axis, top in zip(axes.flat, tops):
-        each = table[(table.top == top) & (table.gmacs > 0)].dropna(subset=value)
+        each = table[table.top == top].dropna(subset=value)
+        each = each.assign(gmacs=_not_free(each.gmacs))
         for family in ("fear", "shortreg", "zero-cost"):
             marker, colour = _MARKERS.get(family, _OTHER_MARKER)
             of_family = each[
@@ -161,7 +166,8 @@ def pareto(table: pd.DataFrame, rows: pd.DataFrame, value: str = "spearman"):
             ]
             spread = None
             if value == "spearman":
-                spread = [of_family.spearman - of_family.low, of_family.high - of_family.spearman]
+                below, above = of_family.spearman - of_family.low, of_family.high - of_family.spearman
+                spread = [below.clip(lower=0), above.clip(lower=0)]
             axis.errorbar(
                 of_family.gmacs, of_family[value], yerr=spread, fmt=marker, color=colour, markersize=4,
                 elinewidth=0.6, label=family,
@@ -175,7 +181,8 @@ def pareto(table: pd.DataFrame, rows: pd.DataFrame, value: str = "spearman"):
         axis.tick_params(labelsize=7, labelbottom=True)
     axis.legend(fontsize=6, loc="lower left")
     figure.suptitle(_where(rows), fontsize=9)
-    figure.supxlabel("cost an architecture in the top x% (10$^9$ multiply-accumulates)", fontsize=9)
+    cost = "cost an architecture in the top x% (10$^9$ multiply-accumulates)"
+    figure.supxlabel(cost + "; at the left edge: none" * bool((table.gmacs == 0).any()), fontsize=9)
     figure.supylabel({"spearman": "Spearman, 95% bootstrap", "common": "common"}[value], fontsize=9)
     return figure
 

@@ -14,13 +14,14 @@ from typing import IO
 
 import pandas as pd
 
+from fearlib.curves import check_threshold
 from fearlib.darts import Genotype
 from fearlib.errors import InputError, require
 
 MAX_BYTES = 16 * 2**20  # of one log
 _CONFIGURATION = "optimized_hyperparamater_config"  # so spelt in the logs
 _COLUMNS = (
-    "name", "genotype", "epochs_to_threshold", "epochs", "seconds_to_threshold", "runtime", "test_accuracy",
+    "name", "genotype", "epochs", "trained_epochs", "seconds", "runtime", "test_accuracy",
 )  # fmt: skip
 _UNREADABLE = (
     OSError, EOFError, RuntimeError, NotImplementedError, tarfile.TarError, zipfile.BadZipFile, zlib.error,
@@ -28,8 +29,8 @@ _UNREADABLE = (
 )  # fmt: skip
 
 
-def time_to_threshold(source: str | Path, threshold: float = 60.0) -> pd.DataFrame:
-    """How soon each network of NAS-Bench-301's training logs reaches a training accuracy of `threshold` %.
+def log_times(source: str | Path, threshold: float = 0.6) -> pd.DataFrame:
+    """When each network of NAS-Bench-301's training logs reached a training accuracy.
 
     `source` is a folder of logs, at any depth, or a .zip or .tar archive of one, as published: Siems et al.,
     NAS-Bench-301, 2020; nb_301_v13_lc_iclr_final.zip has a folder for every search method, `rs` for random search.
@@ -37,15 +38,14 @@ def time_to_threshold(source: str | Path, threshold: float = 60.0) -> pd.DataFra
     ones, are passed over.
 
     A row a network, sorted by `name`, the file's path within the source. `genotype` is the `Genotype` as a string,
-    None if the log does not tell. `epochs_to_threshold` counts the epochs until the training accuracy is first at
-    least the threshold, NaN if it never is, out of `epochs`. `runtime` and `seconds_to_threshold` are in s; the
-    latter shares the runtime equally among the epochs. `test_accuracy` is in %.
+    None if the log does not tell. `epochs` counts the epochs until the training accuracy is first at least
+    `threshold`, a share of training images, and `seconds` their part of the `runtime`, shared equally among all
+    `trained_epochs`; both are NaN if it never is. `test_accuracy` is in %.
 
     Raises InputError if the source cannot be read or holds no log, if a log is malformed or larger than 16 MiB, or
-    unless 1 < threshold <= 100.
+    unless 0 < threshold <= 1.
     """
-    if not 1 < threshold <= 100:
-        raise InputError(f"threshold is {threshold}: it is an accuracy in %, above 1 and at most 100.")
+    check_threshold(threshold)
     source = Path(source)
     try:
         rows = [
@@ -99,7 +99,7 @@ def _load(file: IO[bytes], size: int, where: str) -> dict:
 
 
 def _measure(log: dict, where: str, threshold: float) -> tuple:
-    """What `time_to_threshold` tells of a log, in the order of its columns."""
+    """What `log_times` tells of a log, in the order of its columns."""
     accuracies = _entry(log, where, "learning_curves", "Train/train_accuracy")
     if not isinstance(accuracies, list) or not accuracies:
         raise InputError(f"{where}: 'Train/train_accuracy' must be a list of one number an epoch.")
@@ -108,7 +108,7 @@ def _measure(log: dict, where: str, threshold: float) -> tuple:
     runtime, test_accuracy = _entry(log, where, "runtime"), _entry(log, where, "test_accuracy")
     _check_number(runtime, where, "runtime")
     _check_number(test_accuracy, where, "test_accuracy", highest=100)
-    reached = next((epoch for epoch, value in enumerate(accuracies, 1) if value >= threshold), math.nan)
+    reached = next((epoch for epoch, value in enumerate(accuracies, 1) if value >= 100 * threshold), math.nan)
     epochs = len(accuracies)
     return _genotype(log, where), reached, epochs, runtime * reached / epochs, runtime, test_accuracy
 

@@ -65,8 +65,10 @@ def top_spearman(scores: ArrayLike, accuracy: ArrayLike, percent: Real) -> float
 
 
 def top_spearman_difference(scores: ArrayLike, others: ArrayLike, accuracy: ArrayLike, percent: Real) -> float:
-    """`top_spearman` of the scores less that of the others."""
-    return top_spearman(scores, accuracy, percent) - top_spearman(others, accuracy, percent)
+    """`spearman_difference` within the top `percent` by accuracy (see `top_indices`)."""
+    scores, others, accuracy = _vectors(scores, others, accuracy)
+    best = top_indices(accuracy, percent)
+    return spearman_difference(scores[best], others[best], accuracy[best])
 
 
 def common(scores: ArrayLike, accuracy: ArrayLike, percent: Real) -> float:
@@ -127,8 +129,8 @@ def bootstrap_interval(
             raise InputError(f"{name} {number!r}: it must be an integer of at least {least}.")
     if len(arrays[0]) < 2 or math.isnan(statistic(*arrays)):
         return math.nan, math.nan
-    # NaN is dropped within each resample, which leaves them of unequal length.
-    by_rows = _by_rows(statistic) if not np.isnan(arrays).any() else None
+    # With NaN accuracies the top would not have as many entries in every resample.
+    by_rows = _by_rows(statistic) if not np.isnan(arrays[-1]).any() else None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # SciPy's own interval, unused here, complains of NaN among the resamples
         drawn = stats.bootstrap(
@@ -207,20 +209,34 @@ def _has_no_correlation(x: np.ndarray, y: np.ndarray) -> bool:
 
 
 def _spearman_by_rows(scores: np.ndarray, accuracy: np.ndarray, axis: int = -1) -> np.ndarray:
-    """`spearman` along an axis of arrays without NaN."""
-    with np.errstate(invalid="ignore"):  # a constant has no correlation
-        x, y = (stats.zscore(stats.rankdata(values, axis=axis), axis=axis) for values in (scores, accuracy))
-    return np.clip((x * y).mean(axis=axis), -1, 1)
+    """`spearman` along an axis."""
+    known = ~(np.isnan(scores) | np.isnan(accuracy))
+    count = known.sum(axis=axis)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # nothing known, or a constant: no correlation
+        x, y = (_standard_ranks(np.where(known, values, np.nan), axis) for values in (scores, accuracy))
+        correlation = np.nansum(x * y, axis=axis) / count
+    defined = (count >= 3) & ~np.isnan(x).all(axis=axis) & ~np.isnan(y).all(axis=axis)
+    return np.where(defined, np.clip(correlation, -1, 1), np.nan)
+
+
+def _standard_ranks(values: np.ndarray, axis: int) -> np.ndarray:
+    """Ranks of what is not NaN, with mean 0 and deviation 1; NaN throughout for a constant."""
+    ranks = stats.rankdata(values, axis=axis, nan_policy="omit")
+    centred = ranks - np.nanmean(ranks, axis=axis, keepdims=True)
+    deviation = np.sqrt(np.nanmean(centred**2, axis=axis, keepdims=True))
+    return centred / np.where(deviation > 0, deviation, np.nan)
 
 
 def _difference_by_rows(
     scores: np.ndarray, others: np.ndarray, accuracy: np.ndarray, axis: int = -1
 ) -> np.ndarray:
+    scores, others = np.where(np.isnan(others), np.nan, scores), np.where(np.isnan(scores), np.nan, others)
     return _spearman_by_rows(scores, accuracy, axis) - _spearman_by_rows(others, accuracy, axis)
 
 
 def _top_by_rows(by_rows: Callable, *arrays: np.ndarray, percent: Real, axis: int = -1) -> np.ndarray:
-    """`by_rows` of arrays without NaN, the last of them accuracies, within each row's top `percent` by these."""
+    """`by_rows` within each row's top `percent` by the last of the arrays, accuracies without NaN."""
     arrays = [np.moveaxis(array, axis, -1) for array in arrays]
     count = math.floor(_exact_percent(percent) * arrays[-1].shape[-1] / 100)
     best = np.argsort(-arrays[-1], axis=-1, kind="stable")[..., :count]

@@ -17,6 +17,7 @@ from fearlib.methods import run_trial
 from fearlib.minibatch import first_minibatch
 from fearlib.network import build_network
 from fearlib.presets import Settings
+from fearlib.spaces import known_space
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,8 @@ def random_search(evaluate: Evaluate, order: Iterable[int], ratio: float = math.
     return _found(seen)
 
 
-def local_search(evaluate: Evaluate, start: int, ratio: float = math.inf) -> Found:
-    """From `start`, move to the best-scored of the 24 neighbours as long as it has a higher score.
+def local_search(evaluate: Evaluate, start: int, ratio: float = math.inf, space: str = "nats-tss") -> Found:
+    """From `start`, move to the best-scored neighbour as long as it has a higher score.
 
     Every architecture is evaluated once, under the rule for stage 1 of `random_search`. A start that is dropped
     gives way to its best neighbour.
@@ -68,18 +69,19 @@ def local_search(evaluate: Evaluate, start: int, ratio: float = math.inf) -> Fou
     seen, best = {}, start
     _evaluate_unseen(evaluate, [start], ratio, seen)
     while True:
-        around = [neighbour.index for neighbour in Architecture.from_index(best).neighbours()]
+        around = [neighbour.index for neighbour in known_space(space).kind.from_index(best).neighbours()]
         _evaluate_unseen(evaluate, around, ratio, seen)
         current, best = best, max([best, *around], key=lambda index: _value(seen[index]))
         if best == current:
             return _found(seen)
 
 
-def live(method: str, seed: int, dataset: Dataset, settings: Settings) -> Evaluate:
+def live(method: str, seed: int, dataset: Dataset, settings: Settings, space: str = "nats-tss") -> Evaluate:
     """An evaluation by running a trial of `method`, as a sweep would; a limit is for FEAR alone."""
 
     def evaluate(index: int, limit: float) -> Evaluation:
-        trial = run_trial(Architecture.from_index(index), method, seed, dataset, settings, max_macs=limit)
+        architecture = known_space(space).kind.from_index(index)
+        trial = run_trial(architecture, method, seed, dataset, settings, max_macs=limit)
         (row,) = trial["rows"]
         reached = any(record["stage"] == 2 for record in trial["curve"])
         stage1 = sum(record["macs"] for record in trial["curve"] if record["stage"] == 1)
@@ -113,12 +115,15 @@ def replay(rows: pd.DataFrame, curves: pd.DataFrame, method: str, train_images: 
     are interpolated in the learning curve. Raises InputError unless there is one trial an architecture, all of one
     seed; the evaluation does for an architecture without a trial.
     """
-    of_method = rows[rows.method == method]
-    if of_method.empty or of_method["index"].duplicated().any() or of_method.seed.nunique() > 1:
+    of_method = rows[(rows.method == method) & ~rows.outcome.str.startswith("failed")]
+    if of_method.empty:
+        raise InputError(f"there are no trials of {method} to replay.")
+    if of_method["index"].duplicated().any() or of_method.seed.nunique() > 1:
         raise InputError(f"a replay needs one trial of {method} an architecture, all of one seed.")
     trials = of_method.set_index("index")[["score", "macs", "seconds"]].to_dict("index")
     of_method = curves[(curves.method == method) & curves.seed.isin(of_method.seed) & (curves.stage == 1)]
-    spent = {index: _spent(curve) for index, curve in of_method.groupby("index")} if "fear" in method else {}
+    staged = method.startswith("fear")
+    spent = {index: _spent(curve) for index, curve in of_method.groupby("index")} if staged else {}
 
     def evaluate(index: int, limit: float) -> Evaluation:
         if index not in trials:
@@ -128,7 +133,8 @@ def replay(rows: pd.DataFrame, curves: pd.DataFrame, method: str, train_images: 
             return Evaluation(trial["score"], math.inf, trial["macs"], trial["seconds"])
         images, macs, seconds = spent[index]
         if macs[-1] < limit:
-            return Evaluation(trial["score"], macs[-1], trial["macs"], trial["seconds"])
+            stage1 = math.inf if math.isnan(trial["score"]) else macs[-1]
+            return Evaluation(trial["score"], stage1, trial["macs"], trial["seconds"])
         macs_per_image = macs[-1] / images[-1]
         cut = _end_of_step(limit / macs_per_image, train_images, batch_size)
         return Evaluation(math.nan, math.inf, cut * macs_per_image, float(np.interp(cut, images, seconds)))
@@ -151,9 +157,11 @@ def _end_of_step(images: float, train_images: int, batch_size: int) -> int:
 
 def _evaluate_unseen(evaluate: Evaluate, order: Iterable[int], ratio: float, seen: dict[int, Evaluation]) -> None:
     """Evaluate those of `order` that `seen` lacks, and add them to it."""
+    if not ratio > 0:
+        raise InputError(f"ratio {ratio!r}: the limit of stage 1 must be above 0 times the cheapest.")
     for index in order:
         if index not in seen:
-            cheapest = min((each.stage1 for each in seen.values() if not math.isnan(each.score)), default=math.inf)
+            cheapest = min((each.stage1 for each in seen.values()), default=math.inf)
             seen[index] = evaluate(index, ratio * cheapest)
 
 
@@ -188,6 +196,8 @@ def random_search_table(
     """
     if not 1 <= length <= len(accuracy):
         raise InputError(f"a search cannot see {length} of {len(accuracy)} architectures.")
+    if accuracy.isna().any() or orders < 1:
+        raise InputError("searches need a test accuracy of every architecture, and at least one order.")
     rng = np.random.default_rng(seed)
     drawn = [rng.permutation(accuracy.index)[:length].tolist() for _ in range(orders)]
     lines = []

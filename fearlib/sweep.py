@@ -20,7 +20,7 @@ from fearlib.manifest import open_manifest, write_manifest
 from fearlib.methods import expand_methods, run_trial
 from fearlib.presets import LENGTHS, Settings, as_dict
 from fearlib.provenance import sitting, utc_now
-from fearlib.spaces import known_space, space_of
+from fearlib.spaces import build, known_space, space_of
 from fearlib.tables import rows_of_trials, write_tables
 
 # Dask makes workers hand freed memory back at once, and training then spends a third of its time on page faults.
@@ -63,6 +63,8 @@ def run_sweep(
     space, labels = space_of(architectures), expand_methods(methods, settings)
     load = functools.partial(cached_dataset, dataset, data_folder, settings.resolution, settings.train_images)
     loaded = load()
+    for architecture in architectures[:1]:  # refuses wrong sizes before anything is written
+        build(architecture, loaded.num_classes, settings.channels, settings.cells)
     configuration = {
         "space": space,
         "dataset": dataset,

@@ -155,7 +155,7 @@ def top_table(rows: pd.DataFrame, percents: tuple[float, ...] = TENTHS, resample
             line = {"method": method, "top": percent, "n": int(np.isfinite(score[best]).sum())}
             line["spearman"] = spearman(score[best], accuracy[best])
             line["low"], line["high"] = bootstrap_interval(
-                spearman, score[best], accuracy[best], resamples=resamples
+                partial(top_spearman, percent=percent), score, accuracy, resamples=resamples
             )
             line["common"] = common(score, accuracy, percent)
             for column, cost in (("seconds", each.seconds), ("gmacs", each.macs / 1e9)):
@@ -283,7 +283,11 @@ def read_indices(path: str | Path, count: int | None = None, space: str = "nats-
     """
     try:
         if Path(path).suffix == ".csv":
-            indices = pd.read_csv(path)["index"].unique()
+            rows = pd.read_csv(path)
+            others = set(rows.get("space", pd.Series([space]))) - {space}
+            if others:
+                raise InputError(f"{path} holds architectures of {', '.join(others)}, not of {space}.")
+            indices = rows["index"].unique()
         else:
             indices = [int(line) for line in Path(path).read_text().split()]
         architectures = [known_space(space).kind.from_index(index) for index in indices]

@@ -12,6 +12,7 @@ import pandas as pd
 
 from fearlib import safe_pickle
 from fearlib.architecture import SPACE_SIZE, Architecture
+from fearlib.curves import check_threshold
 from fearlib.data import DATASETS
 from fearlib.errors import InputError, require
 from fearlib.journal import replace_file
@@ -87,8 +88,10 @@ def archive_times(archive: str | Path, dataset: str, threshold: float) -> pd.Dat
     `archive` is the folder of NATS-Bench's topology archive, `threshold` a share of training images (0..1). A line
     an architecture: `index`, `epochs` and `seconds` until the mean over seeds of training accuracy first is at
     least the threshold at the end of an epoch (NaN if it never is), and `test_accuracy` in %. The seconds are
-    those of the benchmark's own hardware. Raises InputError if the archive cannot be read or lacks the dataset.
+    those of the benchmark's own hardware. Raises InputError if the archive cannot be read or lacks the dataset, or
+    unless 0 < threshold <= 1.
     """
+    check_threshold(threshold)
     archive = Path(archive)
     progress = require("tqdm", "show how far the archive is read").tqdm(_held(archive), desc="architectures")
     epochs = _ARCHIVE_EPOCHS[0]

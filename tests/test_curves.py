@@ -74,3 +74,5 @@ def test_times_of_regular_training_are_those_of_the_first_epoch_that_reached_it(
     times = times_to_threshold(rows, curves, "full", 0.5).set_index("seed")
     assert times.loc[0, ["epochs", "seconds", "gmacs", "test_accuracy"]].to_list() == [2, 3, 14e-9, 50]
     assert times.loc[1, ["epochs", "seconds", "gmacs"]].isna().all()
+    with pytest.raises(InputError, match="threshold is 40: it is a share"):
+        times_to_threshold(rows, curves, "full", 40)

@@ -130,3 +130,11 @@ def test_late_bloomers_draws_those_that_never_reach_it_apart():
         assert y == 60 and x > table[cost].max()
         expected = spearmanr(table[cost][:4], table.test_accuracy[:4]).statistic
         assert f"Spearman {expected:.2f}" in axis.get_title() and "n=4, 1 never" in axis.get_title()
+
+
+def test_pareto_of_three_architectures_in_perfect_order(rows):  # noqa: F811
+    few = rows[(rows["index"] < 3) & (rows.method == "synflow")].copy()
+    few["score"] = few.test_accuracy
+    table = top_table(few, (100,), resamples=50)
+    assert table.spearman[0] == pytest.approx(1)
+    pareto(table, few)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fearlib import Genotype, InputError, sample_genotypes, time_to_threshold
+from fearlib import Genotype, InputError, log_times, sample_genotypes
 
 PREFIX = "NetworkSelectorDatasetInfo:darts:"
 
@@ -62,7 +62,7 @@ TABLE = pd.DataFrame(
         ("logs/rs/results_0_ti.json", str(GENOTYPES[1]), math.nan, 3, math.nan, 999.5, 80.0),
         ("logs/rs/results_1.json", str(GENOTYPES[0]), 3, 5, 3000.0, 5000.0, 91.5),
     ],
-    columns=["name", "genotype", "epochs_to_threshold", "epochs", "seconds_to_threshold", "runtime",
+    columns=["name", "genotype", "epochs", "trained_epochs", "seconds", "runtime",
              "test_accuracy"],
 )  # fmt: skip
 
@@ -93,17 +93,17 @@ def write(path, files):
 
 @pytest.mark.parametrize("source", ["folder", "logs.zip", "logs.tar", "logs.tar.gz", "logs.tar.xz"])
 def test_folder_and_archives_give_the_same_table(tmp_path, source):
-    table = time_to_threshold(write(tmp_path / source, FILES))
+    table = log_times(write(tmp_path / source, FILES))
     pd.testing.assert_frame_equal(table, TABLE)
 
 
 def test_threshold(tmp_path):
     folder = write(tmp_path, FILES)
-    assert list(time_to_threshold(folder, 59)["epochs_to_threshold"]) == [1, 3, 2]
-    assert np.isnan(time_to_threshold(folder, 100)["epochs_to_threshold"]).all()
-    for wrong in (0.6, 0, 101, math.nan):  # a share instead of a percentage, above all
-        with pytest.raises(InputError, match=f"threshold is {wrong}: it is an accuracy in %"):
-            time_to_threshold(folder, wrong)
+    assert list(log_times(folder, 0.59)["epochs"]) == [1, 3, 2]
+    assert np.isnan(log_times(folder, 1)["epochs"]).all()
+    for wrong in (60, 0, 1.01, math.nan):  # a percentage instead of a share, above all
+        with pytest.raises(InputError, match=f"threshold is {wrong}: it is a share"):
+            log_times(folder, wrong)
 
 
 def test_the_configuration_of_the_published_example(tmp_path):
@@ -118,7 +118,7 @@ def test_the_configuration_of_the_published_example(tmp_path):
     config |= {f"{PREFIX}edge_normal_{number}": op for number, op in normal.items()}
     config |= {f"{PREFIX}edge_reduce_{number}": op for number, op in reduce.items()}
     folder = write(tmp_path, {"results_0.json": log(optimized_hyperparamater_config=config)})
-    (string,) = time_to_threshold(folder)["genotype"]
+    (string,) = log_times(folder)["genotype"]
     assert Genotype.from_string(string) == Genotype(
         normal=[("skip_connect", 0), ("sep_conv_3x3", 1), ("sep_conv_3x3", 0), ("skip_connect", 1),
                 ("dil_conv_3x3", 0), ("dil_conv_5x5", 2), ("sep_conv_3x3", 1), ("skip_connect", 2)],
@@ -129,8 +129,8 @@ def test_the_configuration_of_the_published_example(tmp_path):
 
 def test_a_log_need_not_tell_its_genotype(tmp_path):
     short = {key: log()[key] for key in ("learning_curves", "test_accuracy", "runtime")}
-    table = time_to_threshold(write(tmp_path, {"a.json": short}))
-    assert table["genotype"].isna().all() and list(table["epochs_to_threshold"]) == [3]
+    table = log_times(write(tmp_path, {"a.json": short}))
+    assert table["genotype"].isna().all() and list(table["epochs"]) == [3]
 
 
 def without(key):
@@ -171,7 +171,7 @@ def configured(**changes):
 def test_malformed_logs(tmp_path, content, message):
     source = write(tmp_path / "some.zip", {"logs/a.json": log(), "logs/b.json": content})
     with pytest.raises(InputError, match=re.escape(message)) as refusal:
-        time_to_threshold(source)
+        log_times(source)
     assert str(refusal.value).startswith(f"logs/b.json in {source}")
     assert "\n" not in str(refusal.value)
 
@@ -181,16 +181,16 @@ def test_sizes_are_bounded(tmp_path, monkeypatch, source):
     monkeypatch.setattr("fearlib.nasbench301.MAX_BYTES", 50_000)
     large = write(tmp_path / source, {"a.json": log(), "b.json": " " * 50_001})
     with pytest.raises(InputError, match=r"b\.json in .* has 50001 bytes, but a .* no more than 50000"):
-        time_to_threshold(large)
+        log_times(large)
 
 
 def test_what_is_no_source(tmp_path):
     with pytest.raises(InputError, match="holds no training log: there is no .json file in it"):
-        time_to_threshold(write(tmp_path / "folder", {"README.txt": "nothing"}))
+        log_times(write(tmp_path / "folder", {"README.txt": "nothing"}))
     with pytest.raises(InputError, match=r"README\.txt is neither a folder nor a \.zip or \.tar archive"):
-        time_to_threshold(tmp_path / "folder" / "README.txt")
+        log_times(tmp_path / "folder" / "README.txt")
     with pytest.raises(InputError, match="missing cannot be read: .*No such file"):
-        time_to_threshold(tmp_path / "missing")
+        log_times(tmp_path / "missing")
 
 
 @pytest.mark.parametrize("name", ["logs.zip", "logs.tar", "logs.tar.gz", "logs.tar.xz"])
@@ -202,7 +202,7 @@ def test_damaged_archives(tmp_path, name):
     for content in (whole[:middle], whole[: middle - 700], whole[:middle] + 600 * b"\xff" + whole[middle + 600 :]):
         damaged.write_bytes(content)
         with pytest.raises(InputError, match=re.escape(name)):
-            time_to_threshold(damaged)
+            log_times(damaged)
 
 
 @pytest.mark.parametrize("name", ["logs.zip", "logs.tar"])
@@ -212,7 +212,7 @@ def test_memory_holds_rows_alone(tmp_path, name):
     def peak(count):
         source = write(tmp_path / name, dict.fromkeys((f"results_{number}.json" for number in range(count)), text))
         tracemalloc.start()
-        assert len(time_to_threshold(source)) == count
+        assert len(log_times(source)) == count
         highest = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return highest

@@ -396,10 +396,14 @@ def test_interval_of_a_statistic_of_the_top():
         (functools.partial(top_spearman_difference, percent=50), 3),
     ],
 )
-def test_interval_of_a_correlation_is_that_of_one_resample_at_a_time(statistic, count):
+@pytest.mark.parametrize("unknown", [0, 15, 34])
+def test_interval_of_a_correlation_is_that_of_one_resample_at_a_time(statistic, count, unknown):
     arrays = np.random.default_rng(1).normal(size=(count, 40)).round(1)  # with ties
+    arrays[0, :unknown] = NAN
     one_at_a_time = bootstrap_interval(lambda *drawn: statistic(*drawn), *arrays, resamples=200)
-    assert bootstrap_interval(statistic, *arrays, resamples=200) == pytest.approx(one_at_a_time, abs=1e-12)
+    assert bootstrap_interval(statistic, *arrays, resamples=200) == pytest.approx(
+        one_at_a_time, abs=1e-12, nan_ok=True
+    )
 
 
 def test_interval_keeps_pairs_together_and_ignores_constant_resamples():

@@ -46,7 +46,7 @@ def made_up(rng, count=12):
         if reached:
             curves.append(line | {"epoch": 1, "images": 100, "macs": 1000, "seconds": 10, "stage": 2})
         total = sum(images) * macs + trials[index]["stage2"], sum(images) * seconds + 10 * reached
-        rows.append(line | {"score": score, "macs": total[0], "seconds": total[1]})
+        rows.append(line | {"score": score, "macs": total[0], "seconds": total[1], "outcome": "ok"})
     return pd.DataFrame(rows), pd.DataFrame(curves).sample(frac=1, random_state=0), trials
 
 
@@ -81,6 +81,7 @@ def test_replay_costs_what_the_steps_until_the_cut_cost(ratio):
 
 def test_without_stages_nothing_is_dropped_by_the_ratio():
     rows = pd.DataFrame({"index": [7, 8, 9], "method": "synflow", "seed": 0, "score": [1.0, 3.0, 2.0]})
+    rows["outcome"] = "ok"
     rows["macs"], rows["seconds"] = [10, 20, 30], [1.0, 2.0, 3.0]
     curves = pd.DataFrame(columns=["index", "method", "seed", "stage"])
     found = random_search(replay(rows, curves, "synflow", IMAGES, BATCH), [9, 8, 7], 1.2)
@@ -153,8 +154,14 @@ def test_a_measure_scores_as_in_a_sweep(tmp_path):
 
 def test_replay_refuses_what_it_cannot_replay():
     rows, curves, _ = made_up(np.random.default_rng(0))
-    with pytest.raises(InputError, match="one trial of shortreg an architecture"):
+    with pytest.raises(InputError, match="no trials of shortreg"):
         replay(rows, curves, "shortreg", IMAGES, BATCH)
+    for ratio in (0, -1.0, NAN):
+        with pytest.raises(InputError, match="above 0 times the cheapest"):
+            random_search(replay(rows, curves, "fear", IMAGES, BATCH), [0], ratio)
+    rows.loc[2, ["outcome", "score", "macs"]] = ["failed: out of memory", NAN, NAN]
+    with pytest.raises(InputError, match="architecture 2 has no trial"):
+        random_search(replay(rows, curves, "fear", IMAGES, BATCH), [1, 2])
     with pytest.raises(InputError, match="all of one seed"):
         replay(pd.concat([rows, rows.assign(seed=6)]), curves, "fear", IMAGES, BATCH)
     with pytest.raises(InputError, match="architecture 99 has no trial of fear"):
@@ -179,3 +186,6 @@ def test_random_search_table_is_the_mean_over_orders():
     assert everything["found se"][0] == pytest.approx(0, abs=1e-9) and everything.macs[0] == rows.macs.sum()
     with pytest.raises(InputError, match="cannot see 13 of 12"):
         random_search_table({}, accuracy, 13)
+    for unusable, orders in ((accuracy.where(accuracy.index > 0), 5), (accuracy, 0)):
+        with pytest.raises(InputError, match="test accuracy of every architecture, and at least one order"):
+            random_search_table({}, unusable, 5, orders)

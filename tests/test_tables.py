@@ -158,6 +158,13 @@ def test_top_table_against_scipy(rows):
     assert table.loc[("fear", 100)].n == 35  # five have no score
 
 
+def test_indices_of_another_space_are_refused(rows, tmp_path):
+    rows.to_csv(tmp_path / "rows.csv")
+    assert [a.index for a in read_indices(tmp_path / "rows.csv", 3)] == [0, 1, 2]
+    with pytest.raises(InputError, match="holds architectures of nats-tss, not of darts"):
+        read_indices(tmp_path / "rows.csv", 3, "darts")
+
+
 def test_nearest_shortreg_is_on_the_front_and_nearest_in_log_cost():
     settings = [  # on the front: the first, second and fourth
         ("shortreg(epochs=1)", 1.0, 0.2), ("shortreg(epochs=2)", 10.0, 0.5), ("shortreg(epochs=3)", 25.0, 0.4),
