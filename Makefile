@@ -15,9 +15,11 @@ reproduce: $(SETUP)
 	rm -rf build/rank_architectures build/live_search build/degradation && mkdir -p build
 	for name in rank_architectures live_search degradation; do \
 		$(BIN)/papermill --cwd notebooks notebooks/$$name.ipynb build/$$name.ipynb || exit; done
-	for name in correlations fear_against_shortreg search late_bloomers compact_ablation zero_cost degradation \
-			claims; do \
-		$(BIN)/papermill --cwd analysis analysis/$$name.ipynb build/$${name}_analysis.ipynb || exit; done
+	@echo "The analysis notebooks, two at a time, for two to three minutes:"
+	@printf '%s\n' zero_cost fear_against_shortreg correlations degradation claims search compact_ablation \
+		late_bloomers | xargs -P 2 -I NAME sh -c '$(BIN)/papermill --no-progress-bar --cwd analysis \
+		analysis/NAME.ipynb build/NAME_analysis.ipynb 2> build/NAME.log && echo "NAME is done" \
+		|| { cat build/NAME.log; exit 255; }'
 	@echo
 	@echo "CIFAR-10 (JPEG copy), compact preset, first 100 of the paper's architectures:"
 	@echo
