@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.installed
 
-.PHONY: reproduce test bench lab clean
+.PHONY: reproduce test test-cuda bench lab clean
 
 $(SETUP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -32,6 +32,10 @@ reproduce: $(SETUP)
 
 test: $(SETUP)
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+
+test-cuda: export FEARLIB_TEST_CUDA := 1
+test-cuda: $(SETUP)
+	$(BIN)/python -m pytest tests/test_cuda.py
 
 bench: $(SETUP)
 	$(BIN)/python tests/benchmarks/training_loop.py

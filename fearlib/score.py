@@ -1,10 +1,10 @@
 """A network gets a score by training: FEAR, shortreg and full training."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fearlib.data import Dataset
 from fearlib.network import Network
-from fearlib.training import Epoch, latest_top1, train
+from fearlib.training import Epoch, latest_top1, top1, train
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,9 @@ def fear(
     the paper looks once, so that a network overshoots by what it learns in up to an epoch. Stage 2 freezes
     everything before `first_free_block` (default: the paper's 13 of 0..16, carried over to other depths),
     computes no gradient there, and trains the rest for `stage2_epochs` with an optimizer and cosine of its own.
-    The score is the training top-1 of the last stage-2 epoch. A network that does not reach the threshold in
-    `stage1_epochs`, or whose stage 1 takes `max_seconds` or `max_macs`, has no score. Raises InputError for a
-    block, count or precision that does not exist.
+    The score is the training top-1 of the last stage-2 epoch; its record carries test top-1 too. A network that
+    does not reach the threshold in `stage1_epochs`, or whose stage 1 takes `max_seconds` or `max_macs`, has no
+    score. Raises InputError for a block, count or precision that does not exist.
     """
     if first_free_block is None:
         first_free_block = network.default_first_free_block
@@ -75,7 +75,7 @@ def fear(
         network, dataset, stage2_epochs, stage2_batch,
         first_free_block=first_free_block, seed=seed + 1, stage=2, **common,
     )  # fmt: skip
-    return Score(second[-1].train_top1, "ok", (*first, *second))
+    return Score(second[-1].train_top1, "ok", (*first, *_with_test_top1(second, network, dataset, precision)))
 
 
 def shortreg(
@@ -87,9 +87,19 @@ def shortreg(
     precision: str = "auto",
     seed: int = 0,
 ) -> Score:
-    """Short regular training with its own cosine; the score is the best epoch's training top-1."""
+    """Short regular training with its own cosine; the score is the best epoch's training top-1.
+
+    The last epoch's record carries test top-1 too.
+    """
     curve = train(network, dataset, epochs, batch_size, validate=validate, precision=precision, seed=seed)
-    return Score(max(epoch.train_top1 for epoch in curve), "ok", tuple(curve))
+    return Score(
+        max(epoch.train_top1 for epoch in curve), "ok", _with_test_top1(curve, network, dataset, precision)
+    )
+
+
+def _with_test_top1(curve: list[Epoch], network: Network, dataset: Dataset, precision: str) -> tuple[Epoch, ...]:
+    """The curve, its last record with the test top-1 of the network as it is now; its seconds do not count."""
+    return *curve[:-1], replace(curve[-1], val_top1=top1(network, dataset, precision))
 
 
 def full(

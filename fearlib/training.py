@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
+from fearlib.cuda_graph import recorded_step
 from fearlib.data import Dataset
 from fearlib.errors import InputError
 from fearlib.network import Network
@@ -79,25 +80,33 @@ def train(
     steps = -(-len(dataset.train_labels) // batch_size)
     record_after = {-(-steps * part // records_per_epoch) for part in range(1, records_per_epoch + 1)}
     optimizer = torch.optim.SGD(
-        parameters, lr=LEARNING_RATE, momentum=MOMENTUM, nesterov=True, weight_decay=WEIGHT_DECAY
-    )
+        parameters, lr=LEARNING_RATE, momentum=MOMENTUM, nesterov=True, weight_decay=WEIGHT_DECAY,
+        fused=device.type == "cuda",
+    )  # fmt: skip
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, (schedule_epochs or epochs) * steps)
     generator = torch.Generator().manual_seed(seed)
     macs_per_image = network.training_macs(dataset.resolution, first_free_block)
 
+    loss_sum, correct = torch.zeros((), device=device), torch.zeros((), dtype=torch.int64, device=device)
+
+    def step_on(images: torch.Tensor, labels: torch.Tensor) -> None:
+        logits, loss = training_step(network, images, labels, first_free_block, precision)
+        torch.nn.utils.clip_grad_norm_(parameters, GRADIENT_CLIP)
+        optimizer.step()
+        optimizer.zero_grad()
+        loss_sum.add_(loss.detach() * len(labels))
+        correct.add_((logits.argmax(1) == labels).sum())
+
+    if device.type == "cuda":
+        step_on = recorded_step(step_on, optimizer, batch_size)
+
     records, spent, images_spent = [], 0.0, 0
     for epoch in range(epochs):
         network.train()
-        started = time.perf_counter()
-        loss_sum, correct, images_seen = 0.0, 0, 0
+        started, images_seen = time.perf_counter(), 0
         for step, (images, labels) in enumerate(dataset.training_batches(batch_size, generator), 1):
-            logits, loss = training_step(network, images, labels, first_free_block, precision)
-            torch.nn.utils.clip_grad_norm_(parameters, GRADIENT_CLIP)
-            optimizer.step()
-            optimizer.zero_grad()
+            step_on(images, labels)
             schedule.step()
-            loss_sum += loss.detach() * len(labels)
-            correct += (logits.argmax(1) == labels).sum()
             images_seen += len(labels)
             out_of_budget = (
                 spent + time.perf_counter() - started >= max_seconds
@@ -105,21 +114,24 @@ def train(
             )
             if step not in record_after and not out_of_budget:
                 continue
-            loss_sum, correct = float(loss_sum), int(correct)  # waits for the device, so the clock is right
+            mean_loss, train_top1 = (
+                float(loss_sum) / images_seen,
+                int(correct) / images_seen,
+            )  # waits for the device
             seconds = time.perf_counter() - started
             val_top1 = top1(network, dataset, precision) if validate and step == steps else float("nan")
             records.append(
                 Epoch(
-                    stage, round(epoch + step / steps, 6), loss_sum / images_seen, correct / images_seen, val_top1,
-                    seconds, images_seen, images_seen * macs_per_image,
+                    stage, round(epoch + step / steps, 6), mean_loss, train_top1, val_top1, seconds,
+                    images_seen, images_seen * macs_per_image,
                 )
             )  # fmt: skip
             spent, images_spent = spent + seconds, images_spent + images_seen
             after_record(records[-1])
             if out_of_budget or latest_top1(records, len(dataset.train_labels)) >= stop_at:
                 return records
-            started = time.perf_counter()
-            loss_sum, correct, images_seen = 0.0, 0, 0
+            started, images_seen = time.perf_counter(), 0
+            loss_sum.zero_(), correct.zero_()
     return records
 
 

@@ -1,6 +1,7 @@
 import os
 
-os.environ["CUDA_VISIBLE_DEVICES"] = ""  # rows are compared bit for bit
+if "FEARLIB_TEST_CUDA" not in os.environ:
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""  # rows are compared bit for bit
 
 import hypothesis
 import pytest

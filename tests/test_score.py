@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from fearlib import Architecture, InputError, build_network, fear, full, shortreg, train
-from fearlib.training import latest_top1
+from fearlib.training import latest_top1, top1
 
 CELL = Architecture(
     ["nor_conv_3x3", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3", "nor_conv_1x1"]
@@ -89,3 +89,13 @@ def test_shortreg_takes_the_best_epoch(colour_dataset):
 def test_full_takes_the_last_test_accuracy(colour_dataset):
     result = full(network(2), colour_dataset, 3, 50)
     assert result.value == result.curve[-1].val_top1
+
+
+@pytest.mark.parametrize(
+    "method", [lambda *a: fear(*a, threshold=0.0, stage2_epochs=2), lambda *a: shortreg(*a, epochs=2)]
+)
+def test_only_the_last_record_carries_the_test_accuracy_of_the_network_as_it_ends(colour_dataset, method):
+    net = network()
+    curve = method(net, colour_dataset).curve
+    assert curve[-1].val_top1 == top1(net, colour_dataset)
+    assert all(math.isnan(epoch.val_top1) for epoch in curve[:-1])

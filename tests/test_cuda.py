@@ -1,0 +1,91 @@
+"""On a GPU: `make test-cuda`. The same arithmetic as on the processor, up to rounding."""
+
+import copy
+
+import pytest
+import torch
+
+from fearlib import Architecture, build_network, fear, preset, shortreg
+from fearlib.measures import measure_network
+from fearlib.minibatch import first_minibatch
+from fearlib.sweep import cached_dataset, run_sweep
+from fearlib.training import train
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU, or FEARLIB_TEST_CUDA is not set")
+ARCHITECTURE = Architecture.from_string(
+    "|nor_conv_3x3~0|+|skip_connect~0|nor_conv_1x1~1|+|avg_pool_3x3~0|none~1|nor_conv_3x3~2|"
+)
+
+
+@pytest.fixture(autouse=True)
+def float32_is_float32():
+    torch.backends.cudnn.allow_tf32 = False
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    return build_network(ARCHITECTURE, 10, channels=4, cells=1)
+
+
+def test_recorded_steps_train_as_the_processor_does(network, colour_dataset):
+    """200 images in batches of 24: eight replayable steps an epoch and a smaller one, under a falling rate."""
+    other = copy.deepcopy(network).cuda()
+    arguments = {"epochs": 3, "batch_size": 24, "precision": "float32"}
+    here, there = train(network, colour_dataset, **arguments), train(other, colour_dataset, **arguments)
+    for cpu, gpu in zip(here, there, strict=True):
+        assert gpu.loss == pytest.approx(cpu.loss, rel=0.01)
+        assert gpu.train_top1 == pytest.approx(cpu.train_top1, abs=0.02)
+        assert (gpu.images, gpu.macs, gpu.epoch) == (cpu.images, cpu.macs, cpu.epoch)
+    for cpu, gpu in zip(network.parameters(), other.parameters(), strict=True):
+        assert (gpu.cpu() - cpu).norm() <= 0.05 * cpu.norm() + 1e-3
+
+
+def test_the_recorded_rate_follows_the_schedule(network, colour_dataset):
+    """After a cosine's last epoch the rate is nearly 0: an epoch at its end moves the weights far less."""
+    network.cuda()
+    moved, before = [], [p.detach().clone() for p in network.parameters()]
+
+    def look(record):
+        now = [p.detach().clone() for p in network.parameters()]
+        moved.append(sum(float((a - b).norm()) for a, b in zip(now, before)))
+        before[:] = now
+
+    train(network, colour_dataset, 8, batch_size=20, after_record=look)
+    assert moved[-1] < 0.2 * moved[1]
+
+
+def test_frozen_parameters_stay_as_they_are(network, colour_dataset):
+    network.cuda()
+    frozen = {id(p) for p in network.parameters()} - {id(p) for p in network.free_parameters(2)}
+    before = {id(p): p.detach().clone() for p in network.parameters()}
+    train(network, colour_dataset, 2, batch_size=20, first_free_block=2)
+    for parameter in network.parameters():
+        assert torch.equal(parameter, before[id(parameter)]) == (id(parameter) in frozen)
+
+
+@pytest.mark.parametrize(
+    "method", [lambda *a: fear(*a, threshold=0.3, stage2_batch=64), lambda *a: shortreg(*a, 6)]
+)
+def test_scores_learn_what_is_easy(network, colour_dataset, method):
+    result = method(network.cuda(), colour_dataset)
+    assert result.outcome == "ok" and result.value > 0.5 and result.curve[-1].val_top1 > 0.3
+
+
+def test_measures_as_on_the_processor(network, colour_dataset):
+    images, labels = first_minibatch(colour_dataset, 32, seed=0)
+    here = measure_network(network.double(), images.double(), labels)
+    there = measure_network(copy.deepcopy(network).cuda(), images.double().cuda(), labels.cuda())
+    noise = {"zen"}  # draws its own images, on the device
+    for name in set(here) - noise:
+        assert there[name].value == pytest.approx(here[name].value, rel=1e-4, abs=1e-9), name
+
+
+def test_a_sweep_with_two_workers(tmp_path):
+    settings = preset("smoke", "synthetic", train_images=200, threshold=0.1, full_epochs=1)
+    architectures = Architecture.sample(3, 0)
+    cached_dataset.cache_clear()
+    rows = run_sweep(tmp_path, "synthetic", settings, ["fear", "shortreg", "zero_cost"], architectures, workers=2)
+    failed = rows[rows.outcome.str.startswith("failed")]
+    assert failed.empty, failed.outcome.iloc[0]
+    assert rows[rows.method.str.startswith("shortreg")].score.between(0, 1).all()
