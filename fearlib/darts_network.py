@@ -5,7 +5,7 @@ from torch import nn
 
 from fearlib.darts import EDGES, Genotype
 from fearlib.errors import InputError
-from fearlib.network import Network, check_sizes, relu_conv_bn
+from fearlib.network import AvgPool3x3, Network, check_sizes, relu_conv_bn
 
 Pair = tuple[torch.Tensor, torch.Tensor]  # outputs of the last cell but one and of the last cell
 
@@ -117,7 +117,7 @@ def _operation(op: str, channels: int, stride: int) -> nn.Module:
     if op == "max_pool_3x3":
         return nn.MaxPool2d(3, stride, padding=1)
     if op == "avg_pool_3x3":
-        return nn.AvgPool2d(3, stride, padding=1, count_include_pad=False)
+        return AvgPool3x3(stride)
     kernel = {"sep_conv_3x3": 3, "sep_conv_5x5": 5, "dil_conv_3x3": 3, "dil_conv_5x5": 5}[op]
     if op.startswith("dil_conv"):
         return _depthwise_separable(channels, kernel, stride, dilation=2)

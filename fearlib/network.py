@@ -177,8 +177,24 @@ def _operation(op: str, channels: int) -> nn.Module:
     if op == "skip_connect":
         return nn.Identity()
     if op == "avg_pool_3x3":
-        return nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
+        return AvgPool3x3(stride=1)
     return relu_conv_bn(channels, channels, kernel={"nor_conv_1x1": 1, "nor_conv_3x3": 3}[op])
+
+
+class AvgPool3x3(nn.AvgPool2d):
+    """Average over 3x3 pixels, padding not counted.
+
+    On a GPU it runs in contiguous memory: PyTorch's gradient of padded average pooling in channels-last memory is
+    wrong there up to version 2.13 at least (its issue 188344).
+    """
+
+    def __init__(self, stride: int):
+        super().__init__(3, stride=stride, padding=1, count_include_pad=False)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        if not features.is_cuda:
+            return super().forward(features)
+        return super().forward(features.contiguous()).contiguous(memory_format=torch.channels_last)
 
 
 def relu_conv_bn(channels_in: int, channels_out: int, kernel: int, stride: int = 1) -> nn.Module:

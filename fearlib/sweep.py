@@ -77,9 +77,9 @@ def run_sweep(
     }
     trials = [
         Trial(architecture.index, label, seed)
-        for label in labels
+        for architecture in architectures  # outermost: a sweep cut short has every method on the same ones
         for seed in seeds
-        for architecture in architectures
+        for label in labels
     ]
     run = functools.partial(_run, space=space, load=load, fingerprint=loaded.fingerprint, settings=settings)
     folder = Path(folder)

@@ -7,9 +7,10 @@ import torch
 
 from fearlib import Architecture, build_network, fear, preset, shortreg
 from fearlib.measures import measure_network
-from fearlib.minibatch import first_minibatch
+from fearlib.minibatch import first_minibatch, noise_minibatch
+from fearlib.spaces import build, known_space
 from fearlib.sweep import cached_dataset, run_sweep
-from fearlib.training import train
+from fearlib.training import train, training_step
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU, or FEARLIB_TEST_CUDA is not set")
 ARCHITECTURE = Architecture.from_string(
@@ -26,6 +27,22 @@ def float32_is_float32():
 def network():
     torch.manual_seed(0)
     return build_network(ARCHITECTURE, 10, channels=4, cells=1)
+
+
+@pytest.mark.parametrize("space", ["nats-tss", "darts"])
+def test_gradients_at_full_width(space):
+    """Float32 on both, so that only the order of sums differs; every operation of the space occurs."""
+    torch.manual_seed(0)
+    architectures = [ARCHITECTURE] if space == "nats-tss" else known_space(space).sample(2, 0)
+    for architecture in architectures:
+        here = build(architecture, 10, channels=16, cells=5).double()
+        there = copy.deepcopy(here).float().cuda().to(memory_format=torch.channels_last)
+        images, labels = noise_minibatch(32, 32, seed=0)
+        for network, device, kind in ((here, "cpu", torch.float64), (there, "cuda", torch.float32)):
+            training_step(network.train(), images.to(device, kind), labels.to(device), 0, "float32")
+        for cpu, gpu in zip(here.parameters(), there.parameters(), strict=True):
+            largest = max(float(cpu.grad.norm()), 1e-4)
+            assert float((gpu.grad.cpu() - cpu.grad).norm()) < 0.01 * largest
 
 
 def test_recorded_steps_train_as_the_processor_does(network, colour_dataset):
