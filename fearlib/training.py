@@ -179,6 +179,7 @@ def training_step(
 def top1(network: Network, dataset: Dataset, precision: str = "auto", batch_size: int = 1000) -> float:
     """Share of the test images classified right (0..1), in evaluation mode."""
     network.eval()
+    dataset = dataset.to(next(network.parameters()).device)
     precision, correct = known_precision(precision), 0
     for images, labels in dataset.test_batches(batch_size):
         with torch.autocast(images.device.type, PRECISIONS[precision], enabled=precision != "float32"):
