@@ -39,7 +39,7 @@ PAPER = {
 }
 COMPACT = Settings(
     "compact", cells=1, resolution=16, train_images=5_000, stage1_epochs=15, threshold_checks=13,
-    stage2_epochs=24, stage2_batch=256, first_free_block=2, shortreg_epochs=(1, 2, 4),
+    stage2_epochs=24, stage2_batch=256, shortreg_epochs=(1, 2, 4),
 )  # fmt: skip
 COMPACT_THRESHOLDS = {"cifar10": 0.4, "cifar100": 0.15, "imagenet16-120": 0.1, "synthetic": 0.15}
 SMOKE = Settings(
@@ -66,10 +66,9 @@ def preset(name: str, dataset: str, /, space: str = "nats-tss", **overrides) -> 
     """The settings of a preset for a dataset and a search space, some of them replaced.
 
     Values may be given as text, as on a command line ("0.5", "2,4,8", "none"). An overridden preset carries its
-    changes in its name, `compact(threshold=0.55)`, but for those that a method's label states; another number of
-    cells goes back to the paper's freeze point, carried over, unless one is given. The precision "auto" becomes
-    what this machine is fast at. Raises InputError for an unknown preset, dataset, space or setting, or a value of
-    the wrong kind.
+    changes in its name, `compact(threshold=0.55)`, but for those that a method's label states. The precision "auto"
+    becomes what this machine is fast at. Raises InputError for an unknown preset, dataset, space or setting, or a
+    value of the wrong kind.
     """
     if name not in PRESETS:
         raise InputError(f"unknown preset {name!r}: the presets are {', '.join(PRESETS)}.")
@@ -82,11 +81,9 @@ def preset(name: str, dataset: str, /, space: str = "nats-tss", **overrides) -> 
         "paper": PAPER[dataset],
     }[name]
     if space == "darts":
-        settings = replace(settings, first_free_block=None, **DARTS[name])
+        settings = replace(settings, **DARTS[name])
     overrides.setdefault("precision", settings.precision)
     changes = {key: convert_setting(key, value) for key, value in overrides.items()}
-    if changes.get("cells", settings.cells) != settings.cells:  # a freeze point belongs to a depth
-        changes.setdefault("first_free_block", None)
     changes = {key: value for key, value in changes.items() if getattr(settings, key) != value}
     unnamed = (*LENGTHS, "precision")
     label = ",".join(f"{key}={_text(value)}" for key, value in sorted(changes.items()) if key not in unnamed)

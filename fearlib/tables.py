@@ -66,11 +66,11 @@ def write_tables(folder: Path, truth: pd.Series | None = None) -> pd.DataFrame:
 
 
 def _accuracy_of_full(rows: pd.DataFrame) -> pd.Series:
-    return rows[rows.method == "full"].groupby("index").score.mean() * 100
+    return rows[rows.method == "full"].groupby("index").score.mean().astype(float) * 100
 
 
 def _accuracy_from_outside(rows: pd.DataFrame) -> pd.Series:
-    accuracy = rows.groupby("index").test_accuracy.first()
+    accuracy = rows.groupby("index").test_accuracy.first().astype(float)  # of no rows, pandas knows no type
     return accuracy.where(~np.isclose(accuracy, _accuracy_of_full(rows).reindex(accuracy.index)))
 
 

@@ -25,11 +25,10 @@ def test_overrides_show_in_the_name():
     assert preset("compact", "cifar10", threshold=unchanged.threshold) == unchanged
 
 
-def test_a_freeze_point_belongs_to_a_depth():
-    assert preset("compact", "cifar10").first_free_block is not None
-    assert preset("compact", "cifar10", cells=1) == preset("compact", "cifar10")
-    assert preset("compact", "cifar10", cells=5).first_free_block is None
-    assert preset("compact", "cifar10", cells=5, first_free_block=12).first_free_block == 12
+def test_every_preset_freezes_where_the_paper_does():
+    for name in PRESETS:
+        assert preset(name, "cifar10").first_free_block is None
+    assert preset("compact", "cifar10", first_free_block=2).preset == "compact(first_free_block=2)"
 
 
 def test_every_preset_serves_every_dataset():

@@ -147,8 +147,9 @@ def test_a_manifest_that_is_none(tiny_settings, tmp_path):
 
 
 def test_no_trial_starts_after_the_time_budget(tiny_settings, tmp_path):
-    rows = run_sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES, time_budget=0)
-    assert rows.empty and tuple(rows.columns) == ROW_COLUMNS
+    for _ in range(2):  # the second reads the first one's empty tables
+        rows = run_sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES, time_budget=0)
+        assert rows.empty and tuple(rows.columns) == ROW_COLUMNS
 
 
 def test_a_trial_that_fails_is_recorded_and_tried_again(tiny_settings, tmp_path, monkeypatch):
