@@ -260,6 +260,20 @@ def _method_order(method: str) -> tuple:
     return (0, name, [float(number) for number in numbers if number.replace(".", "").isdigit()])
 
 
+def save_table(table: pd.DataFrame, path: str | Path, shown: str | None = None) -> None:
+    """Write `path.csv` and, for readers, `path.md`: the text `shown`, by default the table rounded to 3 digits.
+
+    Folders are made. The same table gives the same bytes.
+    """
+    require("tabulate", "print tables")
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    replace_file(path.with_name(f"{path.name}.csv"), content.encode())
+    shown = table.round(3).to_markdown(index=False) if shown is None else shown
+    replace_file(path.with_name(f"{path.name}.md"), f"{shown}\n".encode())
+
+
 def format_ranking(table: pd.DataFrame) -> str:
     """The ranking table as Markdown, rounded for reading; Kendall and `common` are left to the CSV."""
     require("tabulate", "print tables")

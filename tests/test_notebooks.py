@@ -123,9 +123,12 @@ def test_fear_against_shortreg(ranked):
     folder, _ = ranked
     text = execute(
         "analysis/fear_against_shortreg.ipynb", folder / "t1.ipynb",
-        results=str(folder / "results"), output=str(folder / "t1"), method="fear(stage2_epochs=2)",
+        sweeps={str(folder / "results"): None}, output=str(folder / "t1"),
     )  # fmt: skip
     table = pd.read_csv(folder / "t1" / "tables" / "results_nearest.csv")
+    scores = pd.read_csv(folder / "t1" / "tables" / "training_or_test_accuracy.csv")
+    curves = pd.read_csv(folder / "results" / "curves.csv")
+    assert set(scores.n[scores.top == 100]) == {curves.val_top1[curves.method.str.startswith("fear")].count()}
     assert ("common", 100) in set(zip(table.value, table.top)) and set(table.setting) == {"shortreg(epochs=1)"}
     assert (folder / "t1" / "figures" / "results_pareto_common.pdf").exists() and "imagenet16_120" in text
 
