@@ -112,7 +112,7 @@ def test_late_bloomers(ranked):
     folder, _ = ranked
     text = execute(
         "analysis/late_bloomers.ipynb", folder / "late.ipynb",
-        results=str(folder / "results"), output=str(folder / "late"), method="fear(stage2_epochs=2)",
+        results=[str(folder / "results")], output=str(folder / "late"),
     )  # fmt: skip
     table = pd.read_csv(folder / "late" / "tables" / "results_late_bloomers.csv")
     assert set(table.cost) == {"epochs", "seconds", "gmacs"} and (table.reached + table.never == 5).all()
