@@ -184,8 +184,8 @@ def _operation(op: str, channels: int) -> nn.Module:
 class AvgPool3x3(nn.AvgPool2d):
     """Average over 3x3 pixels, padding not counted.
 
-    On a GPU it runs in contiguous memory: PyTorch's gradient of padded average pooling in channels-last memory is
-    wrong there up to version 2.13 at least (its issue 188344).
+    On a GPU it runs in contiguous memory: there PyTorch 2.11's gradient of padded average pooling is wrong in
+    channels-last memory (its issue 188344).
     """
 
     def __init__(self, stride: int):
