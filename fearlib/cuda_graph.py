@@ -23,9 +23,11 @@ def recorded_step(
         nonlocal inputs
         inputs, usual_rate = (images.clone(), labels.clone()), group["lr"]
         group["lr"] = rate
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-            step(*inputs)
-        group["lr"] = usual_rate
+        try:
+            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+                step(*inputs)
+        finally:
+            group["lr"] = usual_rate
 
     def run(images: torch.Tensor, labels: torch.Tensor) -> None:
         nonlocal steps

@@ -8,7 +8,7 @@ import pandas as pd
 from fearlib.errors import InputError
 from fearlib.journal import append_to_journal, only_writer, read_journal, set_damaged_lines_aside
 from fearlib.manifest import MANIFEST, open_manifest, read_manifest, write_manifest
-from fearlib.sweep import Trial, check_truth, finished_trials
+from fearlib.sweep import Trial, check_truth, count_trials, finished_trials
 from fearlib.tables import write_tables
 
 
@@ -37,6 +37,7 @@ def merge_sweeps(folder: str | Path, sources: list[str | Path]) -> int:
             check_truth(of_source, _accuracies(records))
             records += of_source
         for source, manifest in zip(sources, manifests):
+            count_trials(manifest, read_journal(source))
             sittings = [_place(merged["sittings"], sitting) for sitting in manifest["sittings"]]
             write_manifest(folder, merged)
             last = {Trial(**record["trial"]): record for record in read_journal(source)}

@@ -1,5 +1,6 @@
 """A network gets a score by training: FEAR, shortreg and full training."""
 
+import math
 from dataclasses import dataclass, replace
 
 from fearlib.data import Dataset
@@ -98,8 +99,14 @@ def shortreg(
 
 
 def _with_test_top1(curve: list[Epoch], network: Network, dataset: Dataset, precision: str) -> tuple[Epoch, ...]:
-    """The curve, its last record with the test top-1 of the network as it is now; its seconds do not count."""
-    return *curve[:-1], replace(curve[-1], val_top1=top1(network, dataset, precision))
+    """The curve, its last record with the test top-1 of the network as it is now; its seconds do not count.
+
+    The network is left in evaluation mode.
+    """
+    last = curve[-1]
+    if math.isnan(last.val_top1):
+        last = replace(last, val_top1=top1(network, dataset, precision))
+    return *curve[:-1], last
 
 
 def full(

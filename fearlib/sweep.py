@@ -88,7 +88,7 @@ def run_sweep(
         set_damaged_lines_aside(folder)
         records = read_journal(folder)
         check_truth(records, truth)
-        _count_trials(manifest, records)
+        count_trials(manifest, records)
         manifest["sittings"].append(sitting(workers, truth))
         finished = finished_trials(records)
         missing = [trial for trial in trials if trial not in finished]
@@ -124,7 +124,7 @@ def cached_dataset(name: str, folder: str | None, resolution: int, train_images:
     return load_dataset(name, folder, resolution, train_images).to(device)
 
 
-def _count_trials(manifest: dict, records: list[dict]) -> None:
+def count_trials(manifest: dict, records: list[dict]) -> None:
     """A sitting that was killed could not count its own trials."""
     for number, past in enumerate(manifest["sittings"]):
         past["trials"] = sum(record.get("sitting", 0) == number for record in records)

@@ -1,5 +1,6 @@
 """Scores become tables: tidy rows and learning curves from a journal, and the ranking of the methods."""
 
+import itertools
 import math
 import re
 from collections.abc import Iterable
@@ -100,6 +101,20 @@ def read_rows(folder: str | Path) -> pd.DataFrame:
     if missing:
         raise InputError(f"{path} lacks the column(s) {', '.join(missing)}.")
     return rows
+
+
+def finished_architectures(folder: str | Path) -> list[int]:
+    """The indices that the sweep in `folder` has finished with every method, up to the first that it has not.
+
+    In the order in which the sweep came to them. Of a sweep that was cut short, later ones may be finished too,
+    but to take these would favour architectures that train fast.
+    """
+    records = read_journal(folder)
+    methods = {record["trial"]["method"] for record in records}
+    done = {}
+    for record in records:
+        done.setdefault(record["trial"]["index"], set()).add(record["trial"]["method"])
+    return list(itertools.takewhile(lambda index: done[index] == methods, done))
 
 
 def ranking_table(rows: pd.DataFrame, resamples: int = 1000) -> pd.DataFrame:
@@ -233,8 +248,8 @@ def common_table(rows: pd.DataFrame, **arguments) -> pd.DataFrame:
 def compare_methods(rows: pd.DataFrame, method: str, percent: float = 100, resamples: int = 1000) -> pd.DataFrame:
     """How much higher `method`'s Spearman is than every other method's, on the architectures both give a score.
 
-    Within the top `percent` by test accuracy. Columns: `than`, `n` architectures with both scores before the top
-    is taken, `difference`, and its paired bootstrap 95% interval `low` and `high`. Raises InputError if there is
+    Within the top `percent` by test accuracy. Columns: `than`, `n` architectures with both scores in that top,
+    `difference`, and its paired bootstrap 95% interval `low` and `high`. Raises InputError if there is
     no such method.
     """
     each = rows.pivot_table("score", "index", "method")
@@ -248,7 +263,8 @@ def compare_methods(rows: pd.DataFrame, method: str, percent: float = 100, resam
         both = each[[method, other]].dropna()
         arrays = (both[method].to_numpy(), both[other].to_numpy(), accuracy[both.index].to_numpy())
         low, high = bootstrap_interval(difference, *arrays, resamples=resamples)
-        lines.append({"than": other, "n": len(both), "difference": difference(*arrays), "low": low, "high": high})
+        n = len(top_indices(arrays[-1], percent))
+        lines.append({"than": other, "n": n, "difference": difference(*arrays), "low": low, "high": high})
     return pd.DataFrame(lines)
 
 

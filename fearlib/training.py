@@ -25,7 +25,7 @@ class Epoch:
 
     `epoch` is the number of passes made when it ended. `loss` is the mean cross entropy and `train_top1` the share
     of images classified right (0..1), both while training; `val_top1` the same on the test images afterwards, NaN
-    unless asked for. `seconds` and `macs` are of training alone, `images` is how many were trained on.
+    where it was not measured. `seconds` and `macs` are of training alone, `images` is how many were trained on.
     """
 
     stage: int
@@ -61,7 +61,7 @@ def train(
     cosine, step by step, to 0 after `schedule_epochs` (default `epochs`). Batch norm stays in training mode
     in frozen blocks too. Training ends after `epochs`; after a record with which `latest_top1` reaches
     `stop_at`; or with the step in which `max_seconds` have passed or `max_macs` are spent, with a record of what
-    was done until then.
+    was done until then. On a GPU, which lags behind, `max_seconds` may be passed by up to an epoch.
     `validate` measures test accuracy after every full epoch. `seed` orders images and augmentation.
     `after_record` is called with every record, while the network stands as it was then; its time does not count.
     Forward passes run under autocast at `precision` (`known_precision`), in channels-last memory, on the device
@@ -114,10 +114,8 @@ def train(
             )
             if step not in record_after and not out_of_budget:
                 continue
-            mean_loss, train_top1 = (
-                float(loss_sum) / images_seen,
-                int(correct) / images_seen,
-            )  # waits for the device
+            mean_loss = float(loss_sum) / images_seen  # waits for the device
+            train_top1 = int(correct) / images_seen
             seconds = time.perf_counter() - started
             val_top1 = top1(network, dataset, precision) if validate and step == steps else float("nan")
             records.append(

@@ -1,6 +1,7 @@
 """On a GPU: `make test-cuda`. The same arithmetic as on the processor, up to rounding."""
 
 import copy
+import os
 
 import pytest
 import torch
@@ -12,14 +13,15 @@ from fearlib.spaces import build, known_space
 from fearlib.sweep import cached_dataset, run_sweep
 from fearlib.training import train, training_step
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU, or FEARLIB_TEST_CUDA is not set")
+pytestmark = pytest.mark.skipif("FEARLIB_TEST_CUDA" not in os.environ, reason="FEARLIB_TEST_CUDA is not set")
 ARCHITECTURE = Architecture.from_string(
     "|nor_conv_3x3~0|+|skip_connect~0|nor_conv_1x1~1|+|avg_pool_3x3~0|none~1|nor_conv_3x3~2|"
 )
 
 
 @pytest.fixture(autouse=True)
-def float32_is_float32():
+def a_gpu_whose_float32_is_float32():
+    assert torch.cuda.is_available(), "FEARLIB_TEST_CUDA is set, but PyTorch finds no GPU"
     torch.backends.cudnn.allow_tf32 = False
 
 
@@ -69,7 +71,7 @@ def test_the_recorded_rate_follows_the_schedule(network, colour_dataset):
         before[:] = now
 
     train(network, colour_dataset, 8, batch_size=20, after_record=look)
-    assert moved[-1] < 0.2 * moved[1]
+    assert moved[-1] < 0.02 * moved[1]
 
 
 def test_frozen_parameters_stay_as_they_are(network, colour_dataset):
@@ -82,7 +84,11 @@ def test_frozen_parameters_stay_as_they_are(network, colour_dataset):
 
 
 @pytest.mark.parametrize(
-    "method", [lambda *a: fear(*a, threshold=0.3, stage2_batch=64), lambda *a: shortreg(*a, 6)]
+    "method",
+    [
+        lambda *a: fear(*a, threshold=0.3, batch_size=24, stage2_batch=24),
+        lambda *a: shortreg(*a, epochs=6, batch_size=24),
+    ],
 )
 def test_scores_learn_what_is_easy(network, colour_dataset, method):
     result = method(network.cuda(), colour_dataset)
@@ -99,7 +105,7 @@ def test_measures_as_on_the_processor(network, colour_dataset):
 
 
 def test_a_sweep_with_two_workers(tmp_path):
-    settings = preset("smoke", "synthetic", train_images=200, threshold=0.1, full_epochs=1)
+    settings = preset("smoke", "synthetic", train_images=200, threshold=0.1)
     architectures = known_space("nats-tss").sample(3, 0)
     cached_dataset.cache_clear()
     rows = run_sweep(tmp_path, "synthetic", settings, ["fear", "shortreg", "zero_cost"], architectures, workers=2)

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +11,7 @@ from fearlib.tables import (
     common_table,
     compare_methods,
     degradation_table,
+    finished_architectures,
     format_ranking,
     nearest_shortreg,
     read_indices,
@@ -207,3 +210,15 @@ def test_degradation_table_against_scipy(rows):
     assert table.spearman["constant, 2 epochs"].to_dict() == pytest.approx({0: expected, 0.25: expected})
     with pytest.raises(InputError, match="there are no measures at moments of training"):
         degradation_table(rows)
+
+
+def test_finished_architectures_end_before_the_first_that_is_not(tmp_path):
+    trials = [(5, "a"), (3, "a"), (5, "b"), (9, "a"), (9, "b"), (3, "c"), (5, "c"), (9, "c")]
+    lines = [
+        {"trial": {"index": index, "method": method, "seed": 0}, "test_accuracy": 1, "rows": [], "curve": []}
+        for index, method in trials
+    ]
+    (tmp_path / "journal.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert finished_architectures(tmp_path) == [5]
+    (tmp_path / "journal.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines[:1]))
+    assert finished_architectures(tmp_path) == [5]
