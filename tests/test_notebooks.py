@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 import torch
 
-from fearlib import load_dataset
+from fearlib import load_dataset, preset, run_sweep
+from fearlib.tables import read_indices
 
 papermill = pytest.importorskip("papermill")
 ROOT = Path(__file__).parents[1]
@@ -131,6 +132,30 @@ def test_fear_against_shortreg(ranked):
     assert set(scores.n[scores.top == 100]) == {curves.val_top1[curves.method.str.startswith("fear")].count()}
     assert ("common", 100) in set(zip(table.value, table.top)) and set(table.setting) == {"shortreg(epochs=1)"}
     assert (folder / "t1" / "figures" / "results_pareto_common.pdf").exists() and "imagenet16_120" in text
+
+
+def test_synthetic(ranked, tmp_path):
+    folder, _ = ranked
+    shutil.copytree(folder / "results", tmp_path / "results")
+    settings = preset("smoke", "synthetic", **SMALL)
+    run_sweep(
+        tmp_path / "results", "synthetic", settings, ["full"], read_indices(tmp_path / "results" / "rows.csv"), [1]
+    )
+    execute(
+        "analysis/synthetic.ipynb", tmp_path / "t2.ipynb", results=str(tmp_path / "results"), output=str(tmp_path)
+    )
+    ceiling = pd.read_csv(tmp_path / "tables" / "results_ceiling.csv").iloc[0]
+    full = (
+        pd.read_csv(tmp_path / "results" / "rows.csv")
+        .query("method == 'full'")
+        .pivot(index="index", columns="seed")
+    )
+    assert ceiling.repeated == 5
+    assert ceiling.noise == pytest.approx((full.score[0] - full.score[1]).pow(2).mean() ** 0.5 / 2**0.5, rel=1e-4)
+    scores = pd.read_csv(tmp_path / "tables" / "results_scores.csv").set_index("method")
+    assert (
+        scores.paper["fear(stage2_epochs=2)"] == 0.55 and scores.n["synflow"] == 5 and "full" not in scores.index
+    )
 
 
 def test_fear_ablation(ranked):

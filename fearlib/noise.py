@@ -1,0 +1,39 @@
+"""How much of a number is chance, from architectures measured with several seeds."""
+
+import math
+
+import pandas as pd
+
+from fearlib.errors import InputError
+
+
+def noise_of_seeds(values: pd.DataFrame) -> dict[str, float]:
+    """The noise that the seed puts in an architecture's mean value, and the ceiling that it puts on correlations.
+
+    `values` has the columns `index`, `seed` and `value`. Returns `architectures`, how many have a value, and
+    `repeated`, how many two seeds or more; `noise`, the standard deviation of one seed's value about its
+    architecture's, from the repeated ones; `spread`, that of the architectures' means; `reliability`, the share of
+    the means' variance that is not noise, each being over its own number of seeds; and `ceiling`, its root: what a
+    score without noise that ranks perfectly would on average correlate with the means (Spearman, 1904).
+    Raises InputError if no architecture has two seeds, or fewer than three have any.
+    """
+    known = values.dropna(subset="value")
+    each = known.groupby("index").value.agg(["mean", "var", "count"])
+    repeated = each[each["count"] > 1]
+    if repeated.empty or len(each) < 3:
+        raise InputError(
+            f"{len(each)} architectures have a value and {len(repeated)} of them two seeds: "
+            "noise needs three, one of them with two seeds."
+        )
+    degrees = repeated["count"] - 1
+    noise = float((repeated["var"] * degrees).sum() / degrees.sum())
+    spread = float(each["mean"].var())
+    reliability = 1 - noise * float((1 / each["count"]).mean()) / spread if spread > 0 else math.nan
+    return {
+        "architectures": len(each),
+        "repeated": len(repeated),
+        "noise": math.sqrt(noise),
+        "spread": math.sqrt(spread),
+        "reliability": reliability,
+        "ceiling": math.sqrt(max(0.0, reliability)),
+    }
