@@ -1,6 +1,7 @@
 """A table becomes a figure: pure functions of tidy rows, readable in print and for colour-blind readers."""
 
 import re
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -207,7 +208,8 @@ def late_bloomers(times: dict[str, pd.DataFrame]):
             axis.plot([edge] * len(never), never.test_accuracy, "x", color="#d55e00", markersize=4, label="never")
             low, high = bootstrap_interval(spearman, reached[cost], reached.test_accuracy)
             estimate = f"{spearman(reached[cost], reached.test_accuracy):.2f} ({low:.2f}..{high:.2f})"
-            axis.set_title(f"{name}\nSpearman {estimate}, n={len(reached)}, {len(never)} never", fontsize=8)
+            title = f"{textwrap.fill(name, 44)}\nSpearman {estimate}, n={len(reached)}, {len(never)} never"
+            axis.set_title(title, fontsize=8)
             axis.set_xlabel(f"{cost} until this training accuracy", fontsize=8)
             axis.tick_params(labelsize=7)
             if len(never):
