@@ -129,7 +129,8 @@ def train(
             if out_of_budget or latest_top1(records, len(dataset.train_labels)) >= stop_at:
                 return records
             started, images_seen = time.perf_counter(), 0
-            loss_sum.zero_(), correct.zero_()
+            loss_sum.zero_()
+            correct.zero_()
     return records
 
 
