@@ -23,9 +23,6 @@ from fearlib.provenance import sitting, utc_now
 from fearlib.spaces import build, known_space, space_of
 from fearlib.tables import rows_of_trials, write_tables
 
-# Dask makes workers hand freed memory back at once, and training then spends a third of its time on page faults.
-_KEEP_MEMORY = {"OMP_NUM_THREADS": 1, "MALLOC_TRIM_THRESHOLD_": 2**32, "MALLOC_MMAP_THRESHOLD_": 2**32}
-
 
 @dataclass(frozen=True)
 class Trial:
@@ -197,7 +194,7 @@ def _on_cluster(run: Callable, trials: list[Trial], deadline: float, workers: in
     with (
         config.set(
             {
-                "distributed.nanny.pre-spawn-environ": _KEEP_MEMORY,
+                "distributed.nanny.pre-spawn-environ": {"OMP_NUM_THREADS": 1},
                 "distributed.worker.profile.enabled": False,  # it would hold the interpreter every 10 ms
             }
         ),

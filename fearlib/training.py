@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from fearlib.cuda_graph import recorded_step
 from fearlib.data import Dataset
 from fearlib.errors import InputError
+from fearlib.memory import keep_freed_memory
 from fearlib.network import Network
 
 LEARNING_RATE = 0.1
@@ -65,7 +66,8 @@ def train(
     `validate` measures test accuracy after every full epoch. `seed` orders images and augmentation.
     `after_record` is called with every record, while the network stands as it was then; its time does not count.
     Forward passes run under autocast at `precision` (`known_precision`), in channels-last memory, on the device
-    of the network's parameters. Raises InputError for an unknown precision or a non-positive count.
+    of the network's parameters; on a processor the process keeps the memory it has used (`keep_freed_memory`).
+    Raises InputError for an unknown precision or a non-positive count.
     """
     precision = known_precision(precision)
     if epochs < 1 or batch_size < 1 or records_per_epoch < 1:
@@ -75,6 +77,8 @@ def train(
         )
     parameters = network.free_parameters(first_free_block)
     device = parameters[0].device
+    if device.type == "cpu":
+        keep_freed_memory()
     network.to(memory_format=torch.channels_last)
     dataset = dataset.to(device)
     steps = -(-len(dataset.train_labels) // batch_size)

@@ -1,12 +1,15 @@
 """Speed of the training loop, as ratios within one run, on one thread.
 
 The plain way is a torch DataLoader over per-image transforms, float32, contiguous memory. The limit is the same
-optimizer step on one batch that is already in memory, at the loop's own precision and memory format.
+optimizer step on one batch that is already in memory, at the loop's own precision, memory format and allocator.
 """
 
+import contextlib
 import functools
+import multiprocessing
 import statistics
 import time
+from concurrent.futures import ProcessPoolExecutor
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from fearlib import Architecture, build_network, train
 from fearlib import Dataset as TensorDataset
 from fearlib.data import MEAN_AND_STD
+from fearlib.memory import keep_freed_memory
 from fearlib.training import (
     GRADIENT_CLIP,
     LEARNING_RATE,
@@ -30,17 +34,9 @@ ARCHITECTURE = Architecture.from_index(0)
 
 
 def main() -> None:
-    torch.set_num_threads(1)
-    dataset = random_dataset()
     ways = {"plain way": plain_way, "our loop": our_loop, "limit": limit}
     ways |= {precision: functools.partial(our_loop, precision=precision) for precision in PRECISIONS}
-    seconds = {name: [] for name in ways}
-    for repeat in range(REPEATS + 1):
-        for name, way in ways.items():
-            taken = way(dataset)
-            if repeat > 0:  # the first round warms up
-                seconds[name].append(taken)
-    typical = {name: statistics.median(taken) for name, taken in seconds.items()}
+    typical = medians(ways)
     print(f"{ARCHITECTURE}\n16 channels, 1 cell a stage, {SIDE}x{SIDE} pixels, batch {BATCH}, one thread")
     for name, taken in typical.items():
         print(f"{name:10} {IMAGES / taken:8.0f} images/s (median of {REPEATS})")
@@ -48,6 +44,21 @@ def main() -> None:
     ratio = typical["float32"] / typical["bfloat16"]
     print(f"bfloat16 / float32:   {ratio:.2f} times as fast; auto takes {known_precision('auto')}")
     print(f"our loop / limit:     {typical['limit'] / typical['our loop']:.2f} of its speed (to reach: 0.9)")
+
+
+def medians(ways: dict) -> dict[str, float]:
+    """Median seconds of each way, taking turns, each in a process of its own: our loop sets the allocator."""
+    spawn = multiprocessing.get_context("spawn")
+    with contextlib.ExitStack() as open_pools:
+        pools = {
+            name: open_pools.enter_context(ProcessPoolExecutor(1, spawn, torch.set_num_threads, (1,)))
+            for name in ways
+        }
+        rounds = [
+            {name: pools[name].submit(way, random_dataset()).result() for name, way in ways.items()}
+            for _ in range(REPEATS + 1)
+        ]
+    return {name: statistics.median(taken[name] for taken in rounds[1:]) for name in ways}  # the first warms up
 
 
 def random_dataset() -> TensorDataset:
@@ -75,6 +86,7 @@ def our_loop(dataset, precision="auto") -> float:
 
 
 def limit(dataset) -> float:
+    keep_freed_memory()
     network = new_network().to(memory_format=torch.channels_last).train()
     images, labels = next(dataset.training_batches(BATCH, torch.Generator().manual_seed(0)))
     images = images.contiguous(memory_format=torch.channels_last)
