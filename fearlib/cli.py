@@ -1,6 +1,8 @@
 """The command line, `fear`."""
 
+import contextlib
 import re
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Optional
@@ -11,6 +13,7 @@ try:
     typer = require("typer", "run the command line")
 except ImportError as error:
     sys.exit(f"fear: {error}")
+_FAILURES_SHOWN = 10
 LARGEST_SEED = 2**32 - 1
 app = typer.Typer(
     help="Rank neural architectures reproducibly: FEAR, short training and zero-cost measures on NATS-Bench.",
@@ -84,7 +87,12 @@ def rank(
     change: Annotated[
         Optional[list[str]], typer.Option("--set", help="Replace a setting of the preset: NAME=VALUE.")
     ] = None,
-    workers: Annotated[int, typer.Option(help="One-thread processes.")] = 1,
+    workers: Annotated[int, typer.Option(help="One-thread processes, or jobs of Slurm.")] = 1,
+    scheduler: Annotated[
+        Optional[str], typer.Option(help="tcp://HOST:PORT of a dask scheduler that runs, or slurm.")
+    ] = None,
+    per_gpu: Annotated[Optional[int], typer.Option(help="Networks at once on each GPU.")] = None,
+    retries: Annotated[int, typer.Option(help="How often to try a failed trial again.")] = 0,
     time_budget: Annotated[Optional[float], typer.Option(help="Minutes after which no trial starts.")] = None,
 ) -> None:
     """Score architectures with every method, and print how well each ranks them."""
@@ -114,11 +122,13 @@ def rank(
     chosen = re.split(r"\s+(?![^(]*\))", methods.strip())
     if truth is None and not any(method.startswith("full") for method in chosen):
         print("Without --truth, or the method `full`, there is no accuracy to compare the scores with.")
-    rows = run_sweep(
-        output, dataset, settings, chosen, architectures,
-        seeds=list(dict.fromkeys(_seed(seed) for seed in seeds.split(","))), data_folder=folder, truth=accuracy,
-        workers=workers, time_budget=float("inf") if time_budget is None else 60 * time_budget,
-    )  # fmt: skip
+    with _stoppable(output):
+        rows = run_sweep(
+            output, dataset, settings, chosen, architectures,
+            seeds=list(dict.fromkeys(_seed(seed) for seed in seeds.split(","))), data_folder=folder,
+            truth=accuracy, workers=workers, scheduler=scheduler, per_gpu=per_gpu, retries=retries,
+            time_budget=float("inf") if time_budget is None else 60 * time_budget,
+        )  # fmt: skip
     _print_ranking(rows)
 
 
@@ -170,6 +180,27 @@ def table(folder: Annotated[Path, typer.Argument(help="Results folder of `fear r
     from fearlib.tables import read_rows
 
     _print_ranking(read_rows(folder))
+
+
+@app.command()
+def status(folder: Annotated[Path, typer.Argument(help="Results folder of `fear rank`.")]) -> None:
+    """Say how far a sweep has come, while it runs or after."""
+    from fearlib.status import sweep_status
+
+    found = sweep_status(folder)
+    require("tabulate", "print tables")
+    print(found.methods.to_markdown(floatfmt=".1f"))
+    totals = found.methods[["finished", "failed", "remaining"]].sum()
+    print("\n" + ", ".join(f"{number} {what}" for what, number in totals.items()))
+    if totals.remaining and found.expected == found.expected:
+        print(f"{found.expected / 60:.1f} minutes more at the pace of the last command")
+    print(f"{found.writer} writes to it" if found.writer else "no sweep writes to it now")
+    for reason in found.failures[:_FAILURES_SHOWN]:
+        print(reason)
+    if len(found.failures) > _FAILURES_SHOWN:
+        print(
+            f"and {len(found.failures) - _FAILURES_SHOWN} more failures, in {folder / 'rows.csv'} by their outcome"
+        )
 
 
 @app.command()
@@ -226,6 +257,26 @@ def export(
 
     left_out = export_truth(archive, output)
     print(f"wrote {output}" + (f", without {left_out} architectures that the archive lacks" if left_out else ""))
+
+
+@contextlib.contextmanager
+def _stoppable(output: Path):
+    """Ctrl-C and SIGTERM end the sweep in order, with a sentence and exit code 130 or 143; a second at once."""
+
+    def stop(number, frame):
+        for each in before:
+            signal.signal(each, signal.SIG_DFL)
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    except SystemExit:
+        print(f"fear: stopped; what was finished is in {output}, and the same command goes on.", file=sys.stderr)
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _print_ranking(rows):

@@ -3,13 +3,16 @@
 import contextlib
 import json
 import os
+import platform
 import warnings
 from pathlib import Path
 
 from fearlib.errors import InputError
+from fearlib.provenance import utc_now
 
 JOURNAL = "journal.jsonl"
 DAMAGED = "journal.damaged"
+WRITER = ".writer"
 
 
 def read_journal(folder: Path) -> list[dict]:
@@ -90,15 +93,40 @@ def only_writer(folder: Path):
         lock = FileLock(Path(folder) / ".lock")
         lock.acquire(timeout=0)
     except Timeout as error:
+        who = writer(folder) or "another process"
         raise InputError(
-            f"another sweep is writing to {folder}: wait for it, or choose another folder."
+            f"another sweep is writing to {folder} ({who}): wait for it, or choose another folder."
         ) from error
     except OSError as error:
         raise InputError(f"{folder} cannot be used as a results folder: {error.strerror or error}.") from error
     try:
+        me = {"process": os.getpid(), "machine": platform.node(), "since": utc_now()}
+        replace_file(Path(folder) / WRITER, json.dumps(me).encode())
         yield
     finally:
+        (Path(folder) / WRITER).unlink(missing_ok=True)
         lock.release()
+
+
+def writer(folder: Path) -> str | None:
+    """Which process says that it writes to a results folder, and still runs as far as this machine can tell."""
+    try:
+        said = json.loads((Path(folder) / WRITER).read_bytes())
+        process, machine, since = int(said["process"]), str(said["machine"]), str(said["since"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    here = machine == platform.node()
+    return f"process {process} on {machine} since {since}" if not here or _runs(process) else None
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)  # only asks
+    except PermissionError:  # as another user
+        return True
+    except (OSError, OverflowError):
+        return False
+    return True
 
 
 def _lines(folder: Path) -> list[bytes]:

@@ -1,5 +1,6 @@
 """What a sweep can run: a method's name, its arguments, and one trial of it."""
 
+import functools
 import math
 import re
 from dataclasses import asdict
@@ -118,9 +119,7 @@ def run_trial(
             "rows": _measure_rows(measure_network(network, images, labels, seed=seed), len(labels)),
             "curve": [],
         }
-    for argument, setting in _ARGUMENTS[name].items():
-        if argument not in arguments:
-            arguments[argument] = getattr(settings, setting)
+    arguments = {argument: _argument(name, arguments, settings, argument) for argument in _ARGUMENTS[name]}
     if name.startswith("degradation"):
         constant = name == "degradation_constant"
         minibatch = first_minibatch(dataset, settings.zero_cost_batch, seed)
@@ -133,6 +132,43 @@ def run_trial(
     result = getattr(score, name)(network, dataset, seed=seed, **arguments)
     row = {"method": label, "score": result.value, "seconds": result.seconds, "macs": result.macs}
     return {"rows": [row | {"outcome": result.outcome}], "curve": [asdict(epoch) for epoch in result.curve]}
+
+
+def refuse_nan(result: dict) -> None:
+    """Raises FloatingPointError if a trial's training diverged or one of its scores is NaN without a reason."""
+    if any(math.isnan(record["loss"]) for record in result["curve"]):
+        raise FloatingPointError("the training loss became NaN")
+    for row in result["rows"]:
+        if row["outcome"] == "ok" and math.isnan(row["score"]):
+            raise FloatingPointError(f"the score of {row['method']} is NaN")
+
+
+def most_macs(architecture: Architecture | Genotype, label: str, dataset: Dataset, settings: Settings) -> int:
+    """Multiply-accumulates of a trial's training at most, stage 1 of FEAR taking all its epochs.
+
+    Measures at initialisation count as nothing.
+    """
+    name, arguments = parse_method(label)
+    if isinstance(architecture, Architecture):  # its edges are all of one size
+        architecture = Architecture(sorted(architecture.ops))
+    sizes = (architecture, dataset.num_classes, settings.channels, settings.cells, dataset.resolution)
+    if name == "zero_cost":
+        return 0 * _training_macs(*sizes, 0)
+    given = functools.partial(_argument, name, arguments, settings)
+    if name != "fear":
+        return _training_macs(*sizes, 0) * given("epochs") * len(dataset.train_labels)
+    of_stages = _training_macs(*sizes, 0) * given("stage1_epochs") + _training_macs(
+        *sizes, given("first_free_block")
+    ) * given("stage2_epochs")
+    return of_stages * len(dataset.train_labels)
+
+
+@functools.cache
+def _training_macs(architecture, num_classes, channels, cells, resolution, first_free_block) -> int:
+    network = build(architecture, num_classes, channels, cells)
+    if first_free_block is None:
+        first_free_block = network.default_first_free_block
+    return network.training_macs(resolution, first_free_block)
 
 
 def _rows_of_moment(moment: Moment, form: str, batch_size: int) -> list[dict]:
@@ -161,6 +197,11 @@ def _measure_rows(results: dict[str, Measured], batch_size: int) -> list[dict]:
         }
         for name, result in results.items()
     ]
+
+
+def _argument(name: str, arguments: dict, settings: Settings, argument: str):
+    """A method's argument as its label gives it, else as the settings do."""
+    return arguments[argument] if argument in arguments else getattr(settings, _ARGUMENTS[name][argument])
 
 
 def _label(name: str, arguments: dict) -> str:

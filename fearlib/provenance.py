@@ -1,5 +1,6 @@
 """Where a number comes from: the code's commit, the packages and the machine."""
 
+import functools
 import platform
 import subprocess
 import sys
@@ -31,6 +32,7 @@ def utc_now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
+@functools.cache
 def code_commit() -> str:
     """The commit of the library's checkout, "+changes" if the code differs from it, or the installed version."""
     root = Path(__file__).resolve().parents[1]

@@ -2,8 +2,11 @@
 
 import contextlib
 import functools
+import itertools
 import math
+import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,15 +15,16 @@ import pandas as pd
 import torch
 
 from fearlib.architecture import Architecture
+from fearlib.cluster import cluster, run_here
 from fearlib.darts import Genotype
-from fearlib.data import load_dataset
+from fearlib.data import Dataset, load_dataset
 from fearlib.errors import InputError, require
 from fearlib.journal import append_to_journal, only_writer, read_journal, set_damaged_lines_aside
 from fearlib.manifest import open_manifest, write_manifest
-from fearlib.methods import expand_methods, run_trial
+from fearlib.methods import expand_methods, most_macs, refuse_nan, run_trial
 from fearlib.presets import LENGTHS, Settings, as_dict
-from fearlib.provenance import sitting, utc_now
-from fearlib.spaces import build, known_space, space_of
+from fearlib.provenance import code_commit, hardware, sitting, utc_now
+from fearlib.spaces import known_space, space_of
 from fearlib.tables import rows_of_trials, write_tables
 
 
@@ -43,26 +47,81 @@ def run_sweep(
     data_folder: str | None = None,
     truth: pd.Series | None = None,
     workers: int = 1,
+    scheduler: str | None = None,
+    per_gpu: int | None = None,
+    retries: int = 0,
     time_budget: float = float("inf"),
     after_trial: Callable[[pd.DataFrame], None] = lambda rows: None,
 ) -> pd.DataFrame:
     """Run every trial that `folder` does not hold yet, and return the table of all its rows.
 
     `methods` as in `fearlib.methods.expand_methods`. `truth` is the benchmark's test accuracy in % by
-    architecture index. No trial starts after `time_budget` seconds. More than one worker runs one-thread
-    processes through dask. `after_trial` is called with each finished trial's rows. The folder receives
-    `journal.jsonl` while the sweep runs and `rows.csv`, `curves.csv` and `manifest.json` at its end, when it
-    is interrupted too. Raises InputError if the folder holds results of another configuration, or other test
-    accuracies than `truth`.
+    architecture index. One worker is this process; more, or a `scheduler`, or `per_gpu` networks at once on each
+    GPU, are dask's, as `fearlib.cluster.cluster` says. A trial that fails (it raises, its workers die, its loss or
+    score is not a number) is recorded with its reason, and tried again up to `retries` times once the others are
+    done. No trial starts after `time_budget` seconds. Several workers take the longest trials first, so that none
+    waits long for the last; but with a time budget, and with one worker, one architecture follows another, so that
+    those which are finished are no selection. `after_trial` is called with each finished trial's rows. The folder
+    receives `journal.jsonl` while the sweep runs and `rows.csv`, `curves.csv` and `manifest.json` at its end, when
+    it is interrupted too. Raises InputError if the folder holds results of another configuration, or other test
+    accuracies than `truth`, or if another sweep is writing to it.
     """
-    if workers < 1:
-        raise InputError(f"workers is {workers}: it must be at least 1.")
+    for name, number, least in (("workers", workers, 1), ("per_gpu", per_gpu or 1, 1), ("retries", retries, 0)):
+        if number < least:
+            raise InputError(f"{name} is {number}: it must be at least {least}.")
     space, labels = space_of(architectures), expand_methods(methods, settings)
+    data_folder = data_folder or os.environ.get("FEARLIB_DATA")
+    data_folder = data_folder and os.path.abspath(os.path.expanduser(data_folder))  # for workers elsewhere
     load = functools.partial(cached_dataset, dataset, data_folder, settings.resolution, settings.train_images)
     loaded = load()
-    for architecture in architectures[:1]:  # refuses wrong sizes before anything is written
-        build(architecture, loaded.num_classes, settings.channels, settings.cells)
-    configuration = {
+    for architecture, label in itertools.product(architectures[:1], labels):
+        most_macs(architecture, label, loaded, settings)  # refuses what does not fit before anything is written
+    configuration = _configuration(space, dataset, loaded, settings)
+    trials = [
+        Trial(architecture.index, label, seed)
+        for architecture in architectures
+        for seed in seeds
+        for label in labels
+    ]
+    several = workers > 1 or scheduler is not None or per_gpu is not None
+    if several and time_budget == math.inf:
+        trials.sort(
+            key=functools.partial(_most_macs, space=space, dataset=loaded, settings=settings), reverse=True
+        )
+    run = functools.partial(_run, space=space, load=load, fingerprint=loaded.fingerprint, settings=settings)
+    folder, started = Path(folder), time.monotonic()
+    with only_writer(folder):
+        manifest = open_manifest(folder, configuration)
+        set_damaged_lines_aside(folder)
+        records = read_journal(folder)
+        check_truth(records, truth)
+        count_trials(manifest, records)
+        finished = finished_trials(records)
+        missing = [trial for trial in trials if trial not in finished]
+        this = sitting(workers, truth) | {"missing": Counter(trial.method for trial in missing)}
+        manifest["sittings"].append(this)
+        write_manifest(folder, manifest)
+        place = cluster(workers, scheduler, per_gpu) if several and missing else contextlib.nullcontext(run_here)
+        progress = _progress(len(trials), len(missing), f"{dataset} {settings.preset}")
+        try:
+            with progress, place as run_on:
+                for trial, result in _with_retries(run_on, run, missing, started + time_budget, retries):
+                    record = {"trial": vars(trial), "sitting": len(manifest["sittings"]) - 1}
+                    record |= {"test_accuracy": _accuracy(trial, truth), "after": time.monotonic() - started}
+                    record |= {key: value for key, value in result.items() if this.get(key) != value}
+                    append_to_journal(folder, record)
+                    this["trials"] += 1
+                    progress.update(not has_failed(record))
+                    after_trial(rows_of_trials([record], configuration))
+        except BaseException:
+            with contextlib.suppress(InputError):  # what stopped the sweep is the sentence to show
+                _close(folder, manifest, truth)
+            raise
+        return _close(folder, manifest, truth)
+
+
+def _configuration(space: str, dataset: str, loaded: Dataset, settings: Settings) -> dict:
+    return {
         "space": space,
         "dataset": dataset,
         "dataset_source": loaded.source,
@@ -72,40 +131,6 @@ def run_sweep(
         "test_images": len(loaded.test_labels),
         "settings": {key: value for key, value in as_dict(settings).items() if key not in LENGTHS},
     }
-    trials = [
-        Trial(architecture.index, label, seed)
-        for architecture in architectures  # outermost: a sweep cut short has every method on the same ones
-        for seed in seeds
-        for label in labels
-    ]
-    run = functools.partial(_run, space=space, load=load, fingerprint=loaded.fingerprint, settings=settings)
-    folder = Path(folder)
-    with only_writer(folder):
-        manifest = open_manifest(folder, configuration)
-        set_damaged_lines_aside(folder)
-        records = read_journal(folder)
-        check_truth(records, truth)
-        count_trials(manifest, records)
-        manifest["sittings"].append(sitting(workers, truth))
-        finished = finished_trials(records)
-        missing = [trial for trial in trials if trial not in finished]
-        results = _execute(run, missing, time.monotonic() + time_budget, workers)
-        progress = _progress(len(trials), len(missing), f"{dataset} {settings.preset}")
-        try:
-            with progress, contextlib.closing(results):
-                write_manifest(folder, manifest)
-                for trial, result in results:
-                    record = {"trial": vars(trial), "sitting": len(manifest["sittings"]) - 1}
-                    record |= {"test_accuracy": _accuracy(trial, truth), **result}
-                    append_to_journal(folder, record)
-                    manifest["sittings"][-1]["trials"] += 1
-                    progress.update()
-                    after_trial(rows_of_trials([record], configuration))
-        except BaseException:
-            with contextlib.suppress(InputError):  # what stopped the sweep is the sentence to show
-                _close(folder, manifest, truth)
-            raise
-        return _close(folder, manifest, truth)
 
 
 def _close(folder: Path, manifest: dict, truth: pd.Series | None) -> pd.DataFrame:
@@ -129,11 +154,12 @@ def count_trials(manifest: dict, records: list[dict]) -> None:
 
 def finished_trials(records: list[dict]) -> set[Trial]:
     """The trials of a journal that need not run again: a failed one is tried again."""
-    return {
-        Trial(**record["trial"])
-        for record in records
-        if not any(row["outcome"].startswith("failed") for row in record["rows"])
-    }
+    return {Trial(**record["trial"]) for record in records if not has_failed(record)}
+
+
+def has_failed(result: dict) -> bool:
+    """Whether a trial's record, or its result, is one to try again."""
+    return any(row["outcome"].startswith("failed") for row in result["rows"])
 
 
 def check_truth(records: list[dict], truth: pd.Series | None) -> None:
@@ -153,71 +179,49 @@ def _progress(trials: int, missing: int, what: str):
     return tqdm(total=trials, initial=trials - missing, desc=what, unit="trial")
 
 
-def _run(trial: Trial, space: str, load, fingerprint: str, settings: Settings) -> dict:
-    dataset = load()
-    if dataset.fingerprint != fingerprint:
-        raise InputError(f"a worker found other data ({dataset.fingerprint}) than the driver ({fingerprint}).")
+def _with_retries(
+    run_on: Callable, run: Callable, trials: list[Trial], deadline: float, retries: int
+) -> Iterator[tuple[Trial, dict]]:
+    """(trial, result) as they finish; then again for those that failed, up to `retries` times."""
+    for _ in range(1 + retries):
+        failed = []
+        with contextlib.closing(run_on(run, trials, deadline)) as results:
+            for trial, result in results:
+                if isinstance(result, Exception):  # its workers died, most likely of too much memory
+                    result = _failure(trial, result)
+                if has_failed(result):
+                    failed.append(trial)
+                yield trial, result
+        trials = failed
+
+
+def _run(trial: Trial, space: str, load: Callable, fingerprint: str, settings: Settings) -> dict:
+    """A trial's rows and learning curve, how long it took in all, and with what code on what machine."""
+    started = time.monotonic()
     try:
-        architecture = known_space(space).kind.from_index(trial.index)
-        return run_trial(architecture, trial.method, trial.seed, dataset, settings)
-    except InputError:
-        raise
+        dataset = load()
+        if dataset.fingerprint != fingerprint:
+            raise ValueError(
+                f"the worker found other data ({dataset.fingerprint}) than the driver ({fingerprint})"
+            )
+        result = run_trial(
+            known_space(space).kind.from_index(trial.index), trial.method, trial.seed, dataset, settings
+        )
+        refuse_nan(result)
     except Exception as error:
-        return _failed(trial, error)
+        result = _failure(trial, error)
+    return result | {"elapsed": time.monotonic() - started, "hardware": hardware(), "commit": code_commit()}
 
 
-def _failed(trial: Trial, error: Exception) -> dict:
+def _failure(trial: Trial, error: Exception) -> dict:
     nothing = dict.fromkeys(("score", "seconds", "macs"), float("nan"))
     reason = f"failed: {type(error).__name__}: {error}"
     return {"rows": [{"method": trial.method, **nothing, "outcome": reason}], "curve": []}
 
 
+def _most_macs(trial: Trial, space: str, dataset: Dataset, settings: Settings) -> int:
+    return most_macs(known_space(space).kind.from_index(trial.index), trial.method, dataset, settings)
+
+
 def _accuracy(trial: Trial, truth: pd.Series | None) -> float:
     return math.nan if truth is None else float(truth.get(trial.index, math.nan))
-
-
-def _execute(run: Callable, trials: list[Trial], deadline: float, workers: int) -> Iterator[tuple[Trial, dict]]:
-    """Run trials, starting none after the deadline, and yield (trial, result) as they finish."""
-    if workers > 1 and trials:
-        yield from _on_cluster(run, trials, deadline, workers)
-        return
-    for trial in trials:
-        if time.monotonic() >= deadline:
-            return
-        yield trial, run(trial)
-
-
-def _on_cluster(run: Callable, trials: list[Trial], deadline: float, workers: int) -> Iterator[tuple[Trial, dict]]:
-    config = require("dask", "run more than one worker").config
-    distributed = require("distributed", "run more than one worker")
-    waiting = iter(trials)
-    with (
-        config.set(
-            {
-                "distributed.nanny.pre-spawn-environ": {"OMP_NUM_THREADS": 1},
-                "distributed.worker.profile.enabled": False,  # it would hold the interpreter every 10 ms
-            }
-        ),
-        distributed.LocalCluster(workers, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster,
-        distributed.Client(cluster) as client,
-    ):
-        running = {}
-        completed = distributed.as_completed()
-
-        def start():
-            trial = next(waiting, None) if time.monotonic() < deadline else None
-            if trial is not None:
-                future = client.submit(run, trial, pure=False)
-                running[future] = trial
-                completed.add(future)
-
-        for _ in range(workers):
-            start()
-        for future in completed:
-            trial = running.pop(future)
-            try:
-                result = future.result()
-            except distributed.KilledWorker as error:  # out of memory, most likely
-                result = _failed(trial, error)
-            start()
-            yield trial, result

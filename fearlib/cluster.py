@@ -1,0 +1,133 @@
+"""Where the trials of a sweep run, when that is not this process: dask workers here, on Slurm or anywhere."""
+
+import collections
+import contextlib
+import functools
+import importlib.util
+import signal
+import time
+from collections.abc import Callable, Iterator
+
+import torch
+
+from fearlib.errors import InputError, require
+
+_PAUSE = 1.0  # seconds after which a driver that waits looks for new workers
+_GONE = "the dask scheduler is gone: start it, or another, and run the same again; what was finished is safe."
+
+
+@contextlib.contextmanager
+def cluster(workers: int, scheduler: str | None = None, per_gpu: int | None = None):
+    """Yields `run_on(run, items, deadline)`, as `run_on_workers` with the workers that were asked for.
+
+    They end with the context, unless the scheduler is a given one.
+    `scheduler` is the address of one that runs already, `tcp://host:port`; or "slurm", for `workers` jobs as the
+    `jobqueue.slurm` part of dask's configuration describes them; or None, for one-thread processes on this
+    machine: `workers` of them, or `per_gpu` for each of its GPUs. Raises InputError if the scheduler does not
+    answer, or this machine has no GPU to share.
+    """
+    distributed = require("distributed", "run more than one worker")
+    config = {
+        "distributed.nanny.pre-spawn-environ": {"OMP_NUM_THREADS": 1},
+        "distributed.worker.profile.enabled": False,  # it would hold the interpreter every 10 ms
+    }
+    with require("dask", "run more than one worker").config.set(config), contextlib.ExitStack() as opened:
+        if scheduler is None:
+            loop = opened.enter_context(_loop_deaf_to_ctrl_c(distributed))
+            address = opened.enter_context(_local_cluster(distributed, workers, per_gpu, loop))
+        elif scheduler == "slurm":
+            address = opened.enter_context(require("dask_jobqueue", "run on Slurm").SLURMCluster())
+            address.scale(workers)
+        else:
+            address = scheduler
+        try:
+            client = opened.enter_context(distributed.Client(address))
+        except (OSError, ValueError) as error:
+            raise InputError(f"no dask scheduler answers at {scheduler!r}: expected tcp://HOST:PORT.") from error
+        if scheduler not in (None, "slurm") or importlib.util.find_spec("bokeh"):  # without it there is no page
+            print(f"The dashboard of the workers is at {client.dashboard_link}")
+        yield functools.partial(run_on_workers, client, per_gpu=per_gpu)
+
+
+@contextlib.contextmanager
+def _loop_deaf_to_ctrl_c(distributed):
+    """An event loop whose thread, and so every process that it starts, leaves Ctrl-C to the driver."""
+    runner = distributed.utils.LoopRunner()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    runner.start()
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    try:
+        yield runner.loop
+    finally:
+        runner.stop()
+
+
+def _local_cluster(distributed, workers: int, per_gpu: int | None, loop):
+    dashboard = {"dashboard_address": ":0"}
+    if per_gpu is None:
+        return distributed.LocalCluster(workers, threads_per_worker=1, processes=True, loop=loop, **dashboard)
+    gpus = torch.cuda.device_count()
+    if not gpus:
+        raise InputError(f"per_gpu is {per_gpu}, but this machine has no GPU: ask for workers instead.")
+    shares = {
+        f"gpu{gpu}-{share}": {
+            "cls": distributed.Nanny,
+            "options": {
+                "nthreads": 1,
+                "env": {"CUDA_VISIBLE_DEVICES": str(gpu)},
+                "resources": {"GPU": 1 / per_gpu},
+            },
+        }
+        for gpu in range(gpus)
+        for share in range(per_gpu)
+    }
+    return distributed.SpecCluster(shares, {"cls": distributed.Scheduler, "options": dashboard}, loop=loop)
+
+
+def run_on_workers(
+    client, run: Callable, items: list, deadline: float = float("inf"), per_gpu: int | None = None
+) -> Iterator[tuple]:
+    """`run(item)` for every item, in order, on the client's workers; yields (item, result) as they finish.
+
+    As many run at once as the workers have threads, or, with `per_gpu`, as many as their resource GPU allows when
+    each takes `1 / per_gpu` of it; workers may come and go meanwhile. None starts after the `deadline`
+    (time.monotonic). An exception in place of a result is one that was raised around `run`, or dask's KilledWorker
+    when workers died of the item too often. Raises InputError if the scheduler is lost.
+    """
+    distributed = require("distributed", "run more than one worker")
+    needs = {} if per_gpu is None else {"resources": {"GPU": 1 / per_gpu}}
+    waiting, running, slots, looked = collections.deque(items), {}, 0, -float("inf")
+    while running or (waiting and time.monotonic() < deadline):
+        if time.monotonic() - looked >= _PAUSE:
+            slots, looked = _slots(client, per_gpu), time.monotonic()
+        while waiting and len(running) < slots and time.monotonic() < deadline:
+            item = waiting.popleft()
+            running[client.submit(run, item, pure=False, **needs)] = item
+        if running:
+            with contextlib.suppress(distributed.TimeoutError):
+                distributed.wait(list(running), timeout=_PAUSE, return_when="FIRST_COMPLETED")
+        else:
+            time.sleep(_PAUSE)  # for the first worker
+        for future in [future for future in running if future.done()]:
+            item = running.pop(future)
+            if future.cancelled():
+                raise InputError(_GONE)
+            yield item, future.exception() or future.result()
+
+
+def run_here(run: Callable, items: list, deadline: float = float("inf")) -> Iterator[tuple]:
+    """The same in this process, one item after another."""
+    for item in items:
+        if time.monotonic() >= deadline:
+            return
+        yield item, run(item)
+
+
+def _slots(client, per_gpu: int | None) -> int:
+    """How many items the workers that are there now can run at once."""
+    if client.status != "running":
+        raise InputError(_GONE)
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    if per_gpu is None:
+        return sum(worker["nthreads"] for worker in workers)
+    return sum(min(worker["nthreads"], round(worker["resources"].get("GPU", 0) * per_gpu)) for worker in workers)
