@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.installed
 
-.PHONY: reproduce test test-cuda bench lab clean
+.PHONY: reproduce test test-slow test-cuda bench lab clean
 
 $(SETUP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -32,6 +32,9 @@ reproduce: $(SETUP)
 
 test: $(SETUP)
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+
+test-slow: $(SETUP)
+	$(BIN)/python -m pytest -m slow --numprocesses auto --dist worksteal
 
 test-cuda: export FEARLIB_TEST_CUDA := 1
 test-cuda: $(SETUP)

@@ -1,5 +1,6 @@
 """Where the trials of a sweep run, when that is not this process: dask workers here, on Slurm or anywhere."""
 
+import asyncio
 import collections
 import contextlib
 import functools
@@ -7,13 +8,14 @@ import importlib.util
 import signal
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing import resource_tracker
 
 import torch
 
 from fearlib.errors import InputError, require
 
 _PAUSE = 1.0  # seconds after which a driver that waits looks for new workers
-_GONE = "the dask scheduler is gone: start it, or another, and run the same again; what was finished is safe."
+_TIMEOUT = 10  # seconds in which a scheduler must answer
 
 
 @contextlib.contextmanager
@@ -41,7 +43,7 @@ def cluster(workers: int, scheduler: str | None = None, per_gpu: int | None = No
         else:
             address = scheduler
         try:
-            client = opened.enter_context(distributed.Client(address))
+            client = opened.enter_context(distributed.Client(address, timeout=_TIMEOUT))
         except (OSError, ValueError) as error:
             raise InputError(f"no dask scheduler answers at {scheduler!r}: expected tcp://HOST:PORT.") from error
         if scheduler not in (None, "slurm") or importlib.util.find_spec("bokeh"):  # without it there is no page
@@ -52,6 +54,7 @@ def cluster(workers: int, scheduler: str | None = None, per_gpu: int | None = No
 @contextlib.contextmanager
 def _loop_deaf_to_ctrl_c(distributed):
     """An event loop whose thread, and so every process that it starts, leaves Ctrl-C to the driver."""
+    resource_tracker.ensure_running()  # its first start would let the signal through again
     runner = distributed.utils.LoopRunner()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     runner.start()
@@ -95,6 +98,17 @@ def run_on_workers(
     when workers died of the item too often. Raises InputError if the scheduler is lost.
     """
     distributed = require("distributed", "run more than one worker")
+    try:
+        yield from _as_they_finish(distributed, client, run, items, deadline, per_gpu)
+    except (Exception, asyncio.CancelledError) as error:
+        if client.status == "running" and not isinstance(error, OSError):
+            raise
+        raise InputError(
+            "the dask scheduler is gone: start it, or another, and run the same again; what was finished is safe."
+        ) from error
+
+
+def _as_they_finish(distributed, client, run, items, deadline, per_gpu) -> Iterator[tuple]:
     needs = {} if per_gpu is None else {"resources": {"GPU": 1 / per_gpu}}
     waiting, running, slots, looked = collections.deque(items), {}, 0, -float("inf")
     while running or (waiting and time.monotonic() < deadline):
@@ -109,10 +123,9 @@ def run_on_workers(
         else:
             time.sleep(_PAUSE)  # for the first worker
         for future in [future for future in running if future.done()]:
-            item = running.pop(future)
             if future.cancelled():
-                raise InputError(_GONE)
-            yield item, future.exception() or future.result()
+                raise OSError("dask took an item back")
+            yield running.pop(future), future.exception() or future.result()
 
 
 def run_here(run: Callable, items: list, deadline: float = float("inf")) -> Iterator[tuple]:
@@ -125,8 +138,6 @@ def run_here(run: Callable, items: list, deadline: float = float("inf")) -> Iter
 
 def _slots(client, per_gpu: int | None) -> int:
     """How many items the workers that are there now can run at once."""
-    if client.status != "running":
-        raise InputError(_GONE)
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
     if per_gpu is None:
         return sum(worker["nthreads"] for worker in workers)

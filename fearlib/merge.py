@@ -58,7 +58,7 @@ def _accuracies(records: list[dict]) -> pd.Series:
 def _place(sittings: list[dict], sitting: dict) -> int:
     """The sitting's number in the list, to which it is added unless an earlier merge has."""
     for number, known in enumerate(sittings):
-        if known["started"] == sitting["started"] and known["commit"] == sitting["commit"]:
+        if all(known.get(key) == sitting.get(key) for key in ("id", "started", "commit")):
             return number
     sittings.append(sitting)
     return len(sittings) - 1

@@ -5,6 +5,7 @@ import platform
 import subprocess
 import sys
 import time
+import uuid
 from importlib import metadata
 from pathlib import Path
 
@@ -17,6 +18,7 @@ PACKAGES = ("torch", "numpy", "pandas", "scipy")
 def sitting(workers: int, truth: pd.Series | None) -> dict:
     """One run of a sweep: when, with what code, packages and truth, on what hardware."""
     return {
+        "id": uuid.uuid4().hex,
         "started": utc_now(),
         "commit": code_commit(),
         "python": sys.version.split()[0],

@@ -1,0 +1,442 @@
+"""What befalls a sweep: killed drivers, workers and schedulers, signals, memory, permissions, clocks."""
+
+import contextlib
+import functools
+import itertools
+import json
+import math
+import os
+import platform
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import dask
+import distributed
+import pandas as pd
+import psutil
+import pytest
+
+from fearlib import Architecture, InputError, run_sweep
+from fearlib.cluster import cluster, run_on_workers
+from fearlib.journal import JOURNAL, WRITER, only_writer, read_journal
+from fearlib.status import sweep_status
+from fearlib.sweep import Trial, _run, _with_retries
+from fearlib.tables import read_rows
+
+INDICES = (12148, 13226, 1291, 7)
+ARCHITECTURES = [Architecture.from_index(index) for index in INDICES]
+METHODS = ["fear", "shortreg"]
+SETTINGS = (
+    "--set train_images=100 --set stage1_epochs=2 --set threshold=0.1 --set full_epochs=1 --set shortreg_epochs=1 "
+    "--set zero_cost_batch=8"
+).split()
+FEAR = [sys.executable, "-c", "from fearlib.cli import main; main()"]
+DASK = [sys.executable, "-m", "dask"]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, tiny_settings):
+    folder = tmp_path_factory.mktemp("undisturbed")
+    run_sweep(folder, "synthetic", tiny_settings, METHODS, ARCHITECTURES)
+    return folder
+
+
+def start(folder, *words):
+    """The undisturbed sweep by the command line, in a process group of its own."""
+    folder.mkdir(exist_ok=True)
+    indices = folder.parent / f"{folder.name}.txt"
+    indices.write_text("\n".join(map(str, INDICES)))
+    command = [*FEAR, "rank", folder, "--indices", indices, "--methods", " ".join(METHODS), *SETTINGS, *words]
+    return subprocess.Popen(
+        list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def finish(folder, *words):
+    run = start(folder, *words)
+    _, errors = run.communicate()
+    assert run.returncode == 0, errors
+
+
+def assert_as_undisturbed(folder, undisturbed):
+    """Every trial exactly once, and its rows and curves bit for bit."""
+    succeeded = [json.dumps(record["trial"]) for record in read_journal(folder)]
+    assert len(succeeded) == len(set(succeeded)) == len(METHODS) * len(INDICES)
+    for name in ("rows.csv", "curves.csv"):
+        ours, theirs = (pd.read_csv(each / name).drop(columns="seconds") for each in (folder, undisturbed))
+        pd.testing.assert_frame_equal(ours, theirs, check_exact=True)
+
+
+def wait_for_lines(folder, number, run):
+    """Until the journal has so many lines; False if the run was over before."""
+    while run.poll() is None:
+        if len(lines(folder)) >= number:
+            return True
+        time.sleep(0.005)
+    return False
+
+
+def lines(folder):
+    path = folder / JOURNAL
+    return path.read_bytes().splitlines() if path.exists() else []
+
+
+def workers_of(run):
+    """The processes in which the trials of a driver run."""
+    return [
+        child
+        for child in psutil.Process(run.pid).children(recursive=True)
+        if "spawn_main" in " ".join(child.cmdline())
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("repetition", range(20))
+def test_a_killed_driver(undisturbed, tmp_path, repetition):
+    moment, workers = random.Random(), ("--workers", 1 + repetition % 2)
+    folder, kills = tmp_path / "sweep", 0
+    for _ in range(4):
+        run = start(folder, *workers)
+        wait_for_lines(folder, len(lines(folder)) + moment.randint(0, 2), run)
+        time.sleep(moment.random() * 0.3)
+        kills += run.poll() is None
+        run.kill()
+        run.wait()
+    assert kills
+    finish(folder, *workers)
+    assert_as_undisturbed(folder, undisturbed)
+
+
+def test_a_killed_worker(undisturbed, tmp_path):
+    folder = tmp_path / "sweep"
+    run = start(folder, "--workers", 2)
+    assert wait_for_lines(folder, 1, run)
+    killed = workers_of(run)[0]
+    killed.kill()
+    _, errors = run.communicate()
+    assert run.returncode == 0, errors
+    assert_as_undisturbed(folder, undisturbed)
+
+
+@contextlib.contextmanager
+def scheduler_and_worker(folder, port=0):
+    """A scheduler and a worker of one thread, each started by itself; yields the scheduler and its address."""
+    file = folder / "scheduler.json"
+    file.unlink(missing_ok=True)
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": folder}
+    scheduler = subprocess.Popen(
+        [*DASK, "scheduler", "--port", str(port), "--dashboard-address", ":0", "--scheduler-file", file], **quiet
+    )
+    while not file.exists():
+        assert scheduler.poll() is None
+        time.sleep(0.05)
+    worker = subprocess.Popen([*DASK, "worker", "--scheduler-file", file, "--nthreads", "1"], **quiet)
+    try:
+        yield scheduler, json.loads(file.read_text())["address"]
+    finally:
+        for process in (worker, scheduler):
+            process.terminate()
+            process.wait()
+
+
+def test_a_killed_scheduler(undisturbed, tmp_path):
+    folder = tmp_path / "sweep"
+    with scheduler_and_worker(tmp_path) as (scheduler, address):
+        run = start(folder, "--scheduler", address)
+        assert wait_for_lines(folder, 1, run)
+        scheduler.kill()
+        output, errors = run.communicate()
+    assert run.returncode == 2 and "the dask scheduler is gone" in errors
+    assert "dashboard of the workers is at http://" in output
+    with scheduler_and_worker(tmp_path) as (_, address):
+        finish(folder, "--scheduler", address)
+    assert_as_undisturbed(folder, undisturbed)
+
+
+def test_a_scheduler_that_is_not_there(tmp_path):
+    run = start(tmp_path / "sweep", "--scheduler", "tcp://127.0.0.1:1")
+    _, errors = run.communicate()
+    assert run.returncode == 2 and "no dask scheduler answers at 'tcp://127.0.0.1:1'" in errors
+
+
+@pytest.mark.parametrize(
+    ["number", "to_all", "workers"],
+    [(signal.SIGINT, True, 1), (signal.SIGINT, True, 2), (signal.SIGTERM, False, 2)],
+)
+def test_signals(undisturbed, tmp_path, number, to_all, workers):
+    """Ctrl-C goes to every process of the terminal, SIGTERM to the driver."""
+    folder = tmp_path / "sweep"
+    run = start(folder, "--workers", workers)
+    assert wait_for_lines(folder, 2, run)
+    (os.killpg if to_all else os.kill)(run.pid, number)
+    _, errors = run.communicate()
+    assert run.returncode == 128 + number
+    assert errors.splitlines()[-1] == (
+        f"fear: stopped; what was finished is in {folder}, and the same command goes on."
+    )
+    assert "Traceback" not in errors
+    assert len(read_rows(folder)) == len(lines(folder)) >= 2
+    assert not (folder / WRITER).exists()
+    finish(folder, "--workers", workers)
+    assert_as_undisturbed(folder, undisturbed)
+
+
+def test_retries(tiny_settings, tmp_path, monkeypatch):
+    """Two of three tries fail, each in its own way; all are in the journal, the last one counts."""
+    from fearlib.sweep import run_trial
+
+    tries = []
+
+    def fails_twice(architecture, *arguments):
+        tries.append(architecture.index)
+        result = run_trial(architecture, *arguments)
+        if tries.count(architecture.index) == 1:
+            raise MemoryError("no room")
+        if tries.count(architecture.index) == 2:
+            result["curve"][0]["loss"] = float("nan")
+        return result
+
+    monkeypatch.setattr("fearlib.sweep.run_trial", fails_twice)
+    rows = run_sweep(tmp_path, "synthetic", tiny_settings, ["shortreg"], ARCHITECTURES[:2], retries=1)
+    assert set(rows.outcome) == {"failed: FloatingPointError: the training loss became NaN"}
+    assert tries == [*INDICES[:2], *INDICES[:2]]
+    status = sweep_status(tmp_path)
+    assert status.methods.loc["shortreg(epochs=1)"].to_dict() | {"seconds": 0} == {
+        "finished": 0, "failed": 2, "remaining": 2, "seconds": 0,
+    }  # fmt: skip
+    assert status.failures[0] == "12148 failed: FloatingPointError: the training loss became NaN"
+    rows = run_sweep(tmp_path, "synthetic", tiny_settings, ["shortreg"], ARCHITECTURES[:2], retries=1)
+    assert set(rows.outcome) == {"ok"} and len(tries) == 6
+    outcomes = [record["rows"][0]["outcome"][:19] for record in read_journal(tmp_path)]
+    assert outcomes == ["failed: MemoryError"] * 2 + ["failed: FloatingPoi"] * 2 + ["ok"] * 2
+
+
+def test_a_score_that_is_not_a_number(tiny_settings, tmp_path, monkeypatch):
+    row = {"method": "shortreg(epochs=1)", "score": float("nan"), "seconds": 1.0, "macs": 1, "outcome": "ok"}
+    monkeypatch.setattr("fearlib.sweep.run_trial", lambda *_: {"rows": [row], "curve": []})
+    rows = run_sweep(tmp_path, "synthetic", tiny_settings, ["shortreg"], ARCHITECTURES[:1])
+    assert list(rows.outcome) == ["failed: FloatingPointError: the score of shortreg(epochs=1) is NaN"]
+
+
+def test_other_data_at_a_worker(tiny_settings, colour_dataset):
+    trial = Trial(7, "shortreg(epochs=1)", 0)
+    result = _run(trial, "nats-tss", lambda: colour_dataset, "another", tiny_settings)
+    (row,) = result["rows"]
+    assert row["outcome"] == (
+        f"failed: ValueError: the worker found other data ({colour_dataset.fingerprint}) than the driver (another)"
+    )
+
+
+def eats_memory(item):
+    held = []
+    while item == "greedy":
+        held.append(b"x" * 20_000_000)
+        time.sleep(0.02)
+    return {"rows": [{"outcome": "ok"}], "curve": []}
+
+
+def test_a_worker_over_its_memory_limit(tmp_path):
+    """Its trial is given up, with the reason, and the others are done."""
+    config = {"distributed.scheduler.allowed-failures": 0, "distributed.worker.memory.pause": False}
+    trials = [Trial(0, "greedy", 0), Trial(1, "modest", 0), Trial(2, "modest", 0)]
+    with (
+        dask.config.set(config),
+        distributed.LocalCluster(1, threads_per_worker=1, memory_limit="600MB", dashboard_address=":0") as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        run_on = functools.partial(run_on_workers, client)
+        results = dict(_with_retries(run_on, lambda trial: eats_memory(trial.method), trials, float("inf"), 0))
+    outcomes = {trial.index: result["rows"][0]["outcome"] for trial, result in results.items()}
+    assert outcomes.pop(0).startswith("failed: KilledWorker: ")
+    assert outcomes == {1: "ok", 2: "ok"}
+
+
+@contextlib.contextmanager
+def unprivileged():
+    """As the user nobody where this is root, to whom every folder is open."""
+    if os.geteuid() == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(os.getuid())
+
+
+@pytest.mark.parametrize("existing", [True, False])
+def test_a_folder_that_one_may_not_write(undisturbed, tiny_settings, tmp_path, existing):
+    folder = tmp_path / "sweep"
+    if existing:
+        shutil.copytree(undisturbed, folder)
+        folder.chmod(0o555)
+    tmp_path.chmod(0o555)
+    for parent in tmp_path.parents:
+        if parent.owner() == tmp_path.owner() and parent != Path("/"):
+            parent.chmod(parent.stat().st_mode | 0o055)
+    before = {path.name: path.read_bytes() for path in folder.glob("*")}
+    with unprivileged(), pytest.raises(InputError, match="cannot be used as a results folder: Permission denied"):
+        run_sweep(folder, "synthetic", tiny_settings, METHODS, ARCHITECTURES)
+    tmp_path.chmod(0o755)
+    assert {path.name: path.read_bytes() for path in folder.glob("*")} == before
+
+
+def test_a_clock_set_back(undisturbed, tiny_settings, tmp_path, monkeypatch):
+    clock = itertools.count(2_000_000_000, -3600)
+    real = time.gmtime
+    monkeypatch.setattr("time.gmtime", lambda *given: real(*given or (next(clock),)))
+    monkeypatch.setattr("time.time", lambda: float(next(clock)))
+    run_sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES[:2])
+    run_sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES, time_budget=3600)
+    monkeypatch.undo()
+    first, second = json.loads((tmp_path / "manifest.json").read_text())["sittings"]
+    assert first["started"] > first["ended"] > second["started"]
+    assert_as_undisturbed(tmp_path, undisturbed)
+    assert sweep_status(tmp_path).expected == 0
+
+
+def test_the_second_driver_names_the_first(tmp_path):
+    with only_writer(tmp_path):
+        with pytest.raises(InputError, match=f"process {os.getpid()} on {platform.node()} since 2"):
+            with only_writer(tmp_path):
+                pass
+        assert sweep_status_writer(tmp_path).startswith(f"process {os.getpid()} on ")
+    assert sweep_status_writer(tmp_path) is None
+    with only_writer(tmp_path):
+        pass
+
+
+def sweep_status_writer(folder):
+    (folder / "manifest.json").write_text('{"configuration": {}, "sittings": []}')
+    return sweep_status(folder).writer
+
+
+def test_status_while_a_sweep_runs(tiny_settings, tmp_path):
+    """Counted from the journal at every trial's end; the expected time is that of what remains."""
+    seen = []
+    run_sweep(
+        tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES,
+        after_trial=lambda _: seen.append(sweep_status(tmp_path)),
+    )  # fmt: skip
+    for number, status in enumerate(seen, 1):
+        totals = status.methods[["finished", "failed", "remaining"]].sum()
+        assert totals.to_list() == [number, 0, 8 - number]
+        assert status.writer
+    last_but_one = seen[-2]
+    (remaining,) = last_but_one.methods[last_but_one.methods.remaining > 0].seconds
+    assert 0.9 * remaining < last_but_one.expected < 5 * remaining
+    assert seen[-1].expected == 0 and sweep_status(tmp_path).writer is None
+
+
+def test_status_before_the_first_trial(tiny_settings, tmp_path):
+    run_sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES, time_budget=0)
+    status = sweep_status(tmp_path)
+    assert status.methods.remaining.sum() == 8 and math.isnan(status.expected)
+
+
+def test_longest_first_unless_the_time_is_limited(undisturbed, tiny_settings, tmp_path, monkeypatch):
+    """Of shortreg, whose macs are known beforehand, the rows say which is longest."""
+    orders = []
+
+    @contextlib.contextmanager
+    def pretended(workers, scheduler, per_gpu):
+        def run_on(run, trials, deadline):
+            orders.append([(trial.index, trial.method) for trial in trials])
+            yield from ()
+
+        yield run_on
+
+    monkeypatch.setattr("fearlib.sweep.cluster", pretended)
+    methods = ["zero_cost", "shortreg"]
+    for number, budget in enumerate((float("inf"), 60)):
+        run_sweep(
+            tmp_path / str(number), "synthetic", tiny_settings, methods, ARCHITECTURES, workers=2,
+            time_budget=budget,
+        )  # fmt: skip
+    rows = read_rows(undisturbed)
+    macs = rows[rows.method == "shortreg(epochs=1)"].set_index("index").macs.sort_values(ascending=False)
+    longest_first, in_order = orders
+    assert macs.nunique() > 1
+    assert [macs[index] for index, _ in longest_first[:4]] == macs.to_list()
+    assert [method for _, method in longest_first] == ["shortreg(epochs=1)"] * 4 + ["zero_cost"] * 4
+    assert in_order == [(index, method) for index in INDICES for method in ("zero_cost", "shortreg(epochs=1)")]
+
+
+def test_a_gpu_runs_as_many_networks_at_once_as_asked_for():
+    """Two workers that offer a GPU, one that offers none: three at once on each GPU, and nothing elsewhere."""
+    offers = {"gpu0": {"GPU": 1}, "gpu1": {"GPU": 1}, "none": {}}
+    spec = {
+        name: {"cls": distributed.Worker, "options": {"nthreads": 8, "resources": offer}}
+        for name, offer in offers.items()
+    }
+    scheduler = {"cls": distributed.Scheduler, "options": {"dashboard_address": ":0"}}
+    with distributed.SpecCluster(spec, scheduler) as cluster, distributed.Client(cluster) as client:
+        client.wait_for_workers(3)
+        done = [result for _, result in run_on_workers(client, sleep_at_worker, list(range(60)), per_gpu=3)]
+    assert len(done) == 60
+    assert {name: most_at_once(done, name) for name in offers} == {"gpu0": 3, "gpu1": 3, "none": 0}
+
+
+def sleep_at_worker(_):
+    started = time.monotonic()
+    time.sleep(0.1)
+    return distributed.get_worker().name, started, time.monotonic()
+
+
+def most_at_once(done, name):
+    of_worker = [(started, ended) for worker, started, ended in done if worker == name]
+    return max((sum(a <= moment < b for a, b in of_worker) for moment, _ in of_worker), default=0)
+
+
+def test_workers_of_every_gpu_of_this_machine(tmp_path, monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    with cluster(1, per_gpu=2) as run_on:
+        seen = [gpu for _, gpu in run_on(lambda _: visible_gpu(), list(range(8)))]
+    assert set(seen) == {"0", "1"}
+
+
+def visible_gpu():
+    time.sleep(0.2)
+    return os.environ["CUDA_VISIBLE_DEVICES"]
+
+
+def test_a_machine_without_a_gpu():
+    with pytest.raises(InputError, match="this machine has no GPU"):
+        with cluster(1, per_gpu=2):
+            pass
+
+
+def test_workers_that_come_later(tmp_path):
+    """Trials wait for the first worker, and go to those that come while others run."""
+    with distributed.LocalCluster(0, processes=False, dashboard_address=":0") as late:
+        with distributed.Client(late) as client:
+            timer = threading.Timer(0.5, late.scale, (1,))
+            more = threading.Timer(2.5, late.scale, (2,))
+            timer.start()
+            more.start()
+            done = [result for _, result in run_on_workers(client, sleep_at_worker, list(range(60)))]
+    assert len(done) == 60 and len({name for name, _, _ in done}) == 2
+
+
+def test_slurm(undisturbed, tmp_path, monkeypatch):
+    """dask-jobqueue's own jobs, handed to a pretended `sbatch` that starts them on this machine."""
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    pids = tmp_path / "pids"
+    (tools / "sbatch").write_text(
+        f'#!/bin/sh\nsetsid sh "$1" > /dev/null 2>&1 &\necho $! >> {pids}\necho "Submitted batch job $!"\n'
+    )
+    (tools / "scancel").write_text("#!/bin/sh\nfor job; do kill -- -$job 2> /dev/null; done; true\n")
+    for tool in tools.iterdir():
+        tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    for name, value in {"CORES": "1", "MEMORY": "2GB", "WALLTIME": "00:10:00"}.items():
+        monkeypatch.setenv(f"DASK_JOBQUEUE__SLURM__{name}", value)
+    monkeypatch.setenv("DASK_JOBQUEUE__SLURM__PYTHON", sys.executable)
+    finish(tmp_path / "sweep", "--scheduler", "slurm", "--workers", 2)
+    assert len(pids.read_text().split()) == 2
+    assert_as_undisturbed(tmp_path / "sweep", undisturbed)
