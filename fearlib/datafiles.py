@@ -12,6 +12,7 @@ import numpy as np
 
 from fearlib import safe_pickle
 from fearlib.errors import InputError, require
+from fearlib.outside import read_file
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,7 +203,7 @@ def _read_split(
     """Images (N, 3, size, size), labels (N,), and whether every file has its published MD5."""
     batches, verified = [], True
     for file, md5 in checksums.items():
-        content = (place / file).read_bytes()
+        content = read_file(place / file, safe_pickle.MAX_BYTES)
         verified &= hashlib.md5(content, usedforsecurity=False).hexdigest() == md5
         batches.append(_read_batch(dataset, place / file, content))
     images, labels = (np.concatenate(parts) for parts in zip(*batches))

@@ -4,11 +4,19 @@ import importlib
 
 
 class InputError(ValueError):
-    """Something given to the library is wrong; the message says what, and what is allowed."""
+    """Something given to the library is wrong; the message says what, and what is allowed, on one line."""
+
+    def __init__(self, message: str):
+        super().__init__(" ".join(message.splitlines()))
 
 
 class Undefined(Exception):
     """A measure has no value for a network; the message says why."""
+
+
+def one_line(error: Exception) -> str:
+    """An error's kind and message, to stand inside a sentence."""
+    return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".: ")[:300]
 
 
 def require(package: str, purpose: str):

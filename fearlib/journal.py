@@ -1,24 +1,30 @@
 """The journal of a sweep: one line of JSON for every finished trial, on disk before the next one starts."""
 
 import contextlib
+import io
 import json
+import math
 import os
 import platform
+import re
 import warnings
 from pathlib import Path
 
 from fearlib.errors import InputError
+from fearlib.outside import read_file
 from fearlib.provenance import utc_now
 
 JOURNAL = "journal.jsonl"
 DAMAGED = "journal.damaged"
 WRITER = ".writer"
+MAX_BYTES = 2**31  # of a journal; a trial takes 1 to 40 KB
+MAX_LINE = 2**22
 
 
 def read_journal(folder: Path) -> list[dict]:
-    """All finished trials; lines that cannot be read are left out.
+    """All finished trials; lines that cannot be read, or have another form than a trial's, are left out.
 
-    Raises InputError if the lines are of another version's journal.
+    Raises InputError if the lines are of another version's journal, or the journal is larger than 2 GiB.
     """
     records = [record for line in _lines(folder) if (record := _parse(line)) is not None]
     if any("test_accuracy" not in record for record in records):
@@ -111,9 +117,9 @@ def only_writer(folder: Path):
 def writer(folder: Path) -> str | None:
     """Which process says that it writes to a results folder, and still runs as far as this machine can tell."""
     try:
-        said = json.loads((Path(folder) / WRITER).read_bytes())
+        said = json.loads(read_file(Path(folder) / WRITER, 4096))
         process, machine, since = int(said["process"]), str(said["machine"]), str(said["since"])
-    except (OSError, ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
     here = machine == platform.node()
     return f"process {process} on {machine} since {since}" if not here or _runs(process) else None
@@ -131,13 +137,66 @@ def _runs(process: int) -> bool:
 
 def _lines(folder: Path) -> list[bytes]:
     path = Path(folder) / JOURNAL
-    return path.read_bytes().splitlines(keepends=True) if path.exists() else []
+    return io.BytesIO(read_file(path, MAX_BYTES)).readlines() if path.exists() else []
 
 
 def _parse(line: bytes) -> dict | None:
     try:
-        record = json.loads(line) if line.endswith(b"\n") else None
-    except ValueError:
+        record = json.loads(line) if line.endswith(b"\n") and len(line) <= MAX_LINE else None
+    except (ValueError, RecursionError):
         return None
-    complete = isinstance(record, dict) and {"trial", "rows", "curve"} <= record.keys()
-    return record if complete else None
+    if not isinstance(record, dict) or not {"trial", "rows", "curve"} <= record.keys():
+        return None
+    if "test_accuracy" not in record:  # another version's
+        return record
+    if not _is_a_trials(record):
+        return None
+    record["trial"] = {key: record["trial"][key] for key in _TRIAL}  # in one order, whatever that of the line
+    return record
+
+
+_TRIAL = ("index", "method", "seed")
+_ROW_NUMBERS = ("score", "seconds", "macs")
+_EPOCH_NUMBERS = ("stage", "epoch", "loss", "train_top1", "val_top1", "seconds", "images", "macs")
+_LARGEST = 2**63
+
+
+def _is_a_trials(record: dict) -> bool:
+    """Whether a record has the form of a trial's, in all that is read of it."""
+    trial, rows, curve = record["trial"], record["rows"], record["curve"]
+    return (
+        isinstance(trial, dict)
+        and trial.keys() == set(_TRIAL)
+        and _is_count(trial["index"])
+        and _is_text(trial["method"])
+        and type(trial["seed"]) is int
+        and _is_number(trial["seed"])
+        and _is_number(record["test_accuracy"])
+        and isinstance(rows, list)
+        and len(rows) > 0
+        and all(_has_numbers(row, _ROW_NUMBERS) for row in rows)
+        and all(_is_text(row.get(key)) for row in rows for key in ("method", "outcome"))
+        and isinstance(curve, list)
+        and all(_has_numbers(epoch, _EPOCH_NUMBERS) for epoch in curve)
+        and _is_count(record.get("sitting", 0))
+        and all(_is_number(record.get(key, 0)) for key in ("after", "elapsed"))
+        and all(0 <= record.get(key, 0) < math.inf for key in ("after", "elapsed"))
+        and all(_is_text(record.get(key, "")) for key in ("hardware", "commit"))
+    )
+
+
+def _has_numbers(value: object, keys: tuple[str, ...]) -> bool:
+    return isinstance(value, dict) and all(_is_number(value.get(key)) for key in keys)
+
+
+def _is_number(value: object) -> bool:
+    """Whether it is a float or an integer of 64 bits."""
+    return type(value) is float or (type(value) is int and -_LARGEST <= value < _LARGEST)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and (value.isascii() or not re.search("[\ud800-\udfff]", value))  # half a pair
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 0 <= value < _LARGEST

@@ -3,10 +3,14 @@
 import json
 from pathlib import Path
 
+from fearlib.data import DATASETS
 from fearlib.errors import InputError
 from fearlib.journal import JOURNAL, replace_file
+from fearlib.outside import read_json
+from fearlib.spaces import SPACES
 
 MANIFEST = "manifest.json"
+MAX_BYTES = 2**24  # a sitting takes half a KB
 
 
 def open_manifest(folder: Path, configuration: dict) -> dict:
@@ -31,13 +35,36 @@ def read_manifest(folder: str | Path) -> dict:
     """What a sweep says of itself: `configuration` and `sittings`. Raises InputError if it cannot be read."""
     path = Path(folder) / MANIFEST
     try:
-        manifest = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+        manifest = read_json(path, MAX_BYTES, levels=8)
+    except InputError as error:
         raise InputError(f"{path} is not a readable manifest of a sweep ({error}).") from error
-    forms = {"configuration": dict, "sittings": list}
-    if not isinstance(manifest, dict) or not all(isinstance(manifest.get(k), form) for k, form in forms.items()):
-        raise InputError(f"{path} is not a manifest of a sweep: restore it, or choose another folder.")
+    wrong = _wrong(manifest)
+    if wrong:
+        raise InputError(
+            f"{path} is not a manifest of a sweep, for {wrong}: restore it, or choose another folder."
+        )
     return manifest
+
+
+def _wrong(manifest: object) -> str | None:
+    """What is not as the readers of a manifest expect it, if anything."""
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("configuration"), dict):
+        return "it has no configuration"
+    configuration = manifest["configuration"]
+    for key, known in (("space", SPACES), ("dataset", DATASETS)):
+        if configuration.get(key) not in tuple(known):
+            return f"its {key} is none of {', '.join(known)}"
+    settings = configuration.get("settings")
+    if not isinstance(settings, dict) or not isinstance(settings.get("preset"), str):
+        return "its settings name no preset"
+    sittings = manifest.get("sittings")
+    if not isinstance(sittings, list) or not all(isinstance(sitting, dict) for sitting in sittings):
+        return "its sittings are not a list of objects"
+    for sitting in sittings:
+        missing = sitting.get("missing", {})
+        if not isinstance(missing, dict) or not all(type(n) is int and 0 <= n < 2**63 for n in missing.values()):
+            return "the missing trials of a sitting are not numbers of trials by method"
+    return None
 
 
 def _differences(old: dict, new: dict, prefix: str = "") -> list[str]:
@@ -47,7 +74,7 @@ def _differences(old: dict, new: dict, prefix: str = "") -> list[str]:
         if isinstance(before, dict) and isinstance(now, dict):
             found.extend(_differences(before, now, f"{prefix}{key}."))
         elif before != now:
-            found.append(f"{prefix}{key} was {before!r} and is now {now!r}")
+            found.append(f"{prefix}{key} was {before!r:.200} and is now {now!r:.200}")
     return found
 
 

@@ -5,6 +5,7 @@ import json
 import lzma
 import math
 import re
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -16,16 +17,20 @@ import pandas as pd
 
 from fearlib.curves import check_threshold
 from fearlib.darts import Genotype
-from fearlib.errors import InputError, require
+from fearlib.errors import InputError, one_line, require
 
 MAX_BYTES = 16 * 2**20  # of one log
+MAX_EXTENSION = 2**16  # of a name, or extended header, in a .tar
+_EXTENSIONS = (
+    tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE,
+)  # fmt: skip
 _CONFIGURATION = "optimized_hyperparamater_config"  # so spelt in the logs
 _COLUMNS = (
     "name", "genotype", "epochs", "trained_epochs", "seconds", "runtime", "test_accuracy",
 )  # fmt: skip
 _UNREADABLE = (
     OSError, EOFError, RuntimeError, NotImplementedError, tarfile.TarError, zipfile.BadZipFile, zlib.error,
-    lzma.LZMAError,
+    lzma.LZMAError, struct.error, UnicodeDecodeError,
 )  # fmt: skip
 
 
@@ -47,13 +52,15 @@ def log_times(source: str | Path, threshold: float = 0.6) -> pd.DataFrame:
     """
     check_threshold(threshold)
     source = Path(source)
+    if source.exists() and not (source.is_dir() or source.is_file()):
+        raise InputError(f"{source} is neither a folder nor a .zip or .tar archive.")
+    rows = []
     try:
-        rows = [
-            (name, *_measure(_load(file, size, f"{name} in {source}"), f"{name} in {source}", threshold))
-            for name, size, file in _logs(source)
-        ]
+        for name, size, file in _logs(source):
+            where = f"{name if name.isprintable() else ascii(name)} in {source}"
+            rows.append((name, *_measure(_load(file, size, where), where, threshold)))
     except _UNREADABLE as error:
-        raise InputError(f"{source} cannot be read: {error}.") from error
+        raise InputError(f"{source} cannot be read: {one_line(error)}.") from error
     if not rows:
         raise InputError(f"{source} holds no training log: there is no .json file in it.")
     return pd.DataFrame(rows, columns=_COLUMNS).sort_values("name", ignore_index=True)
@@ -67,8 +74,8 @@ def _logs(source: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
             if _is_log(path.name):
                 with path.open("rb") as file:
                     yield path.relative_to(source).as_posix(), path.stat().st_size, file
-    elif tarfile.is_tarfile(source):
-        with tarfile.open(source) as archive:
+    elif _is_tar(source):
+        with tarfile.open(source, tarinfo=_Member) as archive:
             for member in progress(archive):
                 if member.isfile() and _is_log(member.name):
                     yield member.name, member.size, archive.extractfile(member)
@@ -78,10 +85,31 @@ def _logs(source: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
     elif zipfile.is_zipfile(source):
         with zipfile.ZipFile(source) as archive:
             for member in progress([member for member in archive.infolist() if _is_log(member.filename)]):
+                if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # unpacked unbounded
+                    raise InputError(
+                        f"{source} has a log packed in another way than a .zip's usual two, stored and deflated."
+                    )
                 with archive.open(member) as file:
                     yield member.filename, member.file_size, file
     else:
         raise InputError(f"{source} is neither a folder nor a .zip or .tar archive.")
+
+
+def _is_tar(source: Path) -> bool:
+    try:
+        tarfile.open(source, tarinfo=_Member).close()
+    except tarfile.TarError:
+        return False
+    return True
+
+
+class _Member(tarfile.TarInfo):
+    """A member whose long name, and whatever else precedes it, is not read without bound."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type in _EXTENSIONS and self.size > MAX_EXTENSION:
+            raise tarfile.ReadError(f"a name or extended header in it has {self.size} bytes")
+        return super()._proc_member(archive)
 
 
 def _is_log(name: str) -> bool:

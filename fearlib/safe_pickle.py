@@ -8,36 +8,44 @@ from typing import BinaryIO
 
 import numpy as np
 
-from fearlib.errors import InputError
+from fearlib.errors import InputError, one_line
+from fearlib.outside import read_at_most
 
+MAX_BYTES = 2**28  # the largest file of the datasets, CIFAR-100's for training, has 156 MB
+MAX_OPERATIONS = 2**22  # each makes one object, mostly; the same file has 200,000
 _PLAIN_KINDS = "biufcSU"  # booleans, numbers, byte and text strings
 
 
-def load(file: BinaryIO, what: str):
+def load(file: BinaryIO, what: str, most: int = MAX_BYTES):
     """The value pickled in `file`, an open binary file that is read to its end; `what` names it in errors.
 
     Built-in containers, numbers, strings, `OrderedDict` and numpy arrays and scalars of numbers or strings are
     admitted, in every pickle protocol; arrays come back as a plain subclass of `numpy.ndarray`. Strings written
     by Python 2 come back as `str`, byte for byte (latin-1).
 
-    Raises InputError if the pickle is truncated or garbled, or asks for anything else.
+    Raises InputError if the pickle is truncated or garbled, asks for anything else, or has more than `most` bytes
+    or 4 million operations.
     """
     try:
-        data = file.read()
-        _check_memo(data)
+        data = read_at_most(file, most, what)
+        _check_operations(data)
         return _Unpickler(io.BytesIO(data), what).load()
     except InputError:
         raise
     except Exception as error:  # a garbled stream makes the unpickler raise nearly every kind there is
-        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-        raise InputError(f"{what} is not a readable pickle of plain data: {reason}.") from error
+        raise InputError(f"{what} is not a readable pickle of plain data: {one_line(error)}.") from error
 
 
-def _check_memo(data: bytes):
-    """Refuse a memo index beyond the pickle's own length: the unpickler would allocate up to it, 64 GB at most."""
-    for opcode, argument, _ in pickletools.genops(data):
+def _check_operations(data: bytes):
+    """Refuse a pickle that would take far more memory than its own length.
+
+    The unpickler allocates up to the largest memo index, 64 GB at most, and up to 200 times an operation's byte.
+    """
+    for number, (opcode, argument, _) in enumerate(pickletools.genops(data)):
         if opcode.name in ("PUT", "LONG_BINPUT") and argument > len(data):
             raise ValueError("it numbers an entry beyond what it can hold")
+        if number >= MAX_OPERATIONS:
+            raise ValueError(f"it has more than {MAX_OPERATIONS} operations")
 
 
 class _Unpickler(pickle.Unpickler):
@@ -81,6 +89,8 @@ class _Array(np.ndarray):
 
     def __setstate__(self, state: tuple):
         version, shape, dtype, column_major, data = state
+        if not _plain(dtype).itemsize:  # then any number of entries fits into no bytes
+            raise ValueError("it has an array of entries without a size")
         super().__setstate__((version, shape, _plain(dtype), column_major, data))
 
 

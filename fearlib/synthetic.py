@@ -2,13 +2,15 @@
 
 import os
 import warnings
+import zipfile
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from fearlib.data import Dataset
-from fearlib.errors import InputError, require
+from fearlib.errors import InputError, one_line, require
+from fearlib.outside import check_file
 
 CLASSES = 10
 SEED = 42
@@ -35,16 +37,50 @@ def load_synthetic(resolution: int = 32, train_images: int | None = None, folder
         torch.save(arrays, partial)
         os.replace(partial, path)
     try:
-        arrays = torch.load(path, weights_only=True)
-        source = f"generated from seed {SEED}"
-        return Dataset("synthetic", source, True, *(arrays[name] for name in ARRAYS))
-    except Exception as error:
+        return Dataset(
+            "synthetic", f"generated from seed {SEED}", True, *_read_arrays(path, resolution, train_images)
+        )
+    except Exception as error:  # torch raises nearly every kind there is
         raise InputError(
-            f"{path} is not a complete cached dataset ({error}): delete it, it will be made anew."
+            f"{path} is not a complete cached dataset ({one_line(error)}): delete it, it will be made anew."
         ) from error
 
 
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
+
+
+def _read_arrays(path: Path, resolution: int, train_images: int) -> list[torch.Tensor]:
+    """The tensors in ARRAYS' order. Raises nearly any kind of error unless they are of their type and size."""
+    most = train_images * 6 // 5 * (3 * resolution**2 * 4 + 8) + 2**16
+    check_file(path, most)
+    with zipfile.ZipFile(path) as archive:  # torch would read other forms too, and unpack what is packed
+        if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+            raise ValueError("it is packed")
+        if archive.testzip():  # torch does not look
+            raise ValueError("its checksums are wrong")
+    arrays = torch.load(path, weights_only=True, map_location="cpu")
+    for part, images in (("train", train_images), ("test", train_images // 5)):
+        pictures, labels = arrays[f"{part}_images"], arrays[f"{part}_labels"]
+        count = len(labels)
+        if not (
+            count <= images
+            and _is_plain(pictures, torch.float32, (count, 3, resolution, resolution))
+            and _is_plain(labels, torch.int64, (count,))
+            and set(labels.unique().tolist()) <= set(range(CLASSES))
+        ):
+            raise ValueError(f"its {part}ing images and labels are not {images} at most, of {resolution} pixels")
+    return [arrays[name] for name in ARRAYS]
+
+
+def _is_plain(array: object, kind: torch.dtype, shape: tuple[int, ...]) -> bool:
+    """Whether it is an ordinary tensor of that type and shape: all of it there, and no gradient wanted."""
+    return (
+        type(array) is torch.Tensor
+        and (array.dtype, tuple(array.shape), array.layout) == (kind, shape, torch.strided)
+        and array.device.type == "cpu"
+        and array.is_contiguous()
+        and not array.requires_grad
+    )
 
 
 def generate_synthetic(resolution: int, train_images: int) -> dict[str, torch.Tensor]:

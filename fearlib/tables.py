@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from fearlib.errors import InputError, require
-from fearlib.journal import read_journal, replace_file
+from fearlib.journal import JOURNAL, read_journal, replace_file
 from fearlib.manifest import read_manifest
 from fearlib.measures import MEASURES
+from fearlib.outside import read_csv, read_file
 from fearlib.ranking import (
     average_cost,
     bootstrap_interval,
@@ -28,10 +29,15 @@ from fearlib.ranking import (
 from fearlib.spaces import known_space
 
 ROWS, CURVES = "rows.csv", "curves.csv"
+MAX_ROWS_BYTES = 2**29  # of a table of rows; one takes 200
+MAX_INDICES_BYTES = 2**24  # of a file of indices, which have up to 19 digits
 ROW_COLUMNS = (
     "space", "index", "arch", "dataset", "preset", "method", "score", "seconds", "macs", "seed",
     "test_accuracy", "outcome",
 )  # fmt: skip
+_TEXTS = ("space", "dataset", "preset", "method", "outcome")
+_INTEGERS = ("index", "seed")
+_NUMBERS = ("score", "seconds", "macs", "test_accuracy")
 CURVE_COLUMNS = (
     "index", "method", "seed", "stage", "epoch", "loss", "train_top1", "val_top1", "seconds", "images", "macs",
 )  # fmt: skip
@@ -48,7 +54,13 @@ def write_tables(folder: Path, truth: pd.Series | None = None) -> pd.DataFrame:
     of its `full` rows, training by this very sweep, takes its place.
     """
     last = {tuple(record["trial"].values()): record for record in read_journal(folder)}
-    rows = rows_of_trials(last.values(), read_manifest(folder)["configuration"])
+    configuration = read_manifest(folder)["configuration"]
+    try:
+        rows = rows_of_trials(last.values(), configuration)
+    except InputError as error:
+        raise InputError(
+            f"{Path(folder) / JOURNAL} is not of the space {configuration['space']}: {error}"
+        ) from error
     known = [rows.groupby("index").test_accuracy.first()] + ([] if truth is None else [truth])
     if (Path(folder) / ROWS).exists():
         known.append(_accuracy_from_outside(read_rows(folder)))
@@ -57,7 +69,7 @@ def write_tables(folder: Path, truth: pd.Series | None = None) -> pd.DataFrame:
     for accuracy in known:
         rows["test_accuracy"] = rows.test_accuracy.fillna(rows["index"].map(accuracy))
     curves = pd.DataFrame(
-        [record["trial"] | epoch for record in last.values() for epoch in record["curve"]], columns=CURVE_COLUMNS
+        [epoch | record["trial"] for record in last.values() for epoch in record["curve"]], columns=CURVE_COLUMNS
     )
     rows = rows.sort_values(["method", "seed", "index"], ignore_index=True)
     curves = curves.sort_values(["method", "seed", "index", "stage", "epoch"], ignore_index=True)
@@ -84,22 +96,31 @@ def rows_of_trials(records: Iterable[dict], configuration: dict) -> pd.DataFrame
         index = record["trial"]["index"]
         of_trial = shared | {"index": index, "arch": str(kind.from_index(index))}
         of_trial |= {"seed": record["trial"]["seed"], "test_accuracy": record["test_accuracy"]}
-        rows.extend(of_trial | row for row in record["rows"])
+        rows.extend(row | of_trial for row in record["rows"])
     return pd.DataFrame(rows, columns=ROW_COLUMNS)
 
 
 def read_rows(folder: str | Path) -> pd.DataFrame:
-    """The rows that a sweep wrote to `folder`. Raises InputError if there are none or a column is missing."""
+    """The rows that a sweep wrote to `folder`.
+
+    Raises InputError if there are none, or a column is missing or holds something other than its texts or numbers.
+    """
     path = Path(folder) / ROWS
     if not path.exists():
         raise InputError(f"{folder} holds no {ROWS}: run a sweep into it first.")
-    try:
-        rows = pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} is not a readable table ({error}).") from error
+    rows = read_csv(path, MAX_ROWS_BYTES)
     missing = [column for column in ROW_COLUMNS if column not in rows.columns]
     if missing:
         raise InputError(f"{path} lacks the column(s) {', '.join(missing)}.")
+    if len(rows):  # of no rows, pandas knows no type
+        for columns, form, is_right in (
+            (_TEXTS, "a text", lambda values: pd.api.types.is_string_dtype(values) and values.notna().all()),
+            (_INTEGERS, "an integer of 64 bits", lambda values: values.dtype == int),
+            (_NUMBERS, "a number or nothing", lambda values: values.dtype.kind in "iuf"),
+        ):
+            for column in columns:
+                if not is_right(rows[column]):
+                    raise InputError(f"{path} is not a table of rows: every {column} must be {form}.")
     return rows
 
 
@@ -273,7 +294,7 @@ def _method_order(method: str) -> tuple:
     name, *numbers = re.split(r"\W+\w*=|\)", method)
     if name in MEASURES:
         return (1, "", list(MEASURES).index(name))
-    return (0, name, [float(number) for number in numbers if number.replace(".", "").isdigit()])
+    return (0, name, [float(number) for number in numbers if re.fullmatch(r"\d+(\.\d*)?", number)])
 
 
 def save_table(table: pd.DataFrame, path: str | Path, shown: str | None = None) -> None:
@@ -306,6 +327,12 @@ def format_ranking(table: pd.DataFrame) -> str:
     return shown.to_markdown(index=False, disable_numparse=True)
 
 
+def _index(word: bytes) -> int:
+    if not re.fullmatch(rb"\d{1,19}", word):
+        raise ValueError(f"{word[:40]!r} is not one")
+    return int(word)
+
+
 def read_indices(path: str | Path, count: int | None = None, space: str = "nats-tss") -> list:
     """The first `count` architectures of a file of their indices, one a line, or of a sweep's `rows.csv`.
 
@@ -313,18 +340,18 @@ def read_indices(path: str | Path, count: int | None = None, space: str = "nats-
     """
     try:
         if Path(path).suffix == ".csv":
-            rows = pd.read_csv(path)
+            rows = read_csv(path, MAX_ROWS_BYTES)
             others = set(rows.get("space", pd.Series([space]))) - {space}
             if others:
-                raise InputError(f"{path} holds architectures of {', '.join(others)}, not of {space}.")
-            indices = rows["index"].unique()
+                raise InputError(f"{path} holds architectures of {', '.join(map(str, others))}, not of {space}.")
+            indices = rows["index"].unique().tolist()
         else:
-            indices = [int(line) for line in Path(path).read_text().split()]
+            indices = [_index(line) for line in read_file(path, MAX_INDICES_BYTES).split()]
+            if len(set(indices)) < len(indices):
+                raise InputError(f"{path} names an architecture twice.")
         architectures = [known_space(space).kind.from_index(index) for index in indices]
-    except (OSError, ValueError, KeyError) as error:
+    except (ValueError, KeyError) as error:
         raise InputError(f"{path} is not a file of architecture indices, one a line ({error}).") from error
-    if len(set(architectures)) < len(architectures):
-        raise InputError(f"{path} names an architecture twice.")
     if count is not None and not 0 <= count <= len(architectures):
         raise InputError(f"{path} has {len(architectures)} architectures, but {count} were asked for.")
     return architectures[:count]

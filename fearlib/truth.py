@@ -3,6 +3,7 @@
 import bz2
 import contextlib
 import gzip
+import io
 import math
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -14,12 +15,15 @@ from fearlib import safe_pickle
 from fearlib.architecture import SPACE_SIZE, Architecture
 from fearlib.curves import check_threshold
 from fearlib.data import DATASETS
-from fearlib.errors import InputError, require
+from fearlib.errors import InputError, one_line, require
 from fearlib.journal import replace_file
+from fearlib.outside import read_csv, read_file
 from fearlib.tables import ROWS, read_rows
 
 _ARCHIVE_NAMES = {"cifar10": "cifar10", "cifar100": "cifar100", "imagenet16-120": "ImageNet16-120"}
 _ARCHIVE_EPOCHS = (200, 12)
+MAX_TABLE_BYTES = 2**24  # unpacked; all architectures on all datasets take 4 MB
+MAX_MEMBER_BYTES = 2**26  # of a file of the archive, unpacked; the longest training takes 2 MB
 _EXTENSION = ".pickle.pbz2"
 _META = "meta" + _EXTENSION
 
@@ -137,7 +141,7 @@ def _percentages(values: pd.Series, source: Path) -> pd.Series:
     for index, value, number in zip(values.index, values, numbers):
         if not 0 <= number <= 100:
             raise InputError(
-                f"{source}: architecture {index} has the accuracy {value!r} in {values.name}, "
+                f"{source}: architecture {index} has the accuracy {value!r:.80} in {values.name}, "
                 "which is not a number in 0..100."
             )
     return pd.Series(numbers, index=values.index, name=values.name)
@@ -158,18 +162,38 @@ def _read_table(path: Path, column: str) -> pd.DataFrame:
     if not path.is_file():
         raise InputError(f"{path} is neither a table of accuracies nor the folder of NATS-Bench's archive.")
     _check_format(path)
-    try:
-        if path.name.endswith(".parquet"):
-            table = pd.read_parquet(path)
-        else:
-            table = pd.read_csv(path)
-    except Exception as error:  # gzip, zlib, pandas and Arrow have no common kind of their own
-        raise InputError(f"{path} is not a readable table: {_one_line(error)}.") from error
-    for name in ("index", "arch", column):
+    wanted = ("index", "arch", column)
+    table = _read_parquet(path, wanted) if path.suffix == ".parquet" else read_csv(path, MAX_TABLE_BYTES)
+    for name in wanted:
         if name not in table:
             raise InputError(f"{path} has no column {name}: it has {', '.join(map(str, table.columns))}.")
     _check_rows(table, path)
     return table.set_index("index")
+
+
+def _read_parquet(path: Path, wanted: tuple[str, ...]) -> pd.DataFrame:
+    """The columns `wanted`, or, if one is missing, a table with no row and the columns that there are.
+
+    Equal texts of a column stay one: there may be millions of them in a small file.
+    """
+    from pyarrow import parquet, types
+
+    content = read_file(path, MAX_TABLE_BYTES)
+    try:
+        file = parquet.ParquetFile(io.BytesIO(content), read_dictionary=wanted)
+        names, metadata = file.schema_arrow.names, file.metadata
+        if not set(wanted) <= set(names):
+            return pd.DataFrame(columns=names)
+        groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+        if metadata.num_rows > SPACE_SIZE or sum(group.total_byte_size for group in groups) > MAX_TABLE_BYTES:
+            raise ValueError(f"it has more than {SPACE_SIZE} rows or, unpacked, {MAX_TABLE_BYTES} bytes")
+        if any(types.is_nested(file.schema_arrow.field(name).type) for name in wanted):
+            raise ValueError("it has lists in place of values")
+        table = file.read(columns=list(wanted), use_threads=False).to_pandas(ignore_metadata=True)
+    except Exception as error:  # Arrow has no common kind of its own
+        raise InputError(f"{path} is not a readable table: {one_line(error)}.") from error
+    shared = table.select_dtypes("category")
+    return table.astype(dict.fromkeys(shared, object))
 
 
 def _check_rows(table: pd.DataFrame, path: Path):
@@ -188,7 +212,7 @@ def _check_arch(index: int, arch: str, source: Path):
     except InputError as error:
         raise InputError(f"{source}: {error}") from error
     if arch != expected:
-        given = arch if isinstance(arch, str) else f"a {type(arch).__name__}"
+        given = f"{arch:.200}" if isinstance(arch, str) else f"a {type(arch).__name__}"
         raise InputError(f"{source}: architecture {index} is {expected}, but is given there as {given}.")
 
 
@@ -275,7 +299,7 @@ def _nats_bench(folder: Path):
         if Path(path).parent != folder:
             raise ValueError("it refers to another file")
         with bz2.open(path, "rb") as file:
-            return safe_pickle.load(file, path)
+            return safe_pickle.load(file, path, MAX_MEMBER_BYTES)
 
     with contextlib.ExitStack() as stack:
         for module in (nats_bench.api_utils, nats_bench.api_topology):
@@ -302,8 +326,4 @@ def _format_errors(path: Path):
     except InputError:
         raise
     except Exception as error:
-        raise InputError(f"{path} is not in the format of NATS-Bench's archive: {_one_line(error)}.") from error
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".: ")
+        raise InputError(f"{path} is not in the format of NATS-Bench's archive: {one_line(error)}.") from error

@@ -214,8 +214,9 @@ def test_degradation_table_against_scipy(rows):
 
 def test_finished_architectures_end_before_the_first_that_is_not(tmp_path):
     trials = [(5, "a"), (3, "a"), (5, "b"), (9, "a"), (9, "b"), (3, "c"), (5, "c"), (9, "c")]
+    row = {"method": "a", "score": 0.5, "seconds": 1.0, "macs": 1, "outcome": "ok"}
     lines = [
-        {"trial": {"index": index, "method": method, "seed": 0}, "test_accuracy": 1, "rows": [], "curve": []}
+        {"trial": {"index": index, "method": method, "seed": 0}, "test_accuracy": 1, "rows": [row], "curve": []}
         for index, method in trials
     ]
     (tmp_path / "journal.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))

@@ -1,0 +1,87 @@
+"""Files from outside are read whole, and only if they are no larger than files of their kind can be."""
+
+import gzip
+import io
+import json
+from pathlib import Path
+from typing import IO
+
+import pandas as pd
+
+from fearlib.errors import InputError, one_line
+
+MAX_HEADER = 2**16  # bytes of a table's first line
+
+
+def check_file(path: str | Path, most: int) -> None:
+    """Raises InputError unless it is a file of at most `most` bytes."""
+    path = Path(path)
+    if not path.is_file():  # a pipe would be waited for without end
+        raise InputError(f"{path} is not a file.")
+    if path.stat().st_size > most:
+        raise InputError(
+            f"{path} has {path.stat().st_size} bytes, but no more than {most} are read of such a file."
+        )
+
+
+def read_file(path: str | Path, most: int) -> bytes:
+    """A file's content. Raises InputError unless it is a file of at most `most` bytes that can be read."""
+    path = Path(path)
+    check_file(path, most)
+    try:
+        with path.open("rb") as file:
+            return read_at_most(file, most, str(path))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def read_at_most(file: IO[bytes], most: int, what: str) -> bytes:
+    """What is left in an open file, which may unpack it. Raises InputError if that is more than `most` bytes."""
+    content = file.read(most + 1)
+    if len(content) > most:
+        raise InputError(f"{what} has more than {most} bytes, but no more are read of such a file.")
+    return content
+
+
+def read_json(path: str | Path, most: int, levels: int) -> object:
+    """The value in a JSON file of at most `most` bytes, its lists and objects nested at most `levels` deep.
+
+    Raises InputError if it cannot be read.
+    """
+    content = read_file(path, most)
+    try:
+        value = json.loads(content)
+        if _levels(value) > levels:
+            raise ValueError(f"it is nested more than {levels} deep")
+        json.dumps(value, ensure_ascii=False).encode()  # no text in it is half a pair of surrogates
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not readable JSON: {one_line(error)}.") from error
+    return value
+
+
+def _levels(value: object) -> int:
+    if not isinstance(value, (dict, list)):
+        return 0
+    return 1 + max(map(_levels, value.values() if isinstance(value, dict) else value), default=0)
+
+
+def read_csv(path: str | Path, most: int) -> pd.DataFrame:
+    """The table in a .csv or .csv.gz file, of at most `most` bytes when unpacked.
+
+    Raises InputError if it cannot be read.
+    """
+    content = read_file(path, most)
+    try:
+        if Path(path).suffix == ".gz":
+            with gzip.open(io.BytesIO(content)) as file:
+                content = read_at_most(file, most, f"{path} when unpacked")
+        if len(content.partition(b"\n")[0]) > MAX_HEADER:
+            raise ValueError(f"its first line, the columns' names, is longer than {MAX_HEADER} bytes")
+        table = pd.read_csv(io.BytesIO(content), low_memory=False)
+        if not isinstance(table.index, pd.RangeIndex):
+            raise ValueError("its rows have more fields than its first line has names")
+    except InputError:
+        raise
+    except Exception as error:  # gzip, zlib and pandas have no common kind of their own
+        raise InputError(f"{path} is not a readable table: {one_line(error)}.") from error
+    return table
