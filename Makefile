@@ -43,6 +43,7 @@ test-cuda: $(SETUP)
 bench: $(SETUP)
 	$(BIN)/python tests/benchmarks/training_loop.py
 	$(BIN)/python tests/benchmarks/zero_cost.py
+	$(BIN)/python tests/benchmarks/sweeps.py
 
 lab: $(SETUP)
 	$(BIN)/jupyter lab

@@ -5,6 +5,7 @@ import collections
 import contextlib
 import functools
 import importlib.util
+import queue
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -97,9 +98,8 @@ def run_on_workers(
     (time.monotonic). An exception in place of a result is one that was raised around `run`, or dask's KilledWorker
     when workers died of the item too often. Raises InputError if the scheduler is lost.
     """
-    distributed = require("distributed", "run more than one worker")
     try:
-        yield from _as_they_finish(distributed, client, run, items, deadline, per_gpu)
+        yield from _as_they_finish(client, run, items, deadline, per_gpu)
     except (Exception, asyncio.CancelledError) as error:
         if client.status == "running" and not isinstance(error, OSError):
             raise
@@ -108,21 +108,20 @@ def run_on_workers(
         ) from error
 
 
-def _as_they_finish(distributed, client, run, items, deadline, per_gpu) -> Iterator[tuple]:
+def _as_they_finish(client, run, items, deadline, per_gpu) -> Iterator[tuple]:
     needs = {} if per_gpu is None else {"resources": {"GPU": 1 / per_gpu}}
-    waiting, running, slots, looked = collections.deque(items), {}, 0, -float("inf")
+    waiting, running, done = collections.deque(items), {}, queue.SimpleQueue()
+    slots, looked = 0, -float("inf")
     while running or (waiting and time.monotonic() < deadline):
         if time.monotonic() - looked >= _PAUSE:
             slots, looked = _slots(client, per_gpu), time.monotonic()
         while waiting and len(running) < slots and time.monotonic() < deadline:
             item = waiting.popleft()
-            running[client.submit(run, item, pure=False, **needs)] = item
-        if running:
-            with contextlib.suppress(distributed.TimeoutError):
-                distributed.wait(list(running), timeout=_PAUSE, return_when="FIRST_COMPLETED")
-        else:
-            time.sleep(_PAUSE)  # for the first worker
-        for future in [future for future in running if future.done()]:
+            future = client.submit(run, item, pure=False, **needs)
+            running[future] = item
+            future.add_done_callback(done.put)
+        with contextlib.suppress(queue.Empty):
+            future = done.get(timeout=_PAUSE)
             if future.cancelled():
                 raise OSError("dask took an item back")
             yield running.pop(future), future.exception() or future.result()

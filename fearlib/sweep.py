@@ -51,7 +51,7 @@ def run_sweep(
     per_gpu: int | None = None,
     retries: int = 0,
     time_budget: float = float("inf"),
-    after_trial: Callable[[pd.DataFrame], None] = lambda rows: None,
+    after_trial: Callable[[pd.DataFrame], None] | None = None,
 ) -> pd.DataFrame:
     """Run every trial that `folder` does not hold yet, and return the table of all its rows.
 
@@ -112,7 +112,8 @@ def run_sweep(
                     append_to_journal(folder, record)
                     this["trials"] += 1
                     progress.update(not has_failed(record))
-                    after_trial(rows_of_trials([record], configuration))
+                    if after_trial is not None:
+                        after_trial(rows_of_trials([record], configuration))
         except BaseException:
             with contextlib.suppress(InputError):  # what stopped the sweep is the sentence to show
                 _close(folder, manifest, truth)

@@ -1,0 +1,92 @@
+"""The parameters of the notebooks, checked by name before anything runs."""
+
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from fearlib.data import DATASETS
+from fearlib.errors import InputError
+from fearlib.measures import MEASURES
+from fearlib.presets import PRESETS
+
+_OF_THE_NOTEBOOK = ("In", "Out")
+
+
+class _Kind(NamedTuple):
+    allowed: str
+    fits: Callable[[object], bool]
+
+
+def _choice(names) -> _Kind:
+    return _Kind(f"one of {', '.join(names)}", lambda value: isinstance(value, str) and value in names)
+
+
+def _whole(least: int) -> _Kind:
+    return _Kind(f"an integer of at least {least}", lambda value: type(value) is int and value >= least)
+
+
+def _number(least: float, most: float = math.inf) -> _Kind:
+    allowed = f"a number of at least {least:g}" if most == math.inf else f"a number from {least:g} to {most:g}"
+    return _Kind(allowed, lambda value: type(value) in (int, float) and least <= value <= most)
+
+
+def _list_of(kind: _Kind) -> _Kind:
+    return _Kind(
+        f"a list, each {kind.allowed}",
+        lambda value: isinstance(value, (list, tuple)) and len(value) > 0 and all(map(kind.fits, value)),
+    )
+
+
+def _or(*kinds: _Kind) -> _Kind:
+    return _Kind(
+        " or ".join(kind.allowed for kind in kinds), lambda value: any(kind.fits(value) for kind in kinds)
+    )
+
+
+_NONE = _Kind("None", lambda value: value is None)
+_TEXT = _Kind("text", lambda value: isinstance(value, str) and value != "")
+_NAMED = _Kind("a dictionary by name", lambda value: isinstance(value, dict) and all(map(_TEXT.fits, value)))
+_EXISTING = _Kind(
+    "a file or folder that exists", lambda value: _TEXT.fits(value) and Path(value).expanduser().exists()
+)
+_SEED, _COUNT, _SHARE = _whole(0), _whole(1), _number(0, 1)
+KINDS = {
+    "preset": _choice(PRESETS),
+    "overrides": _NAMED,
+    "dataset": _choice(DATASETS),
+    "archive_dataset": _choice(DATASETS),
+    **dict.fromkeys(("data_folder", "indices_file", "truth", "archive", "logs"), _or(_EXISTING, _NONE)),
+    **dict.fromkeys(("measured", "rows"), _EXISTING),
+    **dict.fromkeys(("output", "method", "reference", "benchmark", "darts"), _TEXT),
+    "results": _or(_TEXT, _list_of(_TEXT)),
+    "sweeps": _or(_NAMED, _list_of(_TEXT)),
+    **dict.fromkeys(("methods", "references"), _list_of(_TEXT)),
+    "measures": _list_of(_choice(MEASURES)),
+    "schedules": _list_of(_choice(("cosine", "constant"))),
+    **dict.fromkeys(("seed", "sample_seed", "order_seed"), _SEED),
+    **dict.fromkeys(("architectures", "count", "searches", "orders", "epochs", "workers"), _COUNT),
+    **dict.fromkeys(("channels", "cells", "batch"), _COUNT),
+    **dict.fromkeys(("length", "train_images"), _or(_COUNT, _NONE)),
+    "neighbours": _list_of(_COUNT),
+    "resolution": _or(_whole(4), _NONE),
+    "ratio": _number(1),
+    "ratios": _list_of(_number(1)),
+    **dict.fromkeys(("darts_threshold", "archive_threshold", "logs_threshold"), _SHARE),
+    "time_budget_minutes": _or(_number(0), _NONE),
+}
+
+
+def check_parameters(namespace: Mapping[str, object], names: str) -> None:
+    """A notebook's parameters, in its own `globals()`: those called `names`, separated by spaces, and no others.
+
+    Raises InputError if one has a value that its name does not allow, or one of another name was set.
+    """
+    names = names.split()
+    for name in names:
+        if not KINDS[name].fits(namespace[name]):
+            raise InputError(f"parameter {name}={namespace[name]!r:.200}: it must be {KINDS[name].allowed}.")
+    for name, value in namespace.items():
+        plain = value is None or isinstance(value, (str, int, float, list, tuple, dict))
+        if plain and not (name in names or name.startswith("_") or name in _OF_THE_NOTEBOOK):
+            raise InputError(f"unknown parameter {name!r}: the parameters are {', '.join(names)}.")

@@ -1,0 +1,154 @@
+"""What a sweep costs beside its trials: several workers, the journal, the driver's memory, the import.
+
+Run on an idle machine of two cores. Trials that do nothing, or sleep, stand for those of a real sweep where the
+engine alone is measured.
+"""
+
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from unittest import mock
+
+import dask
+import distributed
+
+from fearlib import Architecture, preset, run_sweep
+from fearlib.cluster import run_on_workers
+from fearlib.journal import append_to_journal, read_journal
+from fearlib.sweep import Trial
+
+EQUAL, NOTHINGS, WORKERS = 32, 500, 64
+MANY_ARCHITECTURES, MANY_SEEDS = 1000, 100
+
+
+def main() -> None:
+    for measure in (import_time, simulated_cluster, overhead, many_results, efficiency):
+        with tempfile.TemporaryDirectory() as folder:
+            measure(Path(folder))
+
+
+def import_time(_: Path) -> None:
+    def seconds(statement: str) -> float:
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-c", statement], check=True)
+        return time.perf_counter() - started
+
+    pairs = [(seconds("import torch, numpy, pandas, scipy"), seconds("import fearlib")) for _ in range(8)][1:]
+    packages, ours = (statistics.median(column) for column in zip(*pairs))
+    print(
+        f"import fearlib: {ours:.2f} s, its four packages {packages:.2f} s: {ours / packages:.2f} (at most 1.15)"
+    )
+
+
+def simulated_cluster(folder: Path) -> None:
+    """In one process, so they do not watch it, each for itself; trials sleep for half a second to one and a half."""
+    trials = [Trial(index, "shortreg(epochs=1)", 0) for index in range(20 * WORKERS)]
+    with dask.config.set(
+        {"distributed.admin.system-monitor.interval": "1h", "distributed.worker.profile.enabled": 0}
+    ):
+        wall = time_on_workers(folder, slept, trials, WORKERS, processes=False)
+    busy = sum(map(nap, trials)) / (WORKERS * wall)
+    print(f"{len(trials)} sleeping trials on {WORKERS} simulated workers: {busy:.2f} of them busy (at least 0.9)")
+
+
+def overhead(folder: Path) -> None:
+    """Of trials that do nothing, and are journalled: in this process, and on one worker process."""
+    trials = [Trial(index, "shortreg(epochs=1)", 0) for index in range(NOTHINGS)]
+    here = [Architecture.from_index(trial.index) for trial in trials]
+    with mock.patch("fearlib.sweep.run_trial", lambda _, method, seed, *__: nothing(Trial(0, method, seed))):
+        started = time.monotonic()
+        run_sweep(folder / "here", "synthetic", settings(), ["shortreg(epochs=1)"], here)
+        each = (time.monotonic() - started) / NOTHINGS
+    print(f"overhead of a trial: {1000 * each:.1f} ms in the driver's process, tables included (at most 20)")
+    each = time_on_workers(folder, nothing, trials, 1, processes=True) / NOTHINGS
+    print(f"overhead of a trial: {1000 * each:.1f} ms on a worker process (at most 20)")
+
+
+def many_results(folder: Path) -> None:
+    """A driver of its own streams the results of a hundred thousand trials of nothing; another resumes."""
+    for turn in ("stream", "resume"):
+        subprocess.run([sys.executable, __file__, turn, folder], check=True)
+
+
+def stream_or_resume(turn: str, folder: Path) -> None:
+    architectures = [Architecture.from_index(index) for index in range(MANY_ARCHITECTURES)]
+    peaks = []
+
+    def run_trial(architecture, method, seed, *_):
+        peaks.append(peak_memory())
+        return nothing(Trial(0, method, seed))
+
+    with mock.patch("fearlib.sweep.run_trial", run_trial):
+        started = time.monotonic()
+        run_sweep(folder, "synthetic", settings(), ["shortreg(epochs=1)"], architectures, range(MANY_SEEDS))
+    seconds, many = time.monotonic() - started, MANY_ARCHITECTURES * MANY_SEEDS
+    if turn == "stream":
+        print(
+            f"driver of {many} results: {max(peaks):.0f} MB while they stream (at most 500), "
+            f"{peak_memory():.0f} MB with the tables that follow; {1000 * seconds / many:.2f} ms a result"
+        )
+    else:
+        print(f"resume of a journal of {many} rows: {seconds:.1f} s (at most 3), tables included")
+
+
+def efficiency(folder: Path) -> None:
+    """Equal trials, one worker and two; the clock starts when every worker has finished its first."""
+    architecture, rates = Architecture(["nor_conv_3x3"] * 6), {}
+    for workers in (1, 2):
+        run_sweep(
+            folder / str(workers), "synthetic", settings(), ["shortreg(epochs=1)"], [architecture],
+            range(EQUAL), workers=workers,
+        )  # fmt: skip
+        after = sorted(record["after"] for record in read_journal(folder / str(workers)))
+        rates[workers] = (len(after) - workers) / (after[-1] - after[workers - 1])
+        print(f"{workers} worker(s): first trial after {after[0]:.1f} s, then {rates[workers]:.2f} trials/s")
+    print(f"parallel efficiency of two workers: {rates[2] / rates[1] / 2:.2f} (at least 0.93)")
+
+
+def settings():
+    return preset("smoke", "synthetic", train_images=1000, channels=8)
+
+
+def time_on_workers(folder: Path, run, trials: list[Trial], workers: int, processes: bool) -> float:
+    """Seconds until all trials have run on a cluster that is up, and are journalled."""
+    kind = distributed.Nanny if processes else distributed.Worker
+    spec = {name: {"cls": kind, "options": {"nthreads": 1, "memory_limit": 0}} for name in range(workers)}
+    scheduler = {"cls": distributed.Scheduler, "options": {"dashboard_address": ":0"}}
+    with distributed.SpecCluster(spec, scheduler) as cluster, distributed.Client(cluster) as client:
+        client.wait_for_workers(workers)
+        client.submit(run, trials[0], pure=False).result()
+        started = time.monotonic()
+        for trial, result in run_on_workers(client, run, trials):
+            append_to_journal(folder, {"trial": vars(trial), "test_accuracy": 0.0, **result})
+        return time.monotonic() - started
+
+
+def nap(trial: Trial) -> float:
+    return 0.5 + trial.index % 11 / 10
+
+
+def slept(trial: Trial) -> dict:
+    time.sleep(nap(trial))
+    return nothing(trial)
+
+
+def nothing(trial: Trial) -> dict:
+    row = {"method": trial.method, "score": 0.5, "seconds": 1.0, "macs": 10**9, "outcome": "ok"}
+    epoch = {"stage": 1, "epoch": 1.0, "loss": 2.0, "train_top1": 0.5, "val_top1": 0.5}
+    return {"rows": [row], "curve": [epoch | {"seconds": 1.0, "images": 1000, "macs": 10**9}]}
+
+
+def peak_memory() -> float:
+    """Of this process, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        stream_or_resume(sys.argv[1], Path(sys.argv[2]))
+    else:
+        main()

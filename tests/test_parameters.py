@@ -1,0 +1,70 @@
+"""Every notebook's parameters are checked in the cell that follows them."""
+
+import ast
+import json
+from pathlib import Path
+
+import pytest
+
+from fearlib import InputError
+from fearlib.parameters import KINDS
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted(
+    path.relative_to(ROOT).as_posix()
+    for folder in ("notebooks", "analysis")
+    for path in ROOT.glob(f"{folder}/*.ipynb")
+)
+WRONG = {
+    "preset": "huge",
+    "overrides": ["threshold=0.5"],
+    "dataset": "mnist",
+    "data_folder": "absent",
+    "truth": "absent.csv",
+    "measures": ["synflow", "magic"],
+    "schedules": [],
+    "seed": -1,
+    "workers": 0,
+    "count": True,
+    "architectures": "12",
+    "ratio": 0.5,
+    "ratios": 2.0,
+    "time_budget_minutes": float("nan"),
+    "darts_threshold": 60,
+    "output": "",
+    "neighbours": [0],
+    "results": None,
+}
+
+
+def cells_of(notebook):
+    """The source of the cell of parameters and of the next."""
+    cells = json.loads((ROOT / notebook).read_text())["cells"]
+    (place,) = [n for n, cell in enumerate(cells) if "parameters" in cell["metadata"].get("tags", [])]
+    return ["".join(cell["source"]) for cell in cells[place : place + 2]]
+
+
+def names_of(source):
+    return [target.id for line in ast.parse(source).body for target in line.targets]
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS)
+def test_parameters_of_every_notebook(notebook, monkeypatch):
+    """As they are they pass; a wrong value and a wrong name are one sentence that says what is allowed."""
+    monkeypatch.chdir((ROOT / notebook).parent)
+    parameters, check = cells_of(notebook)
+    as_they_are = {}
+    exec(parameters, as_they_are)
+    as_they_are |= dict.fromkeys({"measured", "rows"} & as_they_are.keys(), ".")  # made by other notebooks
+    exec(check, dict(as_they_are))
+    for name in names_of(parameters):
+        given = as_they_are | {name: WRONG.get(name, object())}
+        with pytest.raises(InputError, match=f"parameter {name}=.*: it must be "):
+            exec(check, given)
+    with pytest.raises(InputError, match="unknown parameter 'presett': the parameters are .*output"):
+        exec(check, as_they_are | {"presett": "compact"})
+
+
+def test_every_kind_is_a_notebooks():
+    used = {name for notebook in NOTEBOOKS for name in names_of(cells_of(notebook)[0])}
+    assert used == KINDS.keys() and WRONG.keys() <= used
