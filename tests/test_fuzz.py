@@ -197,13 +197,19 @@ def batch_file(name, write_genuine, spoilt, classes):
             np.repeat(pixels, 2, 0),
             pixels[..., None],
         ]
-        odd = ODD | st.sampled_from(arrays) | st.lists(st.integers(-1, 1001), max_size=3)
+        odd = (
+            ODD
+            | st.sampled_from(arrays)
+            | st.lists(st.sampled_from((-1, 0, 99, 100, 1001)), min_size=1, max_size=3)
+        )
 
         def attempt(draw):
+            changed = None
             if draw(st.booleans()):
                 put(path, damaged(draw, genuine), genuine)
             else:
-                put(path, pickle.dumps(altered(draw, batch, odd), draw(st.integers(0, 5))), genuine)
+                changed = altered(draw, batch, odd)
+                put(path, pickle.dumps(changed, draw(st.integers(0, 5))), genuine)
             read = read_or_refused(lambda: read_images(name, folder), path)
             if read is not None:
                 for images, labels in (
@@ -213,6 +219,9 @@ def batch_file(name, write_genuine, spoilt, classes):
                     assert images.dtype == np.uint8 and images.shape[1:] == original.train_images.shape[1:]
                     assert labels.dtype == np.int64 and len(labels) == len(images) > 0
                     assert 0 <= labels.min() and labels.max() < classes
+                if changed is not None and name != "imagenet16-120":  # of which classes are left out
+                    number = len(changed.get(b"data", changed.get("data")))
+                    assert len(read.train_labels) == len(original.train_labels) - len(pixels) + number
                 np.testing.assert_array_equal(read.test_images, original.test_images)
                 np.testing.assert_array_equal(read.test_labels, original.test_labels)
 
@@ -257,8 +266,10 @@ def archive(folder):
             put(path, bz2.compress(pickle.dumps(altered(draw, contents[name]), 4)), genuine)
         else:
             put(path, draw(st.sampled_from((content, gzip.compress(content), b""))), genuine)
-        read = read_or_refused(lambda: benchmark_accuracy(folder, "cifar10", [3, 1], 12), path)
-        path.write_bytes(genuine)
+        try:
+            read = read_or_refused(lambda: benchmark_accuracy(folder, "cifar10", [3, 1], 12), path)
+        finally:
+            path.write_bytes(genuine)
         if read is not None:
             assert list(read.index) == [3, 1] and read[1] == expected[1] and 0 <= read[3] <= 100
             assert how in ("pickled", "value") or read[3] == expected[3]
@@ -520,6 +531,7 @@ def logs(folder):
     """NAS-Bench-301's logs as a folder or an archive, damaged within or without; a .zip has checksums."""
     genuine_rows = log_times(write(folder / "genuine", FILES)).drop(columns="name").to_dict("records")
     value = log([30.5, 61.0])
+    bare = {key: value[key] for key in ("runtime", "test_accuracy", "learning_curves")}
 
     def attempt(draw):
         ending = draw(st.sampled_from((".zip", ".tar", ".tar.gz", ".tar.xz", "")))
@@ -535,10 +547,8 @@ def logs(folder):
                     for row in rows.drop(columns="name").to_dict("records")
                 )
         else:
-            text = json.dumps(value)
-            content = (
-                damaged(draw, text.encode()) if draw(st.booleans()) else json.dumps(altered(draw, value)).encode()
-            )
+            text, changed = json.dumps(value), altered(draw, draw(st.sampled_from((value, bare, bare))))
+            content = damaged(draw, text.encode()) if draw(st.booleans()) else json.dumps(changed).encode()
             write(path, {"a.json": content.decode("latin1").encode("ascii", "replace").decode()})
             rows = read_or_refused(lambda: log_times(path), path)
         if rows is not None:
@@ -572,9 +582,13 @@ def synthetic(folder):
     ]  # fmt: skip
 
     def attempt(draw):
-        how = draw(st.sampled_from(("bytes", "bytes", "tensors", "older")))
+        how = draw(st.sampled_from(("bytes", "flip", "tensors", "older")))
         if how == "bytes":
             put(path, damaged(draw, genuine), genuine)
+        elif how == "flip":
+            content = bytearray(genuine)
+            content[draw(st.integers(0, len(content) - 1))] ^= 1 << draw(st.integers(0, 7))
+            put(path, bytes(content), genuine)
         else:
             content = io.BytesIO()
             value = tensors if how == "older" else altered(draw, tensors, st.sampled_from(odd) | ODD)
