@@ -1,6 +1,7 @@
 """The journal of a sweep: one line of JSON for every finished trial, on disk before the next one starts."""
 
 import contextlib
+import gc
 import io
 import json
 import math
@@ -26,28 +27,33 @@ def read_journal(folder: Path) -> list[dict]:
 
     Raises InputError if the lines are of another version's journal, or the journal is larger than 2 GiB.
     """
-    records = [record for line in _lines(folder) if (record := _parse(line)) is not None]
+    return _of_this_version([record for record in _parse_all(_lines(folder)) if record is not None], folder)
+
+
+def recover_journal(folder: Path) -> list[dict]:
+    """The same for the folder's writer: lines that are left out are moved to `journal.damaged`, with a warning."""
+    path, lines = Path(folder) / JOURNAL, _lines(folder)
+    records = _parse_all(lines)
+    good = _of_this_version([record for record in records if record is not None], folder)
+    bad = [line for line, record in zip(lines, records) if record is None]
+    if bad:
+        with open(Path(folder) / DAMAGED, "ab") as damaged:
+            damaged.writelines(bad)
+        replace_file(path, b"".join(line for line, record in zip(lines, records) if record is not None))
+        warnings.warn(
+            f"{path}: {len(bad)} damaged line(s) were set aside in {DAMAGED}; their trials run again.",
+            stacklevel=2,
+        )
+    return good
+
+
+def _of_this_version(records: list[dict], folder: Path) -> list[dict]:
     if any("test_accuracy" not in record for record in records):
         raise InputError(
             f"{Path(folder) / JOURNAL} was written by another version of fearlib: continue it with that one, "
             "or choose another folder."
         )
     return records
-
-
-def set_damaged_lines_aside(folder: Path) -> None:
-    """Move lines that cannot be read to `journal.damaged`, with a warning; only the folder's writer may."""
-    path, good, bad = Path(folder) / JOURNAL, [], []
-    for line in _lines(folder):
-        (bad if _parse(line) is None else good).append(line)
-    if bad:
-        with open(Path(folder) / DAMAGED, "ab") as damaged:
-            damaged.writelines(bad)
-        replace_file(path, b"".join(good))
-        warnings.warn(
-            f"{path}: {len(bad)} damaged line(s) were set aside in {DAMAGED}; their trials run again.",
-            stacklevel=2,
-        )
 
 
 def append_to_journal(folder: Path, record: dict) -> None:
@@ -140,6 +146,17 @@ def _lines(folder: Path) -> list[bytes]:
     return io.BytesIO(read_file(path, MAX_BYTES)).readlines() if path.exists() else []
 
 
+def _parse_all(lines: list[bytes]) -> list[dict | None]:
+    """Without the garbage collector, which would find nothing and take as long as the parsing."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        return [_parse(line) for line in lines]
+    finally:
+        if collects:
+            gc.enable()
+
+
 def _parse(line: bytes) -> dict | None:
     try:
         record = json.loads(line) if line.endswith(b"\n") and len(line) <= MAX_LINE else None
@@ -174,10 +191,10 @@ def _is_a_trials(record: dict) -> bool:
         and _is_number(record["test_accuracy"])
         and isinstance(rows, list)
         and len(rows) > 0
-        and all(_has_numbers(row, _ROW_NUMBERS) for row in rows)
+        and all([_has_numbers(row, _ROW_NUMBERS) for row in rows])
         and all(_is_text(row.get(key)) for row in rows for key in ("method", "outcome"))
         and isinstance(curve, list)
-        and all(_has_numbers(epoch, _EPOCH_NUMBERS) for epoch in curve)
+        and all([_has_numbers(epoch, _EPOCH_NUMBERS) for epoch in curve])
         and _is_count(record.get("sitting", 0))
         and all(_is_number(record.get(key, 0)) for key in ("after", "elapsed"))
         and all(0 <= record.get(key, 0) < math.inf for key in ("after", "elapsed"))
@@ -186,7 +203,7 @@ def _is_a_trials(record: dict) -> bool:
 
 
 def _has_numbers(value: object, keys: tuple[str, ...]) -> bool:
-    return isinstance(value, dict) and all(_is_number(value.get(key)) for key in keys)
+    return isinstance(value, dict) and all([_is_number(value.get(key)) for key in keys])
 
 
 def _is_number(value: object) -> bool:

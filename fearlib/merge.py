@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from fearlib.errors import InputError
-from fearlib.journal import append_to_journal, only_writer, read_journal, set_damaged_lines_aside
+from fearlib.journal import append_to_journal, only_writer, read_journal, recover_journal
 from fearlib.manifest import MANIFEST, open_manifest, read_manifest, write_manifest
 from fearlib.sweep import Trial, check_truth, count_trials, finished_trials
 from fearlib.tables import write_tables
@@ -29,8 +29,7 @@ def merge_sweeps(folder: str | Path, sources: list[str | Path]) -> int:
     added = 0
     with only_writer(folder):
         merged = open_manifest(folder, configuration)
-        set_damaged_lines_aside(folder)
-        records = read_journal(folder)
+        records = recover_journal(folder)
         held = finished_trials(records)
         for source in sources:
             of_source = read_journal(source)

@@ -19,7 +19,7 @@ from fearlib.cluster import cluster, run_here
 from fearlib.darts import Genotype
 from fearlib.data import Dataset, load_dataset
 from fearlib.errors import InputError, require
-from fearlib.journal import append_to_journal, only_writer, read_journal, set_damaged_lines_aside
+from fearlib.journal import append_to_journal, only_writer, recover_journal
 from fearlib.manifest import open_manifest, write_manifest
 from fearlib.methods import expand_methods, most_macs, refuse_nan, run_trial
 from fearlib.presets import LENGTHS, Settings, as_dict
@@ -92,8 +92,7 @@ def run_sweep(
     folder, started = Path(folder), time.monotonic()
     with only_writer(folder):
         manifest = open_manifest(folder, configuration)
-        set_damaged_lines_aside(folder)
-        records = read_journal(folder)
+        records = recover_journal(folder)
         check_truth(records, truth)
         count_trials(manifest, records)
         finished = finished_trials(records)

@@ -59,6 +59,8 @@ def _read_arrays(path: Path, resolution: int, train_images: int) -> list[torch.T
         if archive.testzip():  # torch does not look
             raise ValueError("its checksums are wrong")
     arrays = torch.load(path, weights_only=True, map_location="cpu")
+    if not isinstance(arrays, dict):
+        raise ValueError("it holds something else")
     for part, images in (("train", train_images), ("test", train_images // 5)):
         pictures, labels = arrays[f"{part}_images"], arrays[f"{part}_labels"]
         count = len(labels)

@@ -31,7 +31,7 @@ from test_nasbench301 import FILES, log, write
 from fearlib import Architecture, log_times, ranking_table, read_rows, safe_pickle, sample_architectures
 from fearlib.datafiles import read_images
 from fearlib.errors import InputError
-from fearlib.journal import DAMAGED, JOURNAL, WRITER, read_journal, set_damaged_lines_aside
+from fearlib.journal import DAMAGED, JOURNAL, WRITER, read_journal, recover_journal
 from fearlib.manifest import MANIFEST, open_manifest, read_manifest
 from fearlib.status import sweep_status
 from fearlib.sweep import finished_trials
@@ -408,7 +408,7 @@ def journal(folder):
             assert again is None or again["index"].to_list() == rows["index"].to_list()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
-            set_damaged_lines_aside(folder)
+            recover_journal(folder)
         kept = [path, folder / DAMAGED]
         after = [line for file in kept if file.exists() for line in file.read_bytes().split(b"\n") if line]
         assert sorted(after) == sorted(before)
@@ -760,12 +760,11 @@ def bomb(kind, folder):
         member.type, member.size = tarfile.GNUTYPE_LONGNAME, 2**32
         (folder / "logs.tar.gz").write_bytes(gzip.compress(member.tobuf()) + gzip.compress(zeros) * 2**9)
         return f"log_times({str(folder / 'logs.tar.gz')!r})"
-    with (
-        zipfile.ZipFile(folder / "logs.zip", "w", zipfile.ZIP_BZIP2) as archive,
-        archive.open("a.json", "w") as file,
-    ):
-        for _ in range(2**6):
-            file.write(zeros)
+    with zipfile.ZipFile(folder / "logs.zip", "w", zipfile.ZIP_LZMA) as archive:
+        with archive.open("a.json", "w") as file:
+            for _ in range(2**6):
+                file.write(zeros)
+        archive.infolist()[0].file_size = 1000  # as it says of itself
     return f"log_times({str(folder / 'logs.zip')!r})"
 
 
