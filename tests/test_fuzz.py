@@ -764,7 +764,7 @@ def bomb(kind, folder):
         with archive.open("a.json", "w") as file:
             for _ in range(2**5):
                 file.write(zeros)
-        archive.infolist()[0].file_size = 1000  # as it says of itself
+        archive.infolist()[0].file_size = 2**24  # as it says of itself
     return f"log_times({str(folder / 'logs.zip')!r})"
 
 
