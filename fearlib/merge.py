@@ -22,8 +22,11 @@ def merge_sweeps(folder: str | Path, sources: list[str | Path]) -> int:
     folder, sources = Path(folder), [Path(source) for source in sources]
     configuration = read_manifest(folder if (folder / MANIFEST).exists() else sources[0])["configuration"]
     manifests = [read_manifest(source) for source in sources]
-    for source in sources:
+    for source, manifest in zip(sources, manifests):
         open_manifest(source, configuration)  # refuses another configuration
+        named = max((record.get("sitting", 0) for record in read_journal(source)), default=-1)
+        if named >= len(manifest["sittings"]):
+            raise InputError(f"{source} cannot be merged: its journal names a sitting that its manifest lacks.")
     if any(source.resolve() == folder.resolve() for source in sources):
         raise InputError(f"{folder} cannot be merged into itself.")
     added = 0

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from fearlib.journal import read_journal, writer
@@ -56,7 +57,8 @@ def sweep_status(folder: str | Path) -> Status:
 def _at_once(records: list[dict]) -> float:
     """How many trials of one command ran at a time, on average."""
     clock = max((record.get("after", 0) for record in records), default=0)
-    return sum(map(_seconds, records)) / clock if clock else 1
+    seconds = np.nansum([_seconds(record) for record in records])  # of a worker that died nothing is known
+    return seconds / clock if seconds and clock else 1
 
 
 def _by_method(records) -> Counter:

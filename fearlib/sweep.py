@@ -215,7 +215,7 @@ def _run(trial: Trial, space: str, load: Callable, fingerprint: str, settings: S
 
 def _failure(trial: Trial, error: Exception) -> dict:
     nothing = dict.fromkeys(("score", "seconds", "macs"), float("nan"))
-    reason = f"failed: {type(error).__name__}: {error}"
+    reason = f"failed: {type(error).__name__}: {error}".encode(errors="backslashreplace").decode()
     return {"rows": [{"method": trial.method, **nothing, "outcome": reason}], "curve": []}
 
 

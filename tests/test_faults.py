@@ -217,6 +217,16 @@ def test_retries(tiny_settings, tmp_path, monkeypatch):
     assert outcomes == ["failed: MemoryError"] * 2 + ["failed: FloatingPoi"] * 2 + ["ok"] * 2
 
 
+def test_the_reason_of_a_failure_can_be_written(tiny_settings, tmp_path, monkeypatch):
+    def fails(*_):
+        raise OSError("no such file: \udcff")
+
+    monkeypatch.setattr("fearlib.sweep.run_trial", fails)
+    run_sweep(tmp_path, "synthetic", tiny_settings, ["shortreg"], ARCHITECTURES[:1])
+    assert read_rows(tmp_path).outcome[0] == "failed: OSError: no such file: \\udcff"
+    assert len(read_journal(tmp_path)) == 1 and math.isnan(sweep_status(tmp_path).expected)
+
+
 def test_a_score_that_is_not_a_number(tiny_settings, tmp_path, monkeypatch):
     row = {"method": "shortreg(epochs=1)", "score": float("nan"), "seconds": 1.0, "macs": 1, "outcome": "ok"}
     monkeypatch.setattr("fearlib.sweep.run_trial", lambda *_: {"rows": [row], "curve": []})
@@ -311,7 +321,8 @@ def test_the_second_driver_names_the_first(tmp_path):
 
 
 def sweep_status_writer(folder):
-    (folder / "manifest.json").write_text('{"configuration": {}, "sittings": []}')
+    configuration = {"space": "nats-tss", "dataset": "synthetic", "settings": {"preset": "smoke"}}
+    (folder / "manifest.json").write_text(json.dumps({"configuration": configuration, "sittings": []}))
     return sweep_status(folder).writer
 
 

@@ -1,5 +1,6 @@
 import json
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -135,7 +136,9 @@ def test_another_configuration_is_refused(undisturbed, tiny_settings):
 
 
 def test_other_data_is_refused(tiny_settings, tmp_path):
-    (tmp_path / "manifest.json").write_text('{"configuration": {"dataset_fingerprint": "0"}, "sittings": []}')
+    configuration = {"space": "nats-tss", "dataset": "synthetic", "settings": {"preset": "smoke"}}
+    manifest = {"configuration": configuration | {"dataset_fingerprint": "0"}, "sittings": []}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(InputError, match="dataset_fingerprint was '0' and is now"):
         run_sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES)
 
@@ -252,6 +255,11 @@ def test_merging_another_configuration_writes_nothing(undisturbed, tmp_path):
         merge_sweeps(tmp_path / "whole", [undisturbed, tmp_path / "other"])
     with pytest.raises(InputError, match="is not a readable manifest"):
         merge_sweeps(tmp_path / "whole", [undisturbed, tmp_path / "nothing"])
+    shutil.copytree(undisturbed, tmp_path / "lacking")
+    manifest = json.loads((undisturbed / "manifest.json").read_text())
+    (tmp_path / "lacking" / "manifest.json").write_text(json.dumps(manifest | {"sittings": []}))
+    with pytest.raises(InputError, match="names a sitting that its manifest lacks"):
+        merge_sweeps(tmp_path / "whole", [tmp_path / "lacking"])
     assert not (tmp_path / "whole").exists()
 
 
