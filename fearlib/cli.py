@@ -87,7 +87,7 @@ def rank(
     change: Annotated[
         Optional[list[str]], typer.Option("--set", help="Replace a setting of the preset: NAME=VALUE.")
     ] = None,
-    workers: Annotated[int, typer.Option(help="One-thread processes, or jobs of Slurm.")] = 1,
+    workers: Annotated[int, typer.Option(help="One-thread processes here, or jobs of Slurm.")] = 1,
     scheduler: Annotated[
         Optional[str], typer.Option(help="tcp://HOST:PORT of a dask scheduler that runs, or slurm.")
     ] = None,

@@ -4,8 +4,8 @@ import ctypes
 import functools
 import platform
 
-# Numbers of mallopt(3), and more bytes than any network here frees at once.
-_TRIM_THRESHOLD, _MMAP_THRESHOLD, _NEVER = -1, -3, 2**31 - 1
+# Numbers of mallopt(3): what to set, and to how many bytes. Setting one stops glibc from adapting the other.
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = (-1, 2**31 - 1), (-3, 2**25)
 
 
 @functools.cache
@@ -18,4 +18,4 @@ def keep_freed_memory() -> bool:
     if platform.libc_ver()[0] != "glibc":
         return False
     mallopt = ctypes.CDLL(None).mallopt
-    return all(mallopt(which, _NEVER) for which in (_TRIM_THRESHOLD, _MMAP_THRESHOLD))
+    return all(mallopt(*setting) for setting in (_MMAP_THRESHOLD, _TRIM_THRESHOLD))

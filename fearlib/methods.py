@@ -152,11 +152,12 @@ def most_macs(architecture: Architecture | Genotype, label: str, dataset: Datase
     if isinstance(architecture, Architecture):  # its edges are all of one size
         architecture = Architecture(sorted(architecture.ops))
     sizes = (architecture, dataset.num_classes, settings.channels, settings.cells, dataset.resolution)
+    whole = _training_macs(*sizes, 0)
     if name == "zero_cost":
-        return 0 * _training_macs(*sizes, 0)
+        return 0
     given = functools.partial(_argument, name, arguments, settings)
     if name != "fear":
-        return _training_macs(*sizes, 0) * given("epochs") * len(dataset.train_labels)
+        return whole * given("epochs") * len(dataset.train_labels)
     of_stages = _training_macs(*sizes, 0) * given("stage1_epochs") + _training_macs(
         *sizes, given("first_free_block")
     ) * given("stage2_epochs")

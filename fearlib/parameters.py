@@ -1,7 +1,7 @@
 """The parameters of the notebooks, checked by name before anything runs."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, MutableMapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from fearlib.errors import InputError
 from fearlib.measures import MEASURES
 from fearlib.presets import PRESETS
 
-_OF_THE_NOTEBOOK = ("In", "Out")
+_OF_THE_NOTEBOOK, _CHECKED = ("In", "Out"), "_parameters_are_checked"
 
 
 class _Kind(NamedTuple):
@@ -77,16 +77,18 @@ KINDS = {
 }
 
 
-def check_parameters(namespace: Mapping[str, object], names: str) -> None:
+def check_parameters(namespace: MutableMapping[str, object], names: str) -> None:
     """A notebook's parameters, in its own `globals()`: those called `names`, separated by spaces, and no others.
 
-    Raises InputError if one has a value that its name does not allow, or one of another name was set.
+    Others are looked for once: when the cell runs again, the notebook's own names are there. Raises InputError if
+    one has a value that its name does not allow, or one of another name was set.
     """
     names = names.split()
     for name in names:
         if not KINDS[name].fits(namespace[name]):
             raise InputError(f"parameter {name}={namespace[name]!r:.200}: it must be {KINDS[name].allowed}.")
-    for name, value in namespace.items():
+    for name, value in [] if namespace.get(_CHECKED) else list(namespace.items()):
         plain = value is None or isinstance(value, (str, int, float, list, tuple, dict))
         if plain and not (name in names or name.startswith("_") or name in _OF_THE_NOTEBOOK):
             raise InputError(f"unknown parameter {name!r}: the parameters are {', '.join(names)}.")
+    namespace[_CHECKED] = True

@@ -70,8 +70,7 @@ def run_sweep(
         if number < least:
             raise InputError(f"{name} is {number}: it must be at least {least}.")
     space, labels = space_of(architectures), expand_methods(methods, settings)
-    data_folder = data_folder or os.environ.get("FEARLIB_DATA")
-    data_folder = data_folder and os.path.abspath(os.path.expanduser(data_folder))  # for workers elsewhere
+    data_folder = data_folder and os.path.abspath(os.path.expanduser(data_folder))  # workers run elsewhere
     load = functools.partial(cached_dataset, dataset, data_folder, settings.resolution, settings.train_images)
     loaded = load()
     for architecture, label in itertools.product(architectures[:1], labels):
@@ -84,6 +83,8 @@ def run_sweep(
         for label in labels
     ]
     several = workers > 1 or scheduler is not None or per_gpu is not None
+    if workers > 1 and (per_gpu or scheduler not in (None, "slurm")):
+        raise InputError("workers are those that the scheduler has, or per_gpu for each GPU: leave workers out.")
     if several and time_budget == math.inf:
         trials.sort(
             key=functools.partial(_most_macs, space=space, dataset=loaded, settings=settings), reverse=True
@@ -97,7 +98,8 @@ def run_sweep(
         count_trials(manifest, records)
         finished = finished_trials(records)
         missing = [trial for trial in trials if trial not in finished]
-        this = sitting(workers, truth) | {"missing": Counter(trial.method for trial in missing)}
+        this = sitting(workers, truth) | {"scheduler": scheduler, "per_gpu": per_gpu}
+        this["missing"] = Counter(trial.method for trial in missing)
         manifest["sittings"].append(this)
         write_manifest(folder, manifest)
         place = cluster(workers, scheduler, per_gpu) if several and missing else contextlib.nullcontext(run_here)
@@ -114,7 +116,7 @@ def run_sweep(
                     if after_trial is not None:
                         after_trial(rows_of_trials([record], configuration))
         except BaseException:
-            with contextlib.suppress(InputError):  # what stopped the sweep is the sentence to show
+            with contextlib.suppress(Exception):  # what stopped the sweep is the sentence to show
                 _close(folder, manifest, truth)
             raise
         return _close(folder, manifest, truth)

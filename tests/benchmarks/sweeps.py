@@ -99,7 +99,7 @@ def stream_or_resume(turn: str, folder: Path) -> None:
 
 
 def efficiency(folder: Path) -> None:
-    """Equal trials, one worker and two; the clock starts when every worker has finished its first."""
+    """Equal trials, one worker and two; the clock starts with the first, or second, trial that is finished."""
     architecture, rates = Architecture(["nor_conv_3x3"] * 6), {}
     for workers in (1, 2):
         run_sweep(
