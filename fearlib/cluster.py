@@ -27,8 +27,8 @@ def cluster(workers: int, scheduler: str | None = None, per_gpu: int | None = No
     They end with the context, unless the scheduler is a given one. `scheduler` is the address of one that runs
     already, `tcp://host:port`; or "slurm", for `workers` jobs as the `jobqueue.slurm` part of dask's configuration
     describes them; or None, for one-thread processes on this machine: `workers` of them, or `per_gpu` for each of
-    its GPUs. Raises InputError if the scheduler does not answer, the workers cannot be started, or this machine has
-    no GPU to share.
+    its GPUs. Raises InputError if the scheduler does not answer, the workers cannot be started, or there is no GPU
+    to share.
     """
     distributed = require("distributed", "run more than one worker")
     config = {
