@@ -40,7 +40,8 @@ def scatter(rows: pd.DataFrame, methods: list[str] | None = None, columns: int =
             axis.set_yscale("symlog", linthresh=max(known.score.abs().median() / 10, 1e-12))
     for axis in axes.flat[len(methods) :]:
         axis.set_visible(False)
-    figure.supxlabel("benchmark test accuracy (%)", fontsize=9)
+    whose = "our own full training's" if set(rows.dataset) == {"synthetic"} else "benchmark"
+    figure.supxlabel(f"{whose} test accuracy (%)", fontsize=9)
     figure.supylabel("score", fontsize=9)
     figure.suptitle(_where(rows), fontsize=9)
     return figure
