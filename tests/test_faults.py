@@ -153,6 +153,7 @@ def address_in(file, scheduler):
     pytest.fail("the scheduler did not start")
 
 
+@pytest.mark.slow
 def test_a_killed_scheduler(undisturbed, tmp_path):
     folder = tmp_path / "sweep"
     with scheduler_and_worker(tmp_path) as (scheduler, address):
@@ -167,6 +168,7 @@ def test_a_killed_scheduler(undisturbed, tmp_path):
     assert_as_undisturbed(folder, undisturbed)
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_is_not_there(tmp_path):
     run = start(tmp_path / "sweep", "--scheduler", "tcp://127.0.0.1:1")
     _, errors = run.communicate(timeout=PATIENCE)
@@ -429,6 +431,7 @@ def most_at_once(done, name):
     return max((sum(a <= moment < b for a, b in of_worker) for moment, _ in of_worker), default=0)
 
 
+@pytest.mark.slow
 def test_workers_of_every_gpu_of_this_machine(tmp_path, monkeypatch):
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,GPU-5f")
@@ -467,13 +470,19 @@ def test_slurm_that_is_not_described(tmp_path, monkeypatch):
             pass
 
 
+@pytest.mark.slow
 def test_slurm(undisturbed, tmp_path, monkeypatch):
     """dask-jobqueue's own jobs, handed to a pretended `sbatch` that starts them on this machine."""
     tools = tmp_path / "bin"
     tools.mkdir()
     pids = tmp_path / "pids"
     (tools / "sbatch").write_text(
-        f'#!/bin/sh\nsetsid sh "$1" > /dev/null 2>&1 &\necho $! >> {pids}\necho "Submitted batch job $!"\n'
+        f"""#!/bin/sh
+cp "$1" "$1.job"  # dask-jobqueue removes its own at once
+setsid sh "$1.job" > /dev/null 2>&1 &
+echo $! >> {pids}
+echo "Submitted batch job $!"
+"""
     )
     (tools / "scancel").write_text("#!/bin/sh\nfor job; do kill -- -$job 2> /dev/null; done; true\n")
     for tool in tools.iterdir():
