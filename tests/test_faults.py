@@ -177,7 +177,11 @@ def test_a_scheduler_that_is_not_there(tmp_path):
 
 @pytest.mark.parametrize(
     ["number", "to_all", "workers"],
-    [(signal.SIGINT, True, 1), (signal.SIGINT, True, 2), (signal.SIGTERM, False, 2)],
+    [
+        (signal.SIGINT, True, 1),
+        pytest.param(signal.SIGINT, True, 2, marks=pytest.mark.slow),
+        (signal.SIGTERM, False, 2),
+    ],
 )
 def test_signals(undisturbed, tmp_path, number, to_all, workers):
     """Ctrl-C goes to every process of the terminal, SIGTERM to the driver."""

@@ -270,7 +270,10 @@ def test_every_notebook_says_what_it_makes_and_takes_parameters():
 
 
 def test_local_search(tmp_path):
-    execute("notebooks/local_search.ipynb", tmp_path / "local.ipynb", measures=["params"], output=str(tmp_path))
+    execute(
+        "notebooks/local_search.ipynb", tmp_path / "local.ipynb", measures=["params"], searches=2,
+        output=str(tmp_path),
+    )  # fmt: skip
     searches = pd.read_csv(tmp_path / "searches.csv")
     local, random = (searches[searches.search == kind] for kind in ("local", "random"))
     assert (local.seen.to_numpy() == random.seen.to_numpy()).all() and (local.score >= 0).all()
