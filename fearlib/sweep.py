@@ -66,9 +66,15 @@ def run_sweep(
     it is interrupted too. Raises InputError if the folder holds results of another configuration, or other test
     accuracies than `truth`, or if another sweep is writing to it.
     """
-    for name, number, least in (("workers", workers, 1), ("per_gpu", per_gpu or 1, 1), ("retries", retries, 0)):
+    for name, number, least in (
+        ("workers", workers, 1),
+        ("per_gpu", 1 if per_gpu is None else per_gpu, 1),
+        ("retries", retries, 0),
+    ):
         if number < least:
             raise InputError(f"{name} is {number}: it must be at least {least}.")
+    if workers > 1 and (per_gpu or scheduler not in (None, "slurm")):
+        raise InputError("workers are those that the scheduler has, or per_gpu for each GPU: leave workers out.")
     space, labels = space_of(architectures), expand_methods(methods, settings)
     data_folder = data_folder and os.path.abspath(os.path.expanduser(data_folder))  # workers run elsewhere
     load = functools.partial(cached_dataset, dataset, data_folder, settings.resolution, settings.train_images)
@@ -83,8 +89,6 @@ def run_sweep(
         for label in labels
     ]
     several = workers > 1 or scheduler is not None or per_gpu is not None
-    if workers > 1 and (per_gpu or scheduler not in (None, "slurm")):
-        raise InputError("workers are those that the scheduler has, or per_gpu for each GPU: leave workers out.")
     if several and time_budget == math.inf:
         trials.sort(
             key=functools.partial(_most_macs, space=space, dataset=loaded, settings=settings), reverse=True

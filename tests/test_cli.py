@@ -69,6 +69,8 @@ def test_rank_prints_its_settings_and_the_table(run, tmp_path):
     assert (rows.test_accuracy == rows["index"] % 89 + 5.0).all()
     code, again, _ = run("table", tmp_path / "out")
     assert code == 0 and again.strip() in out
+    code, status, _ = run("status", tmp_path / "out")
+    assert code == 0 and "12 finished, 0 failed, 0 remaining" in status and "no sweep writes to it now" in status
 
 
 def test_rank_takes_another_search_space(run, tmp_path):
@@ -104,6 +106,10 @@ def test_data_says_what_it_loaded(run):
         (["rank", "out", "--truth", "absent.csv"], "absent.csv"),
         (["rank", "out", "--dataset", "cifar10", "--folder", "absent"], "absent"),
         (["rank", "out", "--workers", "0", *SMALL], "workers is 0"),
+        (["rank", "out", "--workers", "2", "--per-gpu", "2", *SMALL], "leave workers out"),
+        (["rank", "out", "--per-gpu", "0", *SMALL], "per_gpu is 0"),
+        (["rank", "out", "--retries", "-1", *SMALL], "retries is -1"),
+        (["status", "absent"], "is not a readable manifest"),
         (["data", "mnist"], "unknown dataset 'mnist'"),
         (["table", "absent"], "absent holds no rows.csv"),
         (["truth", "show", "absent.csv", "3"], "absent.csv"),

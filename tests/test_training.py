@@ -1,5 +1,8 @@
 import math
+import platform
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -185,3 +188,26 @@ def test_auto_precision_is_bfloat16_where_the_processor_has_instructions_for_it(
     assert known_precision("auto") == ("bfloat16" if native else "float32")
     assert preset("compact", "cifar10").precision == known_precision("auto")
     assert preset("compact", "cifar10", precision="bfloat16").precision == "bfloat16"
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+def test_freed_memory_is_kept():
+    """Tensors made again and again cost page faults by default, and none once the process keeps its memory."""
+    script = """
+import resource, torch
+from fearlib.memory import keep_freed_memory
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(5):
+        [torch.ones(4_000_000) for _ in range(10)]
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+default = faults()
+assert keep_freed_memory()
+faults()
+print(default, faults())
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    default, kept = map(int, run.stdout.split())
+    assert kept < default / 10
