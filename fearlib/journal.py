@@ -9,6 +9,7 @@ import os
 import platform
 import re
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 from fearlib.errors import InputError
@@ -27,33 +28,37 @@ def read_journal(folder: Path) -> list[dict]:
 
     Raises InputError if the lines are of another version's journal, or the journal is larger than 2 GiB.
     """
-    return _of_this_version([record for record in _parse_all(_lines(folder)) if record is not None], folder)
+    return [_of_this_version(record, folder) for record in _parse_all(_lines(folder)) if record is not None]
 
 
-def recover_journal(folder: Path) -> list[dict]:
-    """The same for the folder's writer: lines that are left out are moved to `journal.damaged`, with a warning."""
-    path, lines = Path(folder) / JOURNAL, _lines(folder)
-    records = _parse_all(lines)
-    good = _of_this_version([record for record in records if record is not None], folder)
-    bad = [line for line, record in zip(lines, records) if record is None]
+def recover_journal(folder: Path) -> Iterator[dict]:
+    """The same one by one, for the folder's writer; at the end the lines that were left out are moved to
+    `journal.damaged`, with a warning."""
+    lines, bad = _lines(folder), set()
+    for number, line in enumerate(lines):
+        record = _parse(line)
+        if record is None:
+            bad.add(number)
+        else:
+            yield _of_this_version(record, folder)
     if bad:
+        path = Path(folder) / JOURNAL
         with open(Path(folder) / DAMAGED, "ab") as damaged:
-            damaged.writelines(bad)
-        replace_file(path, b"".join(line for line, record in zip(lines, records) if record is not None))
+            damaged.writelines(lines[number] for number in sorted(bad))
+        replace_file(path, b"".join(line for number, line in enumerate(lines) if number not in bad))
         warnings.warn(
             f"{path}: {len(bad)} damaged line(s) were set aside in {DAMAGED}; their trials run again.",
             stacklevel=2,
         )
-    return good
 
 
-def _of_this_version(records: list[dict], folder: Path) -> list[dict]:
-    if any("test_accuracy" not in record for record in records):
+def _of_this_version(record: dict, folder: Path) -> dict:
+    if "test_accuracy" not in record:
         raise InputError(
             f"{Path(folder) / JOURNAL} was written by another version of fearlib: continue it with that one, "
             "or choose another folder."
         )
-    return records
+    return record
 
 
 def append_to_journal(folder: Path, record: dict) -> None:
@@ -159,7 +164,7 @@ def _parse_all(lines: list[bytes]) -> list[dict | None]:
 
 def _parse(line: bytes) -> dict | None:
     try:
-        record = json.loads(line) if line.endswith(b"\n") and len(line) <= MAX_LINE else None
+        record = json.loads(line.decode()) if line.endswith(b"\n") and len(line) <= MAX_LINE else None
     except (ValueError, RecursionError):
         return None
     if not isinstance(record, dict) or not {"trial", "rows", "curve"} <= record.keys():

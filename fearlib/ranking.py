@@ -14,8 +14,8 @@ from fractions import Fraction
 from numbers import Integral, Real
 
 import numpy as np
+import scipy  # loads its `stats`, which takes a second, when they are first used
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from fearlib.errors import InputError
 
@@ -29,7 +29,7 @@ def spearman(scores: ArrayLike, accuracy: ArrayLike) -> float:
     scores, accuracy = _known(scores, accuracy)
     if _has_no_correlation(scores, accuracy):
         return math.nan
-    return float(np.corrcoef(stats.rankdata(scores), stats.rankdata(accuracy))[0, 1])
+    return float(np.corrcoef(scipy.stats.rankdata(scores), scipy.stats.rankdata(accuracy))[0, 1])
 
 
 def spearman_difference(scores: ArrayLike, others: ArrayLike, accuracy: ArrayLike) -> float:
@@ -43,7 +43,7 @@ def kendall(scores: ArrayLike, accuracy: ArrayLike) -> float:
     scores, accuracy = _known(scores, accuracy)
     if _has_no_correlation(scores, accuracy):
         return math.nan
-    return float(stats.kendalltau(scores, accuracy, variant="b").statistic)
+    return float(scipy.stats.kendalltau(scores, accuracy, variant="b").statistic)
 
 
 def top_indices(accuracy: ArrayLike, percent: Real) -> np.ndarray:
@@ -133,7 +133,7 @@ def bootstrap_interval(
     by_rows = _by_rows(statistic) if not np.isnan(arrays[-1]).any() else None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # SciPy's own interval, unused here, complains of NaN among the resamples
-        drawn = stats.bootstrap(
+        drawn = scipy.stats.bootstrap(
             arrays,
             by_rows or statistic,
             paired=True,
@@ -222,7 +222,7 @@ def _spearman_by_rows(scores: np.ndarray, accuracy: np.ndarray, axis: int = -1) 
 
 def _standard_ranks(values: np.ndarray, axis: int) -> np.ndarray:
     """Ranks of what is not NaN, with mean 0 and deviation 1; NaN throughout for a constant."""
-    ranks = stats.rankdata(values, axis=axis, nan_policy="omit")
+    ranks = scipy.stats.rankdata(values, axis=axis, nan_policy="omit")
     centred = ranks - np.nanmean(ranks, axis=axis, keepdims=True)
     deviation = np.sqrt(np.nanmean(centred**2, axis=axis, keepdims=True))
     return centred / np.where(deviation > 0, deviation, np.nan)

@@ -79,6 +79,7 @@ def run_sweep(
     data_folder = data_folder and os.path.abspath(os.path.expanduser(data_folder))  # workers run elsewhere
     load = functools.partial(cached_dataset, dataset, data_folder, settings.resolution, settings.train_images)
     loaded = load()
+    torch.set_num_threads(1)  # the cores are the workers'
     for architecture, label in itertools.product(architectures[:1], labels):
         most_macs(architecture, label, loaded, settings)  # refuses what does not fit before anything is written
     configuration = _configuration(space, dataset, loaded, settings)
@@ -97,10 +98,7 @@ def run_sweep(
     folder, started = Path(folder), time.monotonic()
     with only_writer(folder):
         manifest = open_manifest(folder, configuration)
-        records = recover_journal(folder)
-        check_truth(records, truth)
-        count_trials(manifest, records)
-        finished = finished_trials(records)
+        finished = _take_up(folder, manifest, truth)
         missing = [trial for trial in trials if trial not in finished]
         this = sitting(workers, truth) | {"scheduler": scheduler, "per_gpu": per_gpu}
         this["missing"] = Counter(trial.method for trial in missing)
@@ -152,15 +150,22 @@ def cached_dataset(name: str, folder: str | None, resolution: int, train_images:
     return load_dataset(name, folder, resolution, train_images).to(device)
 
 
-def count_trials(manifest: dict, records: list[dict]) -> None:
+def _take_up(folder: Path, manifest: dict, truth: pd.Series | None) -> set[Trial]:
+    """The trials that need not run again, in one pass over the journal."""
+    of_sitting, finished = Counter(), set()
+    for record in recover_journal(folder):
+        check_truth(record, truth)
+        of_sitting[record.get("sitting", 0)] += 1
+        if not has_failed(record):
+            finished.add(Trial(**record["trial"]))
+    count_trials(manifest, of_sitting)
+    return finished
+
+
+def count_trials(manifest: dict, of_sitting: Counter) -> None:
     """A sitting that was killed could not count its own trials."""
     for number, past in enumerate(manifest["sittings"]):
-        past["trials"] = sum(record.get("sitting", 0) == number for record in records)
-
-
-def finished_trials(records: list[dict]) -> set[Trial]:
-    """The trials of a journal that need not run again: a failed one is tried again."""
-    return {Trial(**record["trial"]) for record in records if not has_failed(record)}
+        past["trials"] = of_sitting[number]
 
 
 def has_failed(result: dict) -> bool:
@@ -168,16 +173,15 @@ def has_failed(result: dict) -> bool:
     return any(row["outcome"].startswith("failed") for row in result["rows"])
 
 
-def check_truth(records: list[dict], truth: pd.Series | None) -> None:
-    """Raises InputError if a journal's records hold another test accuracy than `truth` for an architecture."""
-    for record in records:
-        index, recorded = record["trial"]["index"], record["test_accuracy"]
-        given = math.nan if truth is None else truth.get(index, math.nan)
-        if not (math.isnan(recorded) or math.isnan(given) or recorded == given):
-            raise InputError(
-                f"architecture {index} has a test accuracy of {recorded}% in the journal and of {given}% in the "
-                "truth given now: give the same truth, or choose another folder."
-            )
+def check_truth(record: dict, truth: pd.Series | dict | None) -> None:
+    """Raises InputError if a journal's record holds another test accuracy than `truth` for its architecture."""
+    index, recorded = record["trial"]["index"], record["test_accuracy"]
+    given = math.nan if truth is None else truth.get(index, math.nan)
+    if not (math.isnan(recorded) or math.isnan(given) or recorded == given):
+        raise InputError(
+            f"architecture {index} has a test accuracy of {recorded}% in the journal and of {given}% in the "
+            "truth given now: give the same truth, or choose another folder."
+        )
 
 
 def _progress(trials: int, missing: int, what: str):

@@ -31,7 +31,7 @@ def test_a_last_line_that_was_cut_off(tmp_path, kept):
     before = path.read_bytes()
     assert read_journal(tmp_path) == [record(0), record(1)] and path.read_bytes() == before
     with pytest.warns(UserWarning, match="1 damaged line.*their trials run again"):
-        assert recover_journal(tmp_path) == read_journal(tmp_path)
+        assert list(recover_journal(tmp_path)) == read_journal(tmp_path)
     assert read_journal(tmp_path) == [record(0), record(1)]
     append_to_journal(tmp_path, record(2))
     assert read_journal(tmp_path) == [record(n) for n in range(3)]
@@ -46,7 +46,7 @@ def test_a_damaged_line_in_the_middle(tmp_path, garbage):
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(lines[0] + garbage + lines[2])
     with pytest.warns(UserWarning, match="1 damaged line"):
-        assert recover_journal(tmp_path) == read_journal(tmp_path)
+        assert list(recover_journal(tmp_path)) == read_journal(tmp_path)
     assert read_journal(tmp_path) == [record(0), record(2)]
     assert (tmp_path / DAMAGED).read_bytes() == garbage
 
@@ -54,7 +54,7 @@ def test_a_damaged_line_in_the_middle(tmp_path, garbage):
 def test_a_journal_of_another_version_is_refused_and_stays(tmp_path):
     append_to_journal(tmp_path, {"trial": {"index": 1}, "rows": [], "curve": []})
     before = (tmp_path / JOURNAL).read_bytes()
-    for read in (recover_journal, read_journal):
+    for read in (lambda folder: list(recover_journal(folder)), read_journal):
         with pytest.raises(InputError, match="another version of fearlib"):
             read(tmp_path)
     assert (tmp_path / JOURNAL).read_bytes() == before

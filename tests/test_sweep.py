@@ -248,6 +248,24 @@ def test_parts_of_a_sweep_merge_into_the_whole(undisturbed, tiny_settings, tmp_p
     assert len(manifest["sittings"]) == 2
 
 
+def test_a_failed_trial_is_merged_once_and_gives_way_to_a_finished_one(tiny_settings, tmp_path, monkeypatch):
+    architectures = ARCHITECTURES[:2]
+
+    def fails(*_):
+        raise MemoryError("no room")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("fearlib.sweep.run_trial", fails)
+        run_sweep(tmp_path / "failed", "synthetic", tiny_settings, ["shortreg"], architectures)
+    assert [merge_sweeps(tmp_path / "whole", [tmp_path / "failed"]) for _ in range(2)] == [2, 0]
+    run_sweep(tmp_path / "one", "synthetic", tiny_settings, ["shortreg"], architectures[:1])
+    assert merge_sweeps(tmp_path / "whole", [tmp_path / "one", tmp_path / "failed"]) == 1
+    rows = read_rows(tmp_path / "whole").set_index("index").outcome.str[:6]
+    assert rows.to_dict() == {architectures[0].index: "ok", architectures[1].index: "failed"}
+    sittings = [record["sitting"] for record in read_journal(tmp_path / "whole")]
+    assert sittings == [0, 0, 1]
+
+
 def test_merging_another_configuration_writes_nothing(undisturbed, tmp_path):
     other = preset("smoke", "synthetic", train_images=100, threshold=0.2)
     run_sweep(tmp_path / "other", "synthetic", other, ["zero_cost"], ARCHITECTURES)
