@@ -1,7 +1,6 @@
 """The repository itself: pinned environments agree, and importing the library needs little."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -9,6 +8,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from fearlib.cli import app
 
 ROOT = Path(__file__).parents[1]
 
@@ -103,13 +105,10 @@ def test_readme_commands_exist():
     commands = re.findall(r"^\.venv/bin/fear (\w+)(.*)$", readme, re.MULTILINE)
     assert len(commands) >= 3
     for command, rest in commands:
-        run = subprocess.run(
-            [sys.executable, "-c", "from fearlib.cli import main; main()", command, "--help"],
-            capture_output=True, text=True, env=os.environ | {"COLUMNS": "200"},
-        )  # fmt: skip
-        assert run.returncode == 0
+        run = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"})
+        assert run.exit_code == 0
         for option in re.findall(r"--[\w-]+", rest):
-            assert option in run.stdout
+            assert option in run.output
 
 
 def test_readme_python_runs(data_folder):
