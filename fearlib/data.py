@@ -2,7 +2,7 @@
 
 import functools
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,7 +18,6 @@ MEAN_AND_STD = {
     "imagenet16-120": ((122.68, 116.66, 104.01), (63.22, 61.26, 65.09)),
 }
 NUM_CLASSES = {"synthetic": 10, "cifar10": 10, "cifar100": 100, "imagenet16-120": 120}
-DATASETS = tuple(NUM_CLASSES)
 
 
 @dataclass(frozen=True)
@@ -41,9 +40,10 @@ class Dataset:
     std: torch.Tensor | None = None
     padding: int = 0
 
-    @property
+    @functools.cached_property
     def num_classes(self) -> int:
-        return NUM_CLASSES[self.name]
+        """Those of the named dataset; of one that is not in `NUM_CLASSES`, one more than the largest label."""
+        return NUM_CLASSES.get(self.name) or int(self.train_labels.max()) + 1
 
     @property
     def resolution(self) -> int:
@@ -117,7 +117,7 @@ def crop_and_flip(images: torch.Tensor, padding: int, shifts: torch.Tensor, flip
 def load_dataset(
     name: str, folder: str | None = None, resolution: int | None = None, train_images: int | None = None
 ) -> Dataset:
-    """`synthetic`, `cifar10`, `cifar100` or `imagenet16-120`, whole and in memory.
+    """`synthetic`, `cifar10`, `cifar100` or `imagenet16-120`, or another of `DATASETS`, whole and in memory.
 
     `folder` holds the official files (else the environment variable FEARLIB_DATA, else a download); the
     synthetic dataset is generated and cached there. `resolution` is the side in pixels: 32 or 16 (CIFAR images
@@ -126,22 +126,19 @@ def load_dataset(
     """
     if name not in DATASETS:
         raise InputError(f"unknown dataset {name!r}: the datasets are {', '.join(DATASETS)}.")
-    native = 16 if name == "imagenet16-120" else 32
-    resolution = resolution or native
-    if resolution not in (native, 16):
-        raise InputError(
-            f"{name} has no {resolution}-pixel version: {' or '.join({str(native), '16'})} is allowed."
-        )
-    if train_images is not None and (not isinstance(train_images, int) or train_images < 2 * NUM_CLASSES[name]):
-        raise InputError(
-            f"train_images is {train_images!r}: it must be at least {2 * NUM_CLASSES[name]}, two images a class."
-        )
-    if name == "synthetic":
-        from fearlib.synthetic import load_synthetic
+    return DATASETS[name](folder, resolution, train_images)
 
-        return load_synthetic(resolution, train_images, folder)
+
+def _load_synthetic(folder: str | None, resolution: int | None, train_images: int | None) -> Dataset:
+    from fearlib.synthetic import load_synthetic
+
+    return load_synthetic(_known_size("synthetic", resolution, train_images), train_images, folder)
+
+
+def _load_official(name: str, folder: str | None, resolution: int | None, train_images: int | None) -> Dataset:
     from fearlib.datafiles import read_images
 
+    resolution = _known_size(name, resolution, train_images)
     files = read_images(name, folder)
     arrays = {
         "train_images": torch.from_numpy(files.train_images),
@@ -152,11 +149,33 @@ def load_dataset(
     if train_images is not None:
         kept = first_of_each_class(arrays["train_labels"], train_images, NUM_CLASSES[name])
         arrays["train_images"], arrays["train_labels"] = arrays["train_images"][kept], arrays["train_labels"][kept]
-    if resolution != native:
+    if resolution != files.train_images.shape[-1]:
         for part in ("train_images", "test_images"):
             arrays[part] = F.avg_pool2d(arrays[part].float(), 2).round().to(torch.uint8)
     mean, std = (torch.tensor(values) for values in MEAN_AND_STD[name])
     return Dataset(name, files.source, files.verified, **arrays, mean=mean, std=std, padding=resolution // 8)
+
+
+def _known_size(name: str, resolution: int | None, train_images: int | None) -> int:
+    """The resolution asked for, or the dataset's own. Raises InputError if the dataset has no such size."""
+    native = 16 if name == "imagenet16-120" else 32
+    resolution = resolution or native
+    if resolution not in (native, 16):
+        raise InputError(
+            f"{name} has no {resolution}-pixel version: {' or '.join({str(native), '16'})} is allowed."
+        )
+    if train_images is not None and (not isinstance(train_images, int) or train_images < 2 * NUM_CLASSES[name]):
+        raise InputError(
+            f"train_images is {train_images!r}: it must be at least {2 * NUM_CLASSES[name]}, two images a class."
+        )
+    return resolution
+
+
+# What each name loads, given a folder, a resolution and a number of training images, each of which may be None.
+DATASETS: dict[str, Callable[[str | None, int | None, int | None], Dataset]] = {
+    "synthetic": _load_synthetic,
+    **{name: functools.partial(_load_official, name) for name in MEAN_AND_STD},
+}
 
 
 def first_of_each_class(labels: torch.Tensor, count: int, num_classes: int) -> torch.Tensor:

@@ -77,8 +77,8 @@ def preset(name: str, dataset: str, /, space: str = "nats-tss", **overrides) -> 
     known_space(space)
     settings = {
         "smoke": SMOKE,
-        "compact": replace(COMPACT, threshold=COMPACT_THRESHOLDS[dataset]),
-        "paper": PAPER[dataset],
+        "compact": replace(COMPACT, threshold=COMPACT_THRESHOLDS.get(dataset, COMPACT.threshold)),
+        "paper": PAPER.get(dataset, Settings("paper")),
     }[name]
     if space == "darts":
         settings = replace(settings, **DARTS[name])
