@@ -34,6 +34,9 @@ def cluster(workers: int, scheduler: str | None = None, per_gpu: int | None = No
     config = {
         "distributed.nanny.pre-spawn-environ": {"OMP_NUM_THREADS": 1},
         "distributed.worker.profile.enabled": False,  # it would hold the interpreter every 10 ms
+        # Looking after themselves every 20 to 500 ms, as by default, takes a twentieth of two cores.
+        **dict.fromkeys(("distributed.admin.tick.interval", "distributed.worker.memory.monitor-interval"), "1s"),
+        "distributed.admin.system-monitor.interval": "5s",
         # A worker keeps the memory it has used: one that dask pauses would wait for ever. At 95% it is killed.
         **dict.fromkeys((f"distributed.worker.memory.{what}" for what in ("pause", "spill", "target")), False),
     }
