@@ -1,0 +1,105 @@
+"""Every snippet of the README and of docs/, executed: Python as it stands, commands at a smaller scale."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import dask
+import pandas as pd
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from fearlib import preset, read_rows, run_sweep
+from fearlib.cli import app
+from fearlib.spaces import space_of
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
+# What cannot run in a test: it needs a cluster or a GPU, or draws a dataset for half an hour.
+ELSEWHERE = ("dask ", "CUDA_VISIBLE_DEVICES=0 dask ", "nvidia-cuda-mps-control", "export ", ".venv/bin/fear data synthetic")
+SMALL = {
+    "train_images": 100, "stage1_epochs": 2, "threshold": 0.1, "full_epochs": 1, "shortreg_epochs": (1,),
+    "stage2_epochs": 1, "zero_cost_batch": 8,
+}  # fmt: skip
+
+
+def snippets(document, language):
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / document).read_text(), re.DOTALL)
+
+
+def with_snippets(language):
+    return [document for document in DOCUMENTS if snippets(document, language)]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A place to run in that has the committed results, as the repository's root does."""
+    for path in ("results", "Makefile", "docs"):
+        (tmp_path / path).symlink_to(ROOT / path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("document", with_snippets("python"))
+def test_python_runs(document, folder):
+    code = "\n".join(snippets(document, "python"))
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
+    assert run.returncode == 0, run.stderr
+    if document == "docs/scale.md":
+        stated = (ROOT / document).read_text().split("<!-- cost -->")[1].split("<!-- /cost -->")[0]
+        assert all(line in stated for line in run.stdout.splitlines()) and run.stdout.count("\n") == 5
+
+
+def commands(document):
+    for snippet in snippets(document, "sh"):
+        for line in snippet.replace("\\\n", " ").splitlines():
+            words = shlex.split(line, comments=True)
+            if words:
+                yield line, words
+
+
+def shrunk(folder, dataset, settings, methods, architectures, seeds=(0,), **_):
+    """The sweep that was asked for, at the least size: two architectures, the synthetic dataset, this process."""
+    space = space_of(architectures)
+    small = preset("smoke", "synthetic", space=space, **SMALL)
+    folder = str(folder).replace("results/", "build/")  # results/ is the repository's own
+    return run_sweep(folder, "synthetic", small, methods, architectures[:2], seeds)
+
+
+@pytest.mark.parametrize("document", with_snippets("sh"))
+def test_commands_run(document, folder, monkeypatch):
+    monkeypatch.setattr("fearlib.sweep.run_sweep", shrunk)
+    monkeypatch.setenv("COLUMNS", "200")
+    known = read_rows("results/zero_cost_cifar10").drop_duplicates("index")
+    truth = known[["index", "arch"]].assign(cifar10=known.test_accuracy)
+    truth.to_csv("TRUTH.csv", index=False)
+    for name in ("INDICES", "FIRST_HALF", "SECOND_HALF"):
+        pd.Series(known["index"][:200]).to_csv(name, index=False, header=False)
+    ran = 0
+    for line, words in commands(document):
+        if words[0] == "make":
+            assert re.search(rf"^{words[1]}:", Path("Makefile").read_text(), re.MULTILINE)
+        elif not line.strip().startswith(ELSEWHERE):
+            assert words[0] in (".venv/bin/fear", "fear"), line
+            words = ["TRUTH.csv" if word == "TRUTH" else word for word in words[1:]]
+            if words[0] in ("status", "merge"):
+                words = [word.replace("results/", "build/") for word in words]
+            result = CliRunner().invoke(app, words)
+            assert result.exit_code == 0, (line, result.output, result.exception)
+            ran += 1
+    assert ran or document == "docs/decisions.md"
+
+
+def test_the_example_of_slurm_describes_a_job(folder):
+    jobqueue = pytest.importorskip("dask_jobqueue")
+    (text,) = snippets("docs/sweeps.md", "yaml")
+    with dask.config.set(dask.config.merge(dask.config.config, yaml.safe_load(text))):
+        with jobqueue.SLURMCluster(scheduler_options={"dashboard_address": ":0"}) as cluster:
+            script = cluster.job_script()
+    assert "#SBATCH -p main" in script and "#SBATCH --mem=4G" in script and "export FEARLIB_DATA" in script
