@@ -20,7 +20,13 @@ from fearlib.spaces import space_of
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
 # What cannot run in a test: it needs a cluster or a GPU, or draws a dataset for half an hour.
-ELSEWHERE = ("dask ", "CUDA_VISIBLE_DEVICES=0 dask ", "nvidia-cuda-mps-control", "export ", ".venv/bin/fear data synthetic")
+ELSEWHERE = (
+    "dask ",
+    "CUDA_VISIBLE_DEVICES=0 dask ",
+    "nvidia-cuda-mps-control",
+    "export ",
+    ".venv/bin/fear data synthetic",
+)
 SMALL = {
     "train_images": 100, "stage1_epochs": 2, "threshold": 0.1, "full_epochs": 1, "shortreg_epochs": (1,),
     "stage2_epochs": 1, "zero_cost_batch": 8,
