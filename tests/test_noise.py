@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from fearlib import InputError
 from fearlib.noise import noise_of_seeds
@@ -22,6 +23,7 @@ def test_the_ceiling_is_what_the_true_values_correlate_with_the_means(seeds):
     means = table.groupby("index").value.mean()
     assert found["noise"] == pytest.approx(0.5, abs=0.02)
     assert found["ceiling"] == pytest.approx(np.corrcoef(true, means)[0, 1], abs=0.01)
+    assert found["rank_ceiling"] == pytest.approx(stats.spearmanr(true, means).statistic, abs=0.01)
     assert found["reliability"] == pytest.approx(1 / (1 + 0.25 / seeds), abs=0.02)
 
 
@@ -36,10 +38,12 @@ def test_repeating_some_tells_the_noise_of_all():
 
 def test_without_noise_the_ceiling_is_one_and_noise_alone_has_none():
     _, table = measured(2, noise=0)
-    assert noise_of_seeds(table)["ceiling"] == 1
+    found = noise_of_seeds(table)
+    assert found["ceiling"] == 1 and found["rank_ceiling"] == pytest.approx(1)
     rng = np.random.default_rng(1)
     chance = table.assign(value=rng.normal(size=len(table)))
-    assert noise_of_seeds(chance)["ceiling"] < 0.25
+    found = noise_of_seeds(chance)
+    assert found["ceiling"] < 0.25 and found["rank_ceiling"] < 0.25
 
 
 def test_too_little_to_tell():
