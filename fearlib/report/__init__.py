@@ -95,14 +95,16 @@ def read_claims(results: Path) -> list[dict]:
 
 
 def _shown(line: dict) -> dict:
-    texts = {key: "" if pd.isna(value) else str(value) for key, value in line.items()}
+    texts = {
+        key: "" if pd.isna(value) else f"{value:g}" if isinstance(value, float) else str(value)
+        for key, value in line.items()
+    }
     folder = re.match(r"fear rank results/([\w.-]+)", texts["command"])
     run = not math.isnan(line["ours"])
     return texts | {
         "paper": {math.inf: "above 0", -math.inf: "below 0"}.get(line["paper"], f"{line['paper']:g}"),
         "ours": f"{line['ours']:.2f} ({line['low']:.2f}..{line['high']:.2f})" if run else "",
         "n": f"{line['n']:.0f}" if run else "",
-        "seeds": texts["seeds"] if run else "",
         "folder": folder[1] if folder else "",
     }
 

@@ -14,7 +14,7 @@ OF_A_SITTING = ("started", "ended", "trials", "workers", "commit", "hardware", "
 
 
 def accounts(results: Path) -> list[dict]:
-    """The account of every folder in `results` with a manifest, by name. Raises InputError if one is not readable."""
+    """The account of every folder in `results` with a manifest. Raises InputError if one cannot be read."""
     return [account(path.parent) for path in sorted(results.glob(f"*/{MANIFEST}"))]
 
 

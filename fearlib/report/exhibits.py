@@ -5,7 +5,6 @@ import io
 import re
 from pathlib import Path
 
-
 from fearlib.errors import InputError, one_line, require
 from fearlib.outside import read_csv, read_file
 
@@ -33,7 +32,7 @@ def read_captions(results: Path) -> dict[tuple[str, str], dict]:
 
 
 def tables(results: Path) -> list[dict]:
-    """Every table, in the order of the captions: `blocks` of it, its `csv` if it has one, and what is said of it."""
+    """Every table, in the order of the captions: its `blocks`, its `csv` as base64, and what is said of it."""
     captions = read_captions(results)
     found = []
     for path in sorted(results.glob("*/*.md")):
@@ -51,9 +50,7 @@ def tables(results: Path) -> list[dict]:
 def figures(results: Path) -> list[dict]:
     """Every figure, in the order of the captions: its image, and what is said of it."""
     captions = read_captions(results)
-    found = [
-        _said("figure", path.stem, captions) | _image(path) for path in sorted(results.glob("figures/*.png"))
-    ]
+    found = [_said("figure", path.stem, captions) | _image(path) for path in sorted(results.glob("figures/*.png"))]
     return _in_order("figure", found, captions)
 
 
@@ -120,7 +117,9 @@ def _counts(blocks: list[dict]) -> str:
         for row in block["rows"]
         if row[place].isdecimal()
     ]
-    return "" if not counts else f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)}..{max(counts)}"
+    return (
+        "" if not counts else f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)}..{max(counts)}"
+    )
 
 
 def _image(path: Path) -> dict:

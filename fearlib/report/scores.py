@@ -40,7 +40,9 @@ def _sweep(rows: pd.DataFrame) -> dict:
         "dataset": ", ".join(rows.dataset.unique()),
         "indices": [str(index) for index in accuracy.index],
         "accuracy": _numbers(accuracy),
-        "methods": [_method(name, by_method[name], accuracy) | {"scores": _numbers(each[name])} for name in methods],
+        "methods": [
+            _method(name, by_method[name], accuracy) | {"scores": _numbers(each[name])} for name in methods
+        ],
         "pairs": [_numbers([spearman(each[one], each[other]) for other in methods]) for one in methods],
     }
 
