@@ -22,8 +22,8 @@ function drawn(name, attributes = {}, text = "") {
 
 function shown(value) {
   if (value === null) return "none";
-  const size = Math.abs(value);
-  return size !== 0 && (size >= 1e6 || size < 1e-3) ? value.toExponential(2) : String(Number(value.toPrecision(5)));
+  const [size, rounded] = [Math.abs(value), Number(value.toPrecision(5))];
+  return size !== 0 && (size >= 1e6 || size < 1e-3) ? rounded.toExponential() : String(rounded);
 }
 
 // --- the ledger
