@@ -69,6 +69,9 @@ def test_page_holds_every_claim_table_figure_and_sweep(page, ledger):
     expected |= {f"sweep-{path.parent.name}" for path in RESULTS.glob("*/manifest.json")}
     assert expected <= set(ids)
     assert {link[1:] for link in elements.attributes("href") if link.startswith("#")} <= set(ids)
+    exhibits = [name for name in ids if re.match("(table|figure)-(?!title)", name)]
+    assert page.read_text().count("<dt>n</dt>") == len(exhibits) - 1  # one is about images
+    assert page.read_text().count("<dt>interval</dt>") == len(exhibits)
     for path in RESULTS.glob("*/manifest.json"):
         manifest = json.loads(path.read_text())
         assert manifest["configuration"]["dataset_fingerprint"] in elements.text

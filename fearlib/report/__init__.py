@@ -47,12 +47,9 @@ def render(results: Path) -> str:
     claims = read_claims(results)
     sweeps, of_tables = accounts(results), tables(results)
     of_figures, measured = figures(results), scores(results)
-    presets = {sweep["name"]: sweep["preset"] for sweep in sweeps}
     counts = {table["name"]: table["n"] for table in of_tables}
     for exhibit in (*of_tables, *of_figures):
-        exhibit["folders"] = [name for name in exhibit["folders"] if name in presets]
-        exhibit["presets"] = list(dict.fromkeys(presets[name] for name in exhibit["folders"]))
-        exhibit["n"] = exhibit.get("n") or counts.get(exhibit["numbers"], "")
+        _add_sweeps(exhibit, sweeps, counts)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
@@ -73,6 +70,22 @@ def render(results: Path) -> str:
         sweeps=sweeps,
         architectures=sum(map(len, measured["architectures"].values())),
         latest=max((sweep["latest"] for sweep in sweeps), default="")[:10],
+    )
+
+
+def _add_sweeps(exhibit: dict, sweeps: list[dict], counts: dict[str, str]) -> None:
+    """Say of a table or figure what its sweeps' presets are and how many architectures it counts.
+
+    Where neither it nor the table with its numbers counts them, how many its sweeps have.
+    """
+    of_it = [sweep for sweep in sweeps if sweep["name"] in exhibit["folders"]]
+    exhibit["folders"] = [sweep["name"] for sweep in of_it]
+    exhibit["presets"] = list(dict.fromkeys(sweep["preset"] for sweep in of_it))
+    counted = exhibit.get("n") or counts.get(exhibit["numbers"])
+    exhibit["n"] = (
+        f"{counted} architectures"
+        if counted
+        else ", ".join(f"of the {sweep['architectures']} architectures of {sweep['name']}" for sweep in of_it)
     )
 
 
