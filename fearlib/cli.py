@@ -215,6 +215,19 @@ def merge(
 
 
 @app.command()
+def report(
+    results: Annotated[Path, typer.Argument(help="Folder with the ledger, tables, figures and sweeps.")] = Path(
+        "results"
+    ),
+    output: Annotated[Path, typer.Option("--output", "-o", help="HTML file to write.")] = Path("report.html"),
+) -> None:
+    """Write everything in the results as one page that needs no network."""
+    from fearlib.report import write_report
+
+    print(f"wrote {output}, {write_report(results, output) / 1e6:.1f} MB")
+
+
+@app.command()
 def data(
     dataset: Annotated[str, typer.Argument(help="See `fear list`.")],
     folder: Annotated[Optional[Path], typer.Option(help="Where the official files are, or the cache.")] = None,

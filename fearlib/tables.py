@@ -171,7 +171,7 @@ def ranking_table(rows: pd.DataFrame, resamples: int = 1000) -> pd.DataFrame:
         lines.append(line)
     if not lines:
         raise InputError("there is nothing to rank yet: no trial has finished.")
-    return pd.DataFrame(sorted(lines, key=lambda line: _method_order(line["method"])))
+    return pd.DataFrame(sorted(lines, key=lambda line: method_order(line["method"])))
 
 
 def top_table(rows: pd.DataFrame, percents: tuple[float, ...] = TENTHS, resamples: int = 1000) -> pd.DataFrame:
@@ -197,7 +197,7 @@ def top_table(rows: pd.DataFrame, percents: tuple[float, ...] = TENTHS, resample
             for column, cost in (("seconds", each.seconds), ("gmacs", each.macs / 1e9)):
                 line[column], line[f"{column} se"] = average_cost(cost, accuracy, percent)
             lines.append(line)
-    return pd.DataFrame(sorted(lines, key=lambda line: _method_order(line["method"])))
+    return pd.DataFrame(sorted(lines, key=lambda line: method_order(line["method"])))
 
 
 def nearest_shortreg(table: pd.DataFrame, method: str) -> pd.DataFrame:
@@ -280,7 +280,7 @@ def compare_methods(rows: pd.DataFrame, method: str, percent: float = 100, resam
 
     difference = partial(top_spearman_difference, percent=percent)
     lines = []
-    for other in sorted(each.columns.drop(method), key=_method_order):
+    for other in sorted(each.columns.drop(method), key=method_order):
         both = each[[method, other]].dropna()
         arrays = (both[method].to_numpy(), both[other].to_numpy(), accuracy[both.index].to_numpy())
         low, high = bootstrap_interval(difference, *arrays, resamples=resamples)
@@ -289,7 +289,7 @@ def compare_methods(rows: pd.DataFrame, method: str, percent: float = 100, resam
     return pd.DataFrame(lines)
 
 
-def _method_order(method: str) -> tuple:
+def method_order(method: str) -> tuple:
     """Trained methods first, by name and numbers, then the measures in their registered order."""
     name, *numbers = re.split(r"\W+\w*=|\)", method)
     if name in MEASURES:

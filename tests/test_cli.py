@@ -31,7 +31,7 @@ def run(monkeypatch, capsys):
 def test_help_lists_the_commands(run):
     code, out, _ = run("--help")
     assert code == 0
-    for command in ("list", "rank", "score", "table", "merge", "data", "truth"):
+    for command in ("list", "rank", "score", "table", "merge", "report", "data", "truth"):
         assert command in out
 
 
@@ -112,6 +112,8 @@ def test_data_says_what_it_loaded(run):
         (["status", "absent"], "is not a readable manifest"),
         (["data", "mnist"], "unknown dataset 'mnist'"),
         (["table", "absent"], "absent holds no rows.csv"),
+        (["report", "absent"], "absent is not a folder of results."),
+        (["report", "."], "holds no claims.csv"),
         (["truth", "show", "absent.csv", "3"], "absent.csv"),
         (["truth", "show", "absent.csv", "99999"], "must be an integer in 0..15624"),
         (["truth", "show", "absent.csv", "|a~0|"], "is not an architecture"),

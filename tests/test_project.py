@@ -45,7 +45,7 @@ def test_import_needs_only_the_four_packages():
     script = """
 import sys
 for name in ("nats_bench", "pooch", "pyarrow", "tqdm", "typer", "seaborn", "matplotlib", "tabulate", "papermill",
-             "dask", "distributed", "IPython", "hypothesis", "pytest"):
+             "dask", "distributed", "IPython", "hypothesis", "pytest", "jinja2", "PIL", "playwright"):
     sys.modules[name] = None
 import fearlib
 network = fearlib.build_network(fearlib.Architecture.from_index(0), 10)

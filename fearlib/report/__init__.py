@@ -1,0 +1,139 @@
+"""The results become one page: a single file that needs no network, from `results/` alone."""
+
+import base64
+import hashlib
+import json
+import math
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from fearlib.claims import COLUMNS, VERDICTS
+from fearlib.errors import InputError, require
+from fearlib.journal import replace_file
+from fearlib.outside import read_csv
+from fearlib.report.account import accounts
+from fearlib.report.exhibits import figures, tables
+from fearlib.report.scores import scores
+
+CLAIMS = "claims.csv"
+MAX_CLAIMS_BYTES = 2**24
+MAX_BYTES = 8_000_000  # of the page
+TEMPLATES = Path(__file__).parent
+
+
+def write_report(results: Path, output: Path) -> int:
+    """Write the page of the results in a folder to the file `output`, and return its size in bytes.
+
+    The same results give the same bytes. Raises InputError if there are no results, something in them cannot be
+    read, or the page would be larger than `MAX_BYTES`.
+    """
+    page = render(Path(results)).encode()
+    if len(page) > MAX_BYTES:
+        raise InputError(
+            f"the report would have {len(page) / 1e6:.1f} MB, and no more than {MAX_BYTES / 1e6:g} are allowed: "
+            f"take figures or sweeps out of {results}."
+        )
+    replace_file(Path(output), page)
+    return len(page)
+
+
+def render(results: Path) -> str:
+    """The page as text."""
+    jinja2 = require("jinja2", "make a report")
+    if not results.is_dir():
+        raise InputError(f"{results} is not a folder of results.")
+    claims = read_claims(results)
+    sweeps, of_tables = accounts(results), tables(results)
+    of_figures, measured = figures(results), scores(results)
+    counts = {table["name"]: table["n"] for table in of_tables}
+    for exhibit in (*of_tables, *of_figures):
+        _add_sweeps(exhibit, sweeps, counts)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )  # fmt: skip
+    environment.filters["anchor"] = lambda name: re.sub(r"[^\w.-]", "-", name)
+    style, script = ((TEMPLATES / name).read_text() for name in ("page.css", "page.js"))
+    return environment.get_template("page.html").render(
+        style=style,
+        script=script,
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+        data=_json(measured),
+        claims=claims,
+        verdicts=_verdicts(claims),
+        sources=list(dict.fromkeys(claim["source"] for claim in claims)),
+        tables=of_tables,
+        figures=of_figures,
+        sweeps=sweeps,
+        architectures=sum(map(len, measured["architectures"].values())),
+        latest=max((sweep["latest"] for sweep in sweeps), default="")[:10],
+    )
+
+
+def _add_sweeps(exhibit: dict, sweeps: list[dict], counts: dict[str, str]) -> None:
+    """Say of a table or figure what its sweeps' presets are and how many architectures it counts.
+
+    Where neither it nor the table with its numbers counts them, how many its sweeps have.
+    """
+    of_it = [sweep for sweep in sweeps if sweep["name"] in exhibit["folders"]]
+    exhibit["folders"] = [sweep["name"] for sweep in of_it]
+    exhibit["presets"] = list(dict.fromkeys(sweep["preset"] for sweep in of_it))
+    counted = exhibit.get("n") or counts.get(exhibit["numbers"])
+    exhibit["n"] = (
+        f"{counted} architectures"
+        if counted
+        else ", ".join(f"of the {sweep['architectures']} architectures of {sweep['name']}" for sweep in of_it)
+    )
+
+
+def read_claims(results: Path) -> list[dict]:
+    """The lines of the ledger as texts to show, each with the `folder` that it rests on.
+
+    Raises InputError if there is no ledger, or it lacks a column.
+    """
+    path = results / CLAIMS
+    if not path.exists():
+        raise InputError(f"{results} holds no {CLAIMS}: run analysis/claims.ipynb first.")
+    book = read_csv(path, MAX_CLAIMS_BYTES)
+    missing = [column for column in COLUMNS if column not in book.columns]
+    if missing:
+        raise InputError(f"{path} lacks the column(s) {', '.join(missing)}.")
+    for column in ("paper", "ours", "low", "high", "n"):
+        if book[column].dtype.kind not in "iuf":
+            raise InputError(f"{path} is not a ledger: every {column} must be a number or nothing.")
+    return [_shown(line) for line in book.to_dict("records")]
+
+
+def _shown(line: dict) -> dict:
+    texts = {
+        key: "" if pd.isna(value) else f"{value:g}" if isinstance(value, float) else str(value)
+        for key, value in line.items()
+    }
+    folder = re.match(r"fear rank results/([\w.-]+)", texts["command"])
+    run = not math.isnan(line["ours"])
+    return texts | {
+        "paper": {math.inf: "above 0", -math.inf: "below 0"}.get(line["paper"], f"{line['paper']:g}"),
+        "ours": f"{line['ours']:.2f} ({line['low']:.2f}..{line['high']:.2f})" if run else "",
+        "n": f"{line['n']:.0f}" if run else "",
+        "folder": folder[1] if folder else "",
+    }
+
+
+def _verdicts(claims: list[dict]) -> list[dict]:
+    found = [claim["verdict"] for claim in claims]
+    known = VERDICTS | {verdict: "" for verdict in found if verdict not in VERDICTS}
+    return [{"name": name, "claims": found.count(name), "meaning": meaning} for name, meaning in known.items()]
+
+
+def _json(value: dict) -> str:
+    """For a script element: no text in it can end the element."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _hash(text: str) -> str:
+    """By which a browser recognises the page's own style and script, and refuses any other."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

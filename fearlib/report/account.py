@@ -1,0 +1,117 @@
+"""What a sweep rests on: the commands that make it, code, packages, hardware and data."""
+
+import shlex
+from pathlib import Path
+
+from fearlib.errors import InputError
+from fearlib.journal import JOURNAL, read_journal
+from fearlib.manifest import MANIFEST, MAX_BYTES
+from fearlib.outside import read_json
+from fearlib.presets import LENGTHS, PRESETS, as_dict, preset
+from fearlib.tables import ROWS, read_indices
+
+OF_A_SITTING = ("started", "ended", "trials", "workers", "commit", "hardware", "python", "truth")
+
+
+def accounts(results: Path) -> list[dict]:
+    """The account of every folder in `results` with a manifest. Raises InputError if one cannot be read."""
+    return [account(path.parent) for path in sorted(results.glob(f"*/{MANIFEST}"))]
+
+
+def account(folder: Path) -> dict:
+    """What a folder's manifest and journal say of it, as texts and numbers to show."""
+    configuration, sittings = _read(folder / MANIFEST)
+    trials = [record["trial"] for record in read_journal(folder)] if (folder / JOURNAL).exists() else []
+    settings = configuration["settings"]
+    return {
+        "name": folder.name,
+        "dataset": configuration.get("dataset", ""),
+        "source": configuration.get("dataset_source", ""),
+        "fingerprint": configuration.get("dataset_fingerprint", ""),
+        "preset": settings.get("preset", "none"),
+        "settings": ", ".join(f"{key}={value}" for key, value in settings.items() if key != "preset"),
+        "architectures": len({trial["index"] for trial in trials}),
+        "trials": len({tuple(trial.values()) for trial in trials}),
+        "seeds": ", ".join(map(str, sorted({trial["seed"] for trial in trials}))),
+        "methods": sorted({trial["method"] for trial in trials}),
+        "commands": commands(folder, configuration, trials, any(sitting["truth"] for sitting in sittings)),
+        "commits": list(dict.fromkeys(str(sitting["commit"]) for sitting in sittings)),
+        "hardware": list(dict.fromkeys(str(sitting["hardware"]) for sitting in sittings)),
+        "sittings": sittings,
+        "latest": max((str(sitting["ended"] or sitting["started"]) for sitting in sittings), default=""),
+    }
+
+
+def _read(path: Path) -> tuple[dict, list[dict]]:
+    """Configuration and sittings. A notebook's manifest names no search space, so less is asked of it than of a
+    sweep's."""
+    manifest = read_json(path, MAX_BYTES, levels=8)
+    configuration = manifest.get("configuration") if isinstance(manifest, dict) else None
+    if not isinstance(configuration, dict) or not isinstance(configuration.get("settings"), dict):
+        raise InputError(f"{path} is not a manifest: it has no configuration with settings.")
+    sittings = manifest.get("sittings")
+    if not isinstance(sittings, list) or not all(
+        isinstance(sitting, dict) and isinstance(sitting.get("packages", {}), dict) for sitting in sittings
+    ):
+        raise InputError(f"{path} is not a manifest: its sittings are not a list of objects with packages.")
+    return configuration, [
+        {key: sitting.get(key, "") for key in OF_A_SITTING} | {"packages": sitting.get("packages", {})}
+        for sitting in sittings
+    ]
+
+
+def commands(folder: Path, configuration: dict, trials: list[dict], with_truth: bool) -> list[str]:
+    """The `fear rank` commands for the trials: one for all methods and seeds with the same architectures.
+
+    None where there are no trials. INDICES stands for a file of the architectures' indices and TRUTH for the
+    benchmark's accuracies.
+    """
+    name = str(configuration["settings"].get("preset")).partition("(")[0]
+    if not trials or name not in PRESETS:
+        return []
+    each = {}
+    for trial in trials:
+        each.setdefault((trial["method"], trial["seed"]), set()).add(trial["index"])
+    seeds = {}
+    for (method, seed), indices in sorted(each.items()):
+        seeds.setdefault((method, frozenset(indices)), []).append(seed)
+    methods = {}
+    for (method, indices), of_method in seeds.items():
+        methods.setdefault((indices, tuple(of_method)), []).append(method)
+    shared = _shared(folder, configuration, name)
+    shared += ["--truth", "TRUTH"] if with_truth else []
+    return [
+        shlex.join(
+            [*shared, "--indices", *_indices(folder, indices), "--methods", " ".join(of_them)]
+            + (["--seeds", ",".join(map(str, of_seeds))] if of_seeds != (0,) else [])
+        )
+        for (indices, of_seeds), of_them in methods.items()
+    ]
+
+
+def _shared(folder: Path, configuration: dict, name: str) -> list[str]:
+    """The command's beginning: data, preset, and what differs from the preset; the precision always."""
+    dataset, space = configuration["dataset"], configuration["space"]
+    usual = as_dict(preset(name, dataset, space=space, precision="float32"))
+    changes = [
+        (key, value)
+        for key, value in configuration["settings"].items()
+        if key == "precision" or (key not in ("preset", *LENGTHS) and key in usual and usual[key] != value)
+    ]
+    words = ["fear", "rank", f"results/{folder.name}", "--dataset", dataset, "--preset", name]
+    words += ["--space", space] if space != "nats-tss" else []
+    return words + [word for key, value in changes for word in ("--set", f"{key}={_plain(value)}")]
+
+
+def _indices(folder: Path, indices: frozenset[int]) -> list[str]:
+    """The first architectures of the sweep's own rows where these are meant, else a file to be made."""
+    try:
+        first = {each.index for each in read_indices(folder / ROWS)[: len(indices)]}
+    except InputError:
+        first = set()
+    where = f"results/{folder.name}/{ROWS}" if first == indices else "INDICES"
+    return [where, "--count", str(len(indices))]
+
+
+def _plain(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value).lower()

@@ -1,0 +1,147 @@
+"""Tables and figures with their captions, and what they rest on."""
+
+import base64
+import io
+import re
+from pathlib import Path
+
+from fearlib.errors import InputError, one_line, require
+from fearlib.outside import read_csv, read_file
+
+CAPTIONS = "captions.csv"
+CAPTION_COLUMNS = ("kind", "name", "caption", "notebook", "parameters", "folders", "numbers", "interval")
+MAX_BYTES = 2**24  # of a table or figure
+COLOURS = 64  # of an embedded figure: a third of the bytes, and no difference to see
+COUNTS = ("n", "reached")  # columns that count architectures
+ESTIMATE_BOUNDS = ["low", "high"]
+
+
+def read_captions(results: Path) -> dict[tuple[str, str], dict]:
+    """What is said of a table or figure, by its kind and name; nothing where the file does not exist.
+
+    Raises InputError if a column is missing.
+    """
+    path = results / CAPTIONS
+    if not path.exists():
+        return {}
+    captions = read_csv(path, MAX_BYTES).fillna("").astype(str)
+    missing = [column for column in CAPTION_COLUMNS if column not in captions.columns]
+    if missing:
+        raise InputError(f"{path} lacks the column(s) {', '.join(missing)}.")
+    return {(line["kind"], line["name"]): line for line in captions.to_dict("records")}
+
+
+def tables(results: Path) -> list[dict]:
+    """Every table, in the order of the captions: its `blocks`, its `csv` as base64, and what is said of it."""
+    captions = read_captions(results)
+    found = []
+    for path in sorted(results.glob("*/*.md")):
+        name = path.stem if path.parent.name == "tables" else f"{path.parent.name}/{path.stem}"
+        blocks = parse_markdown(_text(path))
+        csv = path.with_suffix(".csv")
+        content = read_file(csv, MAX_BYTES) if csv.exists() else b""
+        found.append(
+            _said("table", name, captions)
+            | {"blocks": blocks, "n": _counts(blocks), "csv": base64.b64encode(content).decode()}
+        )
+    return _in_order("table", found, captions)
+
+
+def figures(results: Path) -> list[dict]:
+    """Every figure, in the order of the captions: its image, and what is said of it."""
+    captions = read_captions(results)
+    found = [_said("figure", path.stem, captions) | _image(path) for path in sorted(results.glob("figures/*.png"))]
+    return _in_order("figure", found, captions)
+
+
+def _said(kind: str, name: str, captions: dict) -> dict:
+    said = captions.get((kind, name)) or dict.fromkeys(CAPTION_COLUMNS, "")
+    folder, _, notebook = said["notebook"].partition("/")
+    command = f"papermill --cwd {folder} {said['notebook']} build/{notebook} {said['parameters']}".strip()
+    return {
+        "name": name,
+        "caption": said["caption"] or name,
+        "command": command if notebook else "",
+        "folders": said["folders"].split(),
+        "numbers": said["numbers"],
+        "interval": said["interval"],
+    }
+
+
+def _in_order(kind: str, found: list[dict], captions: dict) -> list[dict]:
+    order = {name: place for place, (of_kind, name) in enumerate(captions) if of_kind == kind}
+    return sorted(found, key=lambda each: order.get(each["name"], len(order)))
+
+
+def parse_markdown(text: str) -> list[dict]:
+    """A table file as blocks: tables with `header` and `rows` of cells, and other `text`.
+
+    An estimate, its lower and its upper bound in columns of their own become one column.
+    """
+    blocks = []
+    for part in re.split(r"\n\s*\n", text.strip()):
+        lines = [
+            [cell.strip() for cell in line.strip().strip("|").split("|")]
+            for line in part.splitlines()
+            if line.lstrip().startswith("|")
+        ]
+        if len(lines) < 2 or len({len(line) for line in lines}) > 1:
+            blocks.append({"text": part})
+            continue
+        header, _, *rows = lines
+        rows = [["" if re.match(r"nan\b", cell) else cell for cell in row] for row in rows]
+        blocks.append(_with_intervals(header, rows))
+    return blocks
+
+
+def _with_intervals(header: list[str], rows: list[list[str]]) -> dict:
+    places = [place for place in range(1, len(header) - 1) if header[place : place + 2] == ESTIMATE_BOUNDS]
+    for place in reversed(places):
+        header = [*header[: place - 1], f"{header[place - 1]} (95%)", *header[place + 2 :]]
+        rows = [
+            [*row[: place - 1], f"{row[place - 1]} ({row[place]}..{row[place + 1]})", *row[place + 2 :]]
+            if row[place]
+            else [*row[:place], *row[place + 2 :]]
+            for row in rows
+        ]
+    return {"header": header, "rows": rows}
+
+
+def _counts(blocks: list[dict]) -> str:
+    """The range of a table's numbers of architectures."""
+    counts = [
+        int(row[place])
+        for block in blocks
+        for place, name in enumerate(block.get("header", ()))
+        if name in COUNTS
+        for row in block["rows"]
+        if row[place].isdecimal()
+    ]
+    return (
+        "" if not counts else f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)}..{max(counts)}"
+    )
+
+
+def _image(path: Path) -> dict:
+    """A PNG with fewer colours, as base64, and its size in pixels. Raises InputError if it is not a PNG."""
+    require("PIL", "embed figures")
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(read_file(path, MAX_BYTES)), formats=["PNG"]) as image:
+            reduced = image.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+    except InputError:
+        raise
+    except Exception as error:  # a damaged image raises errors of many kinds
+        raise InputError(f"{path} is not a readable PNG: {one_line(error)}.") from error
+    content = io.BytesIO()
+    reduced.save(content, "PNG", optimize=True)
+    return {
+        "png": base64.b64encode(content.getvalue()).decode(),
+        "width": reduced.width,
+        "height": reduced.height,
+    }
+
+
+def _text(path: Path) -> str:
+    return read_file(path, MAX_BYTES).decode(errors="replace")

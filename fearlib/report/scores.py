@@ -1,0 +1,63 @@
+"""What a sweep says of every architecture: scores and test accuracy, and how well each score ranks."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from fearlib.ranking import bootstrap_interval, spearman
+from fearlib.tables import ROWS, method_order, read_rows
+
+DIGITS = 6  # of a score that is shown
+LARGEST = 1e308  # JSON has no infinity
+
+
+def scores(results: Path) -> dict:
+    """`architectures`, their strings by index by space, and `sweeps`, what each of them measured of which."""
+    architectures, sweeps = {}, []
+    for path in sorted(results.glob(f"*/{ROWS}")):
+        rows = read_rows(path.parent)
+        rows = rows[~rows.outcome.str.startswith("failed") & ~rows.method.str.contains("(epoch=", regex=False)]
+        for space, each in rows.groupby("space"):
+            architectures.setdefault(space, {}).update(zip(each["index"].astype(str), each.arch))
+            sweeps.append({"name": path.parent.name, "space": space} | _sweep(each))
+    return {"architectures": architectures, "sweeps": sweeps}
+
+
+def _sweep(rows: pd.DataFrame) -> dict:
+    """Mean over seeds of every method's scores, in the order of `indices`, with their statistics.
+
+    A method's `spearman` with test accuracy has the bootstrap 95% interval `low`..`high`; `n` architectures have a
+    score and an accuracy, `out` were tried and have no score. `pairs` holds Spearman between any two methods.
+    """
+    accuracy = rows.groupby("index").test_accuracy.mean()
+    methods = sorted(rows.method.unique(), key=method_order)
+    by_method = {method: rows[rows.method == method].groupby("index").score.mean() for method in methods}
+    each = pd.DataFrame({method: of_method.reindex(accuracy.index) for method, of_method in by_method.items()})
+    return {
+        "preset": ", ".join(rows.preset.unique()),
+        "dataset": ", ".join(rows.dataset.unique()),
+        "indices": [str(index) for index in accuracy.index],
+        "accuracy": _numbers(accuracy),
+        "methods": [
+            _method(name, by_method[name], accuracy) | {"scores": _numbers(each[name])} for name in methods
+        ],
+        "pairs": [_numbers([spearman(each[one], each[other]) for other in methods]) for one in methods],
+    }
+
+
+def _method(name: str, score: pd.Series, accuracy: pd.Series) -> dict:
+    truth = accuracy[score.index]
+    low, high = bootstrap_interval(spearman, score, truth)
+    statistics = dict(zip(("spearman", "low", "high"), _numbers((spearman(score, truth), low, high))))
+    known = int((score.notna() & truth.notna()).sum())
+    return {"name": name, "n": known, "out": int(score.isna().sum())} | statistics
+
+
+def _numbers(values) -> list[float | None]:
+    """Rounded to `DIGITS` significant digits; None for NaN."""
+    return [
+        None if math.isnan(value) else float(f"{value:.{DIGITS}g}")
+        for value in np.clip(np.asarray(values, dtype=float), -LARGEST, LARGEST)
+    ]
