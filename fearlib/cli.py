@@ -154,8 +154,9 @@ def score(
     from fearlib.data import load_dataset
     from fearlib.measures import score_architectures
     from fearlib.minibatch import first_minibatch, noise_minibatch
+    from fearlib.spaces import parse_architecture
 
-    chosen = [_architecture(text) for text in architectures]
+    chosen = [parse_architecture(text) for text in architectures]
     if dataset == "noise":
         images, labels, classes = *noise_minibatch(batch, resolution or 32, seed), 10
     else:
@@ -240,9 +241,10 @@ def show(
     epochs: Annotated[int, typer.Option(help="200, or 12 for the benchmark's short training.")] = 200,
 ) -> None:
     """Print the benchmark's test accuracy of one architecture."""
+    from fearlib.spaces import parse_architecture
     from fearlib.truth import benchmark_accuracy
 
-    found = _architecture(architecture)
+    found = parse_architecture(architecture)
     accuracy = benchmark_accuracy(source, dataset, [found.index], epochs).iloc[0]
     print(f"{found.index} {found} {dataset} {epochs} epochs: {accuracy:.2f}%")
 
@@ -287,12 +289,6 @@ def _print_ranking(rows):
         print("Measures at moments of training are tabulated by analysis/degradation.ipynb.")
     if not moments.all():
         print(format_ranking(ranking_table(rows[~moments])))
-
-
-def _architecture(text: str):
-    from fearlib.architecture import Architecture
-
-    return Architecture.from_index(int(text)) if re.fullmatch(r"-?\d+", text) else Architecture.from_string(text)
 
 
 def _assignment(text: str) -> tuple[str, str]:

@@ -10,9 +10,10 @@ import platform
 import re
 import warnings
 from pathlib import Path
+from typing import NamedTuple
 
 from fearlib.errors import InputError
-from fearlib.outside import read_file
+from fearlib.outside import check_file, read_at_most, read_file
 from fearlib.provenance import utc_now
 
 JOURNAL = "journal.jsonl"
@@ -28,6 +29,53 @@ def read_journal(folder: Path) -> list[dict]:
     Raises InputError if the lines are of another version's journal, or the journal is larger than 2 GiB.
     """
     return _of_this_version([record for record in _parse_all(_lines(folder)) if record is not None], folder)
+
+
+class Position(NamedTuple):
+    """How far a journal has been read: the bytes of the lines so far, all whole, and the last of these lines."""
+
+    offset: int = 0
+    line: bytes = b""
+
+
+START = Position()
+
+
+def read_journal_on(folder: Path, position: Position = START) -> tuple[list[dict], Position, bool]:
+    """What `read_journal` gives of the whole lines after `position`, the position after them, and whether all
+    lines were read instead, as the journal is no longer the one that was read up to there.
+
+    A writer that has set damaged lines aside, or deleted the journal, makes it another one. A line without its end
+    is still being written and is left for the next time. Raises InputError as `read_journal` does.
+    """
+    path = Path(folder) / JOURNAL
+    content, other = b"", position.offset > 0
+    if path.exists():
+        check_file(path, MAX_BYTES)
+        with path.open("rb") as file:
+            file.seek(position.offset - len(position.line))
+            other = file.read(len(position.line)) != position.line
+            file.seek(0 if other else position.offset)
+            content = read_at_most(file, MAX_BYTES, str(path))
+    start = Position() if other else position
+    lines = io.BytesIO(content[: content.rfind(b"\n") + 1]).readlines()
+    records = _of_this_version([record for record in _parse_all(lines) if record is not None], folder)
+    end = Position(start.offset + sum(map(len, lines)), lines[-1] if lines else start.line)
+    return records, end, other
+
+
+def end_of_journal(folder: Path) -> tuple[dict | None, Position]:
+    """The last trial, None if its line cannot be read, and the position after it; nothing before it is read."""
+    path = Path(folder) / JOURNAL
+    if not path.exists():
+        return None, Position()
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 2 * MAX_LINE))
+        before, content = file.tell(), file.read()
+    lines = io.BytesIO(content[: content.rfind(b"\n") + 1]).readlines()
+    if not lines:
+        return None, Position()
+    return _parse(lines[-1]), Position(before + sum(map(len, lines)), lines[-1])
 
 
 def recover_journal(folder: Path) -> list[dict]:

@@ -53,36 +53,61 @@ def write_tables(folder: Path, truth: pd.Series | None = None) -> pd.DataFrame:
     from `truth`, else from the `rows.csv` that is replaced. Where no architecture has one from outside, the mean
     of its `full` rows, training by this very sweep, takes its place.
     """
-    last = {tuple(record["trial"].values()): record for record in read_journal(folder)}
+    last = last_trials(read_journal(folder))
+    known = [] if truth is None else [truth]
+    if (Path(folder) / ROWS).exists():
+        known.append(accuracy_from_outside(read_rows(folder)))
+    rows = with_accuracy(rows_of_folder(folder, last), known)
+    rows = rows.sort_values(["method", "seed", "index"], ignore_index=True)
+    curves = curves_of_trials(last).sort_values(["method", "seed", "index", "stage", "epoch"], ignore_index=True)
+    for name, table in ((ROWS, rows), (CURVES, curves)):
+        replace_file(Path(folder) / name, table.to_csv(index=False, lineterminator="\n").encode())
+    return rows
+
+
+def last_trials(records: Iterable[dict]) -> list[dict]:
+    """Of a journal's records the last of every trial."""
+    return list({tuple(record["trial"].values()): record for record in records}.values())
+
+
+def rows_of_folder(folder: Path, records: list[dict]) -> pd.DataFrame:
+    """`rows_of_trials` with the folder's manifest. Raises InputError if a record is not of its space."""
     configuration = read_manifest(folder)["configuration"]
     try:
-        rows = rows_of_trials(last.values(), configuration)
+        return rows_of_trials(records, configuration)
     except InputError as error:
         raise InputError(
             f"{Path(folder) / JOURNAL} is not of the space {configuration['space']}: {error}"
         ) from error
-    known = [rows.groupby("index").test_accuracy.first()] + ([] if truth is None else [truth])
-    if (Path(folder) / ROWS).exists():
-        known.append(_accuracy_from_outside(read_rows(folder)))
+
+
+def curves_of_trials(records: Iterable[dict]) -> pd.DataFrame:
+    """A journal's records as learning curves, a line an epoch."""
+    return pd.DataFrame(
+        [epoch | record["trial"] for record in records for epoch in record["curve"]], columns=CURVE_COLUMNS
+    )
+
+
+def with_accuracy(rows: pd.DataFrame, known: Iterable[pd.Series]) -> pd.DataFrame:
+    """The rows with one test accuracy (%) an architecture: their own, else that of the first of `known` to have it.
+
+    `known` are indexed by architecture. Where no architecture has one, the mean of its `full` rows takes its place.
+    """
+    known = [rows.groupby("index").test_accuracy.first(), *known]
     if all(accuracy.isna().all() for accuracy in known):
         known.append(_accuracy_of_full(rows))
+    filled = rows.test_accuracy
     for accuracy in known:
-        rows["test_accuracy"] = rows.test_accuracy.fillna(rows["index"].map(accuracy))
-    curves = pd.DataFrame(
-        [epoch | record["trial"] for record in last.values() for epoch in record["curve"]], columns=CURVE_COLUMNS
-    )
-    rows = rows.sort_values(["method", "seed", "index"], ignore_index=True)
-    curves = curves.sort_values(["method", "seed", "index", "stage", "epoch"], ignore_index=True)
-    for name, table in ((ROWS, rows), (CURVES, curves)):
-        replace_file(Path(folder) / name, table.to_csv(index=False, lineterminator="\n").encode())
-    return rows
+        filled = filled.fillna(rows["index"].map(accuracy))
+    return rows.assign(test_accuracy=filled)
 
 
 def _accuracy_of_full(rows: pd.DataFrame) -> pd.Series:
     return rows[rows.method == "full"].groupby("index").score.mean().astype(float) * 100
 
 
-def _accuracy_from_outside(rows: pd.DataFrame) -> pd.Series:
+def accuracy_from_outside(rows: pd.DataFrame) -> pd.Series:
+    """Test accuracy by architecture where it is not the mean of the `full` rows, NaN where it is."""
     accuracy = rows.groupby("index").test_accuracy.first().astype(float)  # of no rows, pandas knows no type
     return accuracy.where(~np.isclose(accuracy, _accuracy_of_full(rows).reindex(accuracy.index)))
 
