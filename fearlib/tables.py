@@ -89,9 +89,10 @@ def curves_of_trials(records: Iterable[dict]) -> pd.DataFrame:
 
 
 def with_accuracy(rows: pd.DataFrame, known: Iterable[pd.Series]) -> pd.DataFrame:
-    """The rows with one test accuracy (%) an architecture: their own, else that of the first of `known` to have it.
+    """The rows with a test accuracy (%): their own, else that of the first of `known` to have one.
 
-    `known` are indexed by architecture. Where no architecture has one, the mean of its `full` rows takes its place.
+    `known` are indexed by architecture. Where no architecture has one, the mean of its `full` rows takes its
+    place.
     """
     known = [rows.groupby("index").test_accuracy.first(), *known]
     if all(accuracy.isna().all() for accuracy in known):

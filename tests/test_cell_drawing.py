@@ -23,7 +23,7 @@ def close_figures():
 
 
 def drawn_edges(axes):
-    """(source node, target node) of every arrow, and the operations, both in the order in which they were drawn."""
+    """(source node, target node) of every arrow, and the operations, both in the order of drawing."""
     nodes = {patch.center: None for patch in axes.patches if isinstance(patch, Circle)}
     ops = []
     for text in axes.texts:
