@@ -39,14 +39,18 @@ class Position(NamedTuple):
 
 
 START = Position()
+_CURVE = re.compile(rb'"curve": \[[^\[\]]*\]')  # in a text its quotes would have backslashes
 
 
-def read_journal_on(folder: Path, position: Position = START) -> tuple[list[dict], Position, bool]:
+def read_journal_on(
+    folder: Path, position: Position = START, curves: bool = True
+) -> tuple[list[dict], Position, bool]:
     """What `read_journal` gives of the whole lines after `position`, the position after them, and whether all
     lines were read instead, as the journal is no longer the one that was read up to there.
 
     A writer that has set damaged lines aside, or deleted the journal, makes it another one. A line without its end
-    is still being written and is left for the next time. Raises InputError as `read_journal` does.
+    is still being written and is left for the next time. Without `curves`, most of a journal, these are left
+    empty, unread and unchecked. Raises InputError as `read_journal` does.
     """
     path = Path(folder) / JOURNAL
     content, other = b"", position.offset > 0
@@ -58,10 +62,11 @@ def read_journal_on(folder: Path, position: Position = START) -> tuple[list[dict
             file.seek(0 if other else position.offset)
             content = read_at_most(file, MAX_BYTES, str(path))
     start = Position() if other else position
-    lines = io.BytesIO(content[: content.rfind(b"\n") + 1]).readlines()
-    records = _of_this_version([record for record in _parse_all(lines) if record is not None], folder)
-    end = Position(start.offset + sum(map(len, lines)), lines[-1] if lines else start.line)
-    return records, end, other
+    content = content[: content.rfind(b"\n") + 1]
+    last = content[content.rfind(b"\n", 0, -1) + 1 :] if content else start.line
+    end = Position(start.offset + len(content), last)
+    lines = io.BytesIO(content if curves else _CURVE.sub(b'"curve": []', content)).readlines()
+    return _of_this_version([record for record in _parse_all(lines) if record is not None], folder), end, other
 
 
 def end_of_journal(folder: Path) -> tuple[dict | None, Position]:
@@ -195,11 +200,17 @@ def _lines(folder: Path) -> list[bytes]:
 
 
 def _parse_all(lines: list[bytes]) -> list[dict | None]:
-    """Without the garbage collector, which would find nothing and take as long as the parsing."""
+    with collector_at_rest():
+        return [_parse(line) for line in lines]
+
+
+@contextlib.contextmanager
+def collector_at_rest():
+    """Without the garbage collector, which would find nothing in a journal and take as long as the parsing."""
     collects = gc.isenabled()
     gc.disable()
     try:
-        return [_parse(line) for line in lines]
+        yield
     finally:
         if collects:
             gc.enable()

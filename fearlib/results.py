@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from fearlib.errors import InputError
-from fearlib.journal import JOURNAL, START, end_of_journal, read_journal_on
+from fearlib.journal import JOURNAL, START, collector_at_rest, end_of_journal, read_journal_on
 from fearlib.manifest import MANIFEST
 from fearlib.outside import read_csv
 from fearlib.tables import (
@@ -39,41 +39,41 @@ class Results:
         written = read_rows(folder) if (self.folder / ROWS).exists() else None
         if written is None and not any((self.folder / name).exists() for name in (JOURNAL, MANIFEST)):
             raise InputError(f"{folder} holds neither {ROWS} nor {JOURNAL}: run a sweep into it first.")
-        last, self._position = end_of_journal(self.folder)
-        self._tables_are_whole = written is not None and (self._position == START or _holds(written, last))
-        if not self._tables_are_whole:
-            self._position = START
-        self._tables_end = self._position
-        self._outside = [] if written is None else [accuracy_from_outside(written)]
-        self._rows = pd.DataFrame(columns=ROW_COLUMNS)
-        if self._tables_are_whole:
-            self._rows = written.assign(test_accuracy=written["index"].map(self._outside[0]))
-        self._curves = None
-        self.rows = with_accuracy(self._rows, self._outside)
+        self._rows, self._curves = pd.DataFrame(columns=ROW_COLUMNS), pd.DataFrame(columns=CURVE_COLUMNS)
+        self._rows_end = self._curves_end = START
+        self._tables_are_unread = False
+        self._known = [] if written is None else [accuracy_from_outside(written)]
+        last, end = end_of_journal(self.folder)
+        if written is not None and (end == START or _holds(written, last)):
+            self._rows = written.assign(test_accuracy=written["index"].map(self._known[0]))
+            self._rows_end = self._curves_end = end
+            self._tables_are_unread = True
+        self.rows = with_accuracy(self._rows, self._known)
         self.refresh()
 
     def refresh(self) -> int:
         """Read the trials that were journalled since the last time, and return how many there were."""
-        records, self._position, other = read_journal_on(self.folder, self._position)
-        if other:
-            self._rows, self._curves = self._rows[:0], None
-            self._tables_are_whole, self._tables_end = False, START
-        records = last_trials(records)
-        if records:
-            self._rows = _replaced(self._rows, rows_of_folder(self.folder, records), records)
-            if self._curves is not None:
-                self._curves = _replaced(self._curves, curves_of_trials(records), records)
-        if records or other:
-            self.rows = with_accuracy(self._rows, self._outside)
+        with collector_at_rest():
+            records, self._rows_end, other = read_journal_on(self.folder, self._rows_end, curves=False)
+            records = last_trials(records)
+            if other:
+                self._rows = self._rows[:0]
+            if records:
+                self._rows = _replaced(self._rows, rows_of_folder(self.folder, records), records)
+            if records or other:
+                self.rows = with_accuracy(self._rows, self._known)
         return len(records)
 
     def curves(self) -> pd.DataFrame:
-        """The learning curves, a line an epoch, with the columns `CURVE_COLUMNS`; read when first asked for."""
-        if self._curves is None:
-            curves = _read_curves(self.folder) if self._tables_are_whole else pd.DataFrame(columns=CURVE_COLUMNS)
-            records, _, _ = read_journal_on(self.folder, self._tables_end)
-            records = last_trials(records)
-            self._curves = _replaced(curves, curves_of_trials(records), records)
+        """The learning curves so far, a line an epoch, with the columns `CURVE_COLUMNS`; read when asked for."""
+        if self._tables_are_unread:
+            self._curves, self._tables_are_unread = _read_curves(self.folder), False
+        records, self._curves_end, other = read_journal_on(self.folder, self._curves_end)
+        records = last_trials(records)
+        if other:
+            self._curves = self._curves[:0]
+        if records:
+            self._curves = _replaced(self._curves, curves_of_trials(records), records)
         return self._curves
 
 
@@ -98,8 +98,6 @@ def _replaced(table: pd.DataFrame, new: pd.DataFrame, records: list[dict]) -> pd
     """The table with the `new` lines of these trials in place of those it has of them."""
     if table.empty:
         return new
-    if not records:
-        return table
     again = {
         (record["trial"]["index"], method, record["trial"]["seed"])
         for record in records

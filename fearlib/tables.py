@@ -1,5 +1,6 @@
 """Scores become tables: tidy rows and learning curves from a journal, and the ranking of the methods."""
 
+import functools
 import itertools
 import math
 import re
@@ -115,14 +116,17 @@ def accuracy_from_outside(rows: pd.DataFrame) -> pd.Series:
 
 def rows_of_trials(records: Iterable[dict], configuration: dict) -> pd.DataFrame:
     """A journal's records as tidy rows, one for every score, with what they share filled in."""
-    shared = {"space": configuration["space"], "dataset": configuration["dataset"]}
-    shared["preset"] = configuration["settings"]["preset"]
-    rows, kind = [], known_space(configuration["space"]).kind
+    space, dataset = configuration["space"], configuration["dataset"]
+    preset = configuration["settings"]["preset"]
+    string = functools.cache(lambda index: str(known_space(space).kind.from_index(index)))
+    rows = []
     for record in records:
-        index = record["trial"]["index"]
-        of_trial = shared | {"index": index, "arch": str(kind.from_index(index))}
-        of_trial |= {"seed": record["trial"]["seed"], "test_accuracy": record["test_accuracy"]}
-        rows.extend(row | of_trial for row in record["rows"])
+        index, seed = record["trial"]["index"], record["trial"]["seed"]
+        arch, accuracy = string(index), record["test_accuracy"]
+        for row in record["rows"]:
+            cost = row["seconds"], row["macs"]
+            method = space, index, arch, dataset, preset, row["method"]
+            rows.append((*method, row["score"], *cost, seed, accuracy, row["outcome"]))
     return pd.DataFrame(rows, columns=ROW_COLUMNS)
 
 
@@ -197,7 +201,7 @@ def ranking_table(rows: pd.DataFrame, resamples: int = 1000) -> pd.DataFrame:
         lines.append(line)
     if not lines:
         raise InputError("there is nothing to rank yet: no trial has finished.")
-    return pd.DataFrame(sorted(lines, key=lambda line: _method_order(line["method"])))
+    return pd.DataFrame(sorted(lines, key=lambda line: method_order(line["method"])))
 
 
 def top_table(rows: pd.DataFrame, percents: tuple[float, ...] = TENTHS, resamples: int = 1000) -> pd.DataFrame:
@@ -223,7 +227,7 @@ def top_table(rows: pd.DataFrame, percents: tuple[float, ...] = TENTHS, resample
             for column, cost in (("seconds", each.seconds), ("gmacs", each.macs / 1e9)):
                 line[column], line[f"{column} se"] = average_cost(cost, accuracy, percent)
             lines.append(line)
-    return pd.DataFrame(sorted(lines, key=lambda line: _method_order(line["method"])))
+    return pd.DataFrame(sorted(lines, key=lambda line: method_order(line["method"])))
 
 
 def nearest_shortreg(table: pd.DataFrame, method: str) -> pd.DataFrame:
@@ -306,7 +310,7 @@ def compare_methods(rows: pd.DataFrame, method: str, percent: float = 100, resam
 
     difference = partial(top_spearman_difference, percent=percent)
     lines = []
-    for other in sorted(each.columns.drop(method), key=_method_order):
+    for other in sorted(each.columns.drop(method), key=method_order):
         both = each[[method, other]].dropna()
         arrays = (both[method].to_numpy(), both[other].to_numpy(), accuracy[both.index].to_numpy())
         low, high = bootstrap_interval(difference, *arrays, resamples=resamples)
@@ -315,7 +319,7 @@ def compare_methods(rows: pd.DataFrame, method: str, percent: float = 100, resam
     return pd.DataFrame(lines)
 
 
-def _method_order(method: str) -> tuple:
+def method_order(method: str) -> tuple:
     """Trained methods first, by name and numbers, then the measures in their registered order."""
     name, *numbers = re.split(r"\W+\w*=|\)", method)
     if name in MEASURES:
