@@ -141,7 +141,7 @@ def scatter_figure(scores: pd.DataFrame, of: str, against: str, percent: float, 
         ]
     )  # fmt: skip
     figure.update_layout(
-        template="plotly_white", width=620, height=470, margin={"l": 70, "r": 15, "t": 40, "b": 55},
+        template="plotly_white", width=560, height=460, margin={"l": 70, "r": 15, "t": 40, "b": 55},
         hovermode="closest", uirevision="stays", xaxis_title=against, yaxis_title=of,
         xaxis_type=_scale(scores[against]), yaxis_type=_scale(scores[of]),
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
@@ -329,11 +329,11 @@ class Explorer:
         self.figure = graph.FigureWidget(scatter_figure(self.scores, of, against, 100))
         self.architecture = widgets.Text(
             description="architecture", placeholder="click a point, or type an index or a string", style=label,
-            continuous_update=False, layout=widgets.Layout(width="520px"),
+            continuous_update=False, layout=widgets.Layout(width="470px"),
         )  # fmt: skip
         self.name, self.ranks = widgets.HTML(), widgets.HTML()
-        self.cell, self.curve = (widgets.Image(layout=widgets.Layout(width="520px")) for _ in range(2))
-        self.curve_of = choice(description="learning curve", layout=widgets.Layout(width="520px"))
+        self.cell, self.curve = (widgets.Image(layout=widgets.Layout(width="470px")) for _ in range(2))
+        self.curve_of = choice(description="learning curve", layout=widgets.Layout(width="470px"))
         self.detail = widgets.VBox([self.name, self.cell, self.curve_of, self.curve, self.ranks])
         self.filters = {
             "method": choice(description="method", options=[EVERY, *results.rows.method.unique()]),
@@ -381,7 +381,9 @@ class Explorer:
     @_tells
     def _read_on(self, *_) -> None:
         new = self.results.refresh()
-        self.message.value = _said(f"{new} new trials at {datetime.now():%H:%M:%S}" if new else "nothing is new")
+        self.message.value = _said(
+            f"{new} new trial{'s' * (new > 1)} at {datetime.now():%H:%M:%S}" if new else "nothing is new"
+        )
         if new:
             self.scores = scores_of(self.results.rows)
             for dropdown in (self.of, self.against):
@@ -460,9 +462,8 @@ class Explorer:
 
 
 def _offer(dropdown, options: list[str]) -> None:
-    """Give a dropdown other options, what is chosen staying so if it is one of them."""
+    """Give a dropdown other options, what is chosen staying so if it is one of them, else the first."""
     if tuple(options) != tuple(dropdown.options):
         chosen = dropdown.value
         dropdown.options = options
-        if chosen in options:
-            dropdown.value = chosen
+        dropdown.value = chosen if chosen in options else next(iter(options), None)

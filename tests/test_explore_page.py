@@ -24,7 +24,7 @@ TOKEN = "test"
 
 @pytest.fixture
 def lab(tmp_path):
-    """A JupyterLab with the notebook and a small sweep of two methods; gives the sweep's folder and the page's URL."""
+    """A JupyterLab with the notebook and a small sweep; gives the sweep's folder and the page's URL."""
     (tmp_path / "analysis").mkdir()
     shutil.copy(NOTEBOOK, tmp_path / "analysis")
     records = [
@@ -37,7 +37,15 @@ def lab(tmp_path):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     own = {f"JUPYTER_{name}_DIR": str(tmp_path / name) for name in ("CONFIG", "DATA", "RUNTIME")}
-    command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", f"--ServerApp.token={TOKEN}"]
+    command = [
+        sys.executable,
+        "-m",
+        "jupyter",
+        "lab",
+        "--no-browser",
+        "--allow-root",
+        f"--ServerApp.token={TOKEN}",
+    ]
     command += [f"--ServerApp.port={port}", f"--ServerApp.root_dir={tmp_path}", "--expose-app-in-browser"]
     with (tmp_path / "lab.log").open("w") as log:
         server = subprocess.Popen(command, env=os.environ | own, stdout=log, stderr=log, cwd=tmp_path)
@@ -102,5 +110,5 @@ def test_the_explorer_answers_in_jupyterlab(lab):
         playwright.expect(page.get_by_text("11 architectures, 3 methods, 31 rows")).to_be_visible()
         playwright.expect(page.get_by_text("1 new trial")).to_be_visible()
         if "FEARLIB_SCREENSHOT" in os.environ:
-            page.screenshot(path=os.environ["FEARLIB_SCREENSHOT"])
+            page.locator(".jp-OutputArea").last.screenshot(path=os.environ["FEARLIB_SCREENSHOT"])
         browser.close()
