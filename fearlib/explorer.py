@@ -273,7 +273,7 @@ def _table(table: pd.DataFrame) -> str:
 
 
 def _said(text: str) -> str:
-    return f"<div style='line-height:1.5'>{html.escape(text)}</div>"
+    return f"<div style='line-height:1.5;overflow-wrap:anywhere'>{html.escape(text)}</div>"
 
 
 def _picture(draw, size: tuple[float, float]) -> bytes:
@@ -315,6 +315,7 @@ class Explorer:
         self.results, self.scores = results, scores_of(results.rows)
         of, against = first_axes(self.scores)
         wide, label = widgets.Layout(width="330px"), {"description_width": "105px"}
+        full, panel = widgets.Layout(width="98%"), widgets.Layout(width="470px")
         choice = functools.partial(widgets.Dropdown, layout=wide, style=label)
 
         self.heading, self.message, self.agreement = widgets.HTML(), widgets.HTML(), widgets.HTML()
@@ -329,11 +330,11 @@ class Explorer:
         self.figure = graph.FigureWidget(scatter_figure(self.scores, of, against, 100))
         self.architecture = widgets.Text(
             description="architecture", placeholder="click a point, or type an index or a string", style=label,
-            continuous_update=False, layout=widgets.Layout(width="470px"),
+            continuous_update=False, layout=full,
         )  # fmt: skip
         self.name, self.ranks = widgets.HTML(), widgets.HTML()
-        self.cell, self.curve = (widgets.Image(layout=widgets.Layout(width="470px")) for _ in range(2))
-        self.curve_of = choice(description="learning curve", layout=widgets.Layout(width="470px"))
+        self.cell, self.curve = (widgets.Image(layout=full) for _ in range(2))
+        self.curve_of = choice(description="learning curve", layout=full)
         self.detail = widgets.VBox([self.name, self.cell, self.curve_of, self.curve, self.ranks])
         self.filters = {
             "method": choice(description="method", options=[EVERY, *results.rows.method.unique()]),
@@ -350,7 +351,7 @@ class Explorer:
             widgets.HBox([self.heading, self.refresh]), self.message,
             widgets.HBox([self.of, self.against, self.percent], layout=widgets.Layout(flex_flow="row wrap")),
             self.agreement,
-            widgets.HBox([self.figure, widgets.VBox([self.architecture, self.detail])],
+            widgets.HBox([self.figure, widgets.VBox([self.architecture, self.detail], layout=panel)],
                          layout=widgets.Layout(flex_flow="row wrap")),
             widgets.HBox([*self.filters.values(), self.page], layout=widgets.Layout(flex_flow="row wrap")),
             self.table,

@@ -251,13 +251,13 @@ def _is_a_trials(record: dict) -> bool:
         and isinstance(rows, list)
         and len(rows) > 0
         and all([_has_numbers(row, _ROW_NUMBERS) for row in rows])
-        and all(_is_text(row.get(key)) for row in rows for key in ("method", "outcome"))
+        and all([_is_text(row.get("method")) and _is_text(row.get("outcome")) for row in rows])
         and isinstance(curve, list)
         and all([_has_numbers(epoch, _EPOCH_NUMBERS) for epoch in curve])
         and _is_count(record.get("sitting", 0))
-        and all(_is_number(record.get(key, 0)) for key in ("after", "elapsed"))
-        and all(0 <= record.get(key, 0) < math.inf for key in ("after", "elapsed"))
-        and all(_is_text(record.get(key, "")) for key in ("hardware", "commit"))
+        and all([_is_number(record.get(key, 0)) for key in ("after", "elapsed")])
+        and all([0 <= record.get(key, 0) < math.inf for key in ("after", "elapsed")])
+        and all([_is_text(record.get(key, "")) for key in ("hardware", "commit")])
     )
 
 
