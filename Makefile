@@ -44,6 +44,7 @@ bench: $(SETUP)
 	$(BIN)/python tests/benchmarks/training_loop.py
 	$(BIN)/python tests/benchmarks/zero_cost.py
 	$(BIN)/python tests/benchmarks/sweeps.py
+	$(BIN)/python tests/benchmarks/explorer.py
 
 lab: $(SETUP)
 	$(BIN)/jupyter lab

@@ -1,6 +1,7 @@
 """Reproducible ranking of neural architectures: FEAR, short training and zero-cost measures."""
 
 from fearlib.architecture import OPERATIONS, SPACE_SIZE, Architecture, sample_architectures
+from fearlib.cell_drawing import draw_cell
 from fearlib.darts import Genotype, sample_genotypes
 from fearlib.darts_network import build_darts_network
 from fearlib.data import DATASETS, Dataset, load_dataset
@@ -31,7 +32,8 @@ __all__ = [
     "Architecture", "DATASETS", "Dataset", "Epoch", "Genotype", "InputError", "MEASURES", "METHODS",
     "Network", "OPERATIONS", "PRESETS", "SPACE_SIZE", "Score", "Settings", "average_cost",
     "benchmark_accuracy", "bootstrap_interval", "build_darts_network", "build_network", "common",
-    "export_truth", "fear", "full", "kendall", "load_dataset", "log_times", "nearest_pareto", "pareto_front",
+    "draw_cell", "export_truth", "fear", "full", "kendall", "load_dataset", "log_times", "nearest_pareto",
+    "pareto_front",
     "preset", "ranking_table", "read_rows", "run_sweep", "sample_architectures", "sample_genotypes", "shortreg",
     "spearman", "top_indices", "top_spearman", "train", "zero_cost",
 ]  # fmt: skip

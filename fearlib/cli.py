@@ -154,8 +154,9 @@ def score(
     from fearlib.data import load_dataset
     from fearlib.measures import score_architectures
     from fearlib.minibatch import first_minibatch, noise_minibatch
+    from fearlib.spaces import parse_architecture
 
-    chosen = [_architecture(text) for text in architectures]
+    chosen = [parse_architecture(text) for text in architectures]
     if dataset == "noise":
         images, labels, classes = *noise_minibatch(batch, resolution or 32, seed), 10
     else:
@@ -172,6 +173,39 @@ def score(
         print(reason)
     if csv is not None:
         table.to_csv(csv, index=False)
+
+
+@app.command("show")
+def show_architecture(
+    architecture: Annotated[str, typer.Argument(help="Index or architecture string.")],
+    space: Annotated[str, typer.Option(help="Search space, see `fear list`.")] = "nats-tss",
+    results: Annotated[
+        Optional[list[Path]], typer.Option(help="Results folder; again for more. All in results/ by default.")
+    ] = None,
+    truth: Annotated[
+        Optional[Path], typer.Option(help="Table or NATS-Bench archive; else the accuracy that results hold.")
+    ] = None,
+    dataset: Annotated[str, typer.Option(help="Of --truth, see `fear list`.")] = "cifar10",
+) -> None:
+    """Print an architecture's cell, parameters, macs, benchmark accuracy and every known score."""
+    from fearlib.cell_drawing import cell_text
+    from fearlib.known_scores import known_scores, results_folders, sizes_text
+    from fearlib.spaces import parse_architecture
+    from fearlib.truth import benchmark_accuracy
+
+    found = parse_architecture(architecture, space)
+    if truth is not None and space != "nats-tss":
+        raise InputError(f"--truth is of nats-tss: of {space} there is no benchmark accuracy.")
+    scores = known_scores(found, results or results_folders())
+    accuracies = scores.groupby("dataset").test_accuracy.first().dropna()
+    if truth is not None:
+        accuracies[dataset] = benchmark_accuracy(truth, dataset, [found.index]).iloc[0]
+    print(f"{space} {found.index}\n{found}\n\ncell\n{cell_text(found)}\n\n{sizes_text(found)}\n")
+    for name, accuracy in accuracies.items():
+        print(f"test accuracy on {name}: {accuracy:.2f}%")
+    if accuracies.empty:
+        print("test accuracy: not known; --truth gives the benchmark's")
+    _print_scores(scores)
 
 
 @app.command()
@@ -253,9 +287,10 @@ def show(
     epochs: Annotated[int, typer.Option(help="200, or 12 for the benchmark's short training.")] = 200,
 ) -> None:
     """Print the benchmark's test accuracy of one architecture."""
+    from fearlib.spaces import parse_architecture
     from fearlib.truth import benchmark_accuracy
 
-    found = _architecture(architecture)
+    found = parse_architecture(architecture)
     accuracy = benchmark_accuracy(source, dataset, [found.index], epochs).iloc[0]
     print(f"{found.index} {found} {dataset} {epochs} epochs: {accuracy:.2f}%")
 
@@ -302,10 +337,19 @@ def _print_ranking(rows):
         print(format_ranking(ranking_table(rows[~moments])))
 
 
-def _architecture(text: str):
-    from fearlib.architecture import Architecture
-
-    return Architecture.from_index(int(text)) if re.fullmatch(r"-?\d+", text) else Architecture.from_string(text)
+def _print_scores(scores):
+    require("tabulate", "print tables")
+    moments = scores.method.str.contains("(epoch=", regex=False).astype(bool)
+    rest, folders = scores[~moments], ", ".join(scores.folder[moments].unique())
+    shown = rest[["folder", "preset", "method", "seed"]].assign(
+        score=[f"{score:.6g}" if score == score else outcome for score, outcome in zip(rest.score, rest.outcome)],
+        rank=[f"{rank:g} of {of}" if rank == rank else "" for rank, of in zip(rest["rank"], rest["of"])],
+        seconds=rest.seconds.map("{:.2f}".format),
+        gmacs=rest.gmacs.map("{:.2f}".format),
+    )
+    print("\n" + shown.to_markdown(index=False, disable_numparse=True) if len(rest) else "\nno known score")
+    if moments.any():
+        print(f"and {moments.sum()} at moments of training, in {folders}: analysis/degradation.ipynb")
 
 
 def _assignment(text: str) -> tuple[str, str]:

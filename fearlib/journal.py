@@ -11,9 +11,10 @@ import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from fearlib.errors import InputError
-from fearlib.outside import read_file
+from fearlib.outside import check_file, read_at_most, read_file
 from fearlib.provenance import utc_now
 
 JOURNAL = "journal.jsonl"
@@ -29,6 +30,59 @@ def read_journal(folder: Path) -> list[dict]:
     Raises InputError if the lines are of another version's journal, or the journal is larger than 2 GiB.
     """
     return [_of_this_version(record, folder) for record in _parse_all(_lines(folder)) if record is not None]
+
+
+class Position(NamedTuple):
+    """How far a journal has been read: the bytes of the lines so far, all whole, and the last of these lines."""
+
+    offset: int = 0
+    line: bytes = b""
+
+
+START = Position()
+_CURVE = re.compile(rb'"curve": \[[^\[\]]*\]')  # in a text its quotes would have backslashes
+
+
+def read_journal_on(
+    folder: Path, position: Position = START, curves: bool = True
+) -> tuple[list[dict], Position, bool]:
+    """What `read_journal` gives of the whole lines after `position`, the position after them, and whether all
+    lines were read instead, as the journal is no longer the one that was read up to there.
+
+    A writer that has set damaged lines aside, or deleted the journal, makes it another one. A line without its end
+    is still being written and is left for the next time. Without `curves`, most of a journal, these are left
+    empty, unread and unchecked. Raises InputError as `read_journal` does.
+    """
+    path = Path(folder) / JOURNAL
+    content, other = b"", position.offset > 0
+    if path.exists():
+        check_file(path, MAX_BYTES)
+        with path.open("rb") as file:
+            file.seek(position.offset - len(position.line))
+            other = file.read(len(position.line)) != position.line
+            file.seek(0 if other else position.offset)
+            content = read_at_most(file, MAX_BYTES, str(path))
+    start = Position() if other else position
+    content = content[: content.rfind(b"\n") + 1]
+    last = content[content.rfind(b"\n", 0, -1) + 1 :] if content else start.line
+    end = Position(start.offset + len(content), last)
+    lines = io.BytesIO(content if curves else _CURVE.sub(b'"curve": []', content)).readlines()
+    records = [_of_this_version(record, folder) for record in _parse_all(lines) if record is not None]
+    return records, end, other
+
+
+def end_of_journal(folder: Path) -> tuple[dict | None, Position]:
+    """The last trial, None if its line cannot be read, and the position after it; nothing before it is read."""
+    path = Path(folder) / JOURNAL
+    if not path.exists():
+        return None, Position()
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 2 * MAX_LINE))
+        before, content = file.tell(), file.read()
+    lines = io.BytesIO(content[: content.rfind(b"\n") + 1]).readlines()
+    if not lines:
+        return None, Position()
+    return _parse(lines[-1]), Position(before + sum(map(len, lines)), lines[-1])
 
 
 def recover_journal(folder: Path) -> Iterator[dict]:
@@ -152,11 +206,17 @@ def _lines(folder: Path) -> list[bytes]:
 
 
 def _parse_all(lines: list[bytes]) -> list[dict | None]:
-    """Without the garbage collector, which would find nothing and take as long as the parsing."""
+    with collector_at_rest():
+        return [_parse(line) for line in lines]
+
+
+@contextlib.contextmanager
+def collector_at_rest():
+    """Without the garbage collector, which would find nothing in a journal and take as long as the parsing."""
     collects = gc.isenabled()
     gc.disable()
     try:
-        return [_parse(line) for line in lines]
+        yield
     finally:
         if collects:
             gc.enable()
@@ -197,13 +257,13 @@ def _is_a_trials(record: dict) -> bool:
         and isinstance(rows, list)
         and len(rows) > 0
         and all([_has_numbers(row, _ROW_NUMBERS) for row in rows])
-        and all(_is_text(row.get(key)) for row in rows for key in ("method", "outcome"))
+        and all([_is_text(row.get("method")) and _is_text(row.get("outcome")) for row in rows])
         and isinstance(curve, list)
         and all([_has_numbers(epoch, _EPOCH_NUMBERS) for epoch in curve])
         and _is_count(record.get("sitting", 0))
-        and all(_is_number(record.get(key, 0)) for key in ("after", "elapsed"))
-        and all(0 <= record.get(key, 0) < math.inf for key in ("after", "elapsed"))
-        and all(_is_text(record.get(key, "")) for key in ("hardware", "commit"))
+        and all([_is_number(record.get(key, 0)) for key in ("after", "elapsed")])
+        and all([0 <= record.get(key, 0) < math.inf for key in ("after", "elapsed")])
+        and all([_is_text(record.get(key, "")) for key in ("hardware", "commit")])
     )
 
 

@@ -47,6 +47,7 @@ def _or(*kinds: _Kind) -> _Kind:
 _NONE = _Kind("None", lambda value: value is None)
 _TEXT = _Kind("text", lambda value: isinstance(value, str) and value != "")
 _NAMED = _Kind("a dictionary by name", lambda value: isinstance(value, dict) and all(map(_TEXT.fits, value)))
+_EITHER = _Kind("True or False", lambda value: isinstance(value, bool))
 _EXISTING = _Kind(
     "a file or folder that exists", lambda value: _TEXT.fits(value) and Path(value).expanduser().exists()
 )
@@ -59,6 +60,7 @@ KINDS = {
     **dict.fromkeys(("data_folder", "indices_file", "truth", "archive", "logs"), _or(_EXISTING, _NONE)),
     **dict.fromkeys(("measured", "rows"), _EXISTING),
     **dict.fromkeys(("output", "method", "reference", "benchmark", "darts"), _TEXT),
+    "widgets": _EITHER,
     "results": _or(_TEXT, _list_of(_TEXT)),
     "sweeps": _or(_NAMED, _list_of(_TEXT)),
     **dict.fromkeys(("methods", "references"), _list_of(_TEXT)),

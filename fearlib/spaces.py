@@ -1,5 +1,6 @@
 """The search spaces: an index becomes an architecture, an architecture a network."""
 
+import re
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -29,6 +30,12 @@ def known_space(name: str) -> Space:
     if name not in SPACES:
         raise InputError(f"unknown search space {name!r}: the spaces are {', '.join(SPACES)}.")
     return SPACES[name]
+
+
+def parse_architecture(text: str, space: str = "nats-tss") -> Architecture | darts.Genotype:
+    """The architecture that an index or a string names. Raises InputError if there is none, or no such space."""
+    kind = known_space(space).kind
+    return kind.from_index(int(text)) if re.fullmatch(r"-?\d{1,40}", text) else kind.from_string(text)
 
 
 def space_of(architectures: list[Architecture | darts.Genotype]) -> str:

@@ -1,5 +1,6 @@
 """Scores become tables: tidy rows and learning curves from a journal, and the ranking of the methods."""
 
+import functools
 import itertools
 import math
 import re
@@ -53,50 +54,79 @@ def write_tables(folder: Path, truth: pd.Series | None = None) -> pd.DataFrame:
     from `truth`, else from the `rows.csv` that is replaced. Where no architecture has one from outside, the mean
     of its `full` rows, training by this very sweep, takes its place.
     """
-    last = {tuple(record["trial"].values()): record for record in read_journal(folder)}
+    last = last_trials(read_journal(folder))
+    known = [] if truth is None else [truth]
+    if (Path(folder) / ROWS).exists():
+        known.append(accuracy_from_outside(read_rows(folder)))
+    rows = with_accuracy(rows_of_folder(folder, last), known)
+    rows = rows.sort_values(["method", "seed", "index"], ignore_index=True)
+    curves = curves_of_trials(last).sort_values(["method", "seed", "index", "stage", "epoch"], ignore_index=True)
+    for name, table in ((ROWS, rows), (CURVES, curves)):
+        replace_file(Path(folder) / name, table.to_csv(index=False, lineterminator="\n").encode())
+    return rows
+
+
+def last_trials(records: Iterable[dict]) -> list[dict]:
+    """Of a journal's records the last of every trial."""
+    return list({tuple(record["trial"].values()): record for record in records}.values())
+
+
+def rows_of_folder(folder: Path, records: list[dict]) -> pd.DataFrame:
+    """`rows_of_trials` with the folder's manifest. Raises InputError if a record is not of its space."""
     configuration = read_manifest(folder)["configuration"]
     try:
-        rows = rows_of_trials(last.values(), configuration)
+        return rows_of_trials(records, configuration)
     except InputError as error:
         raise InputError(
             f"{Path(folder) / JOURNAL} is not of the space {configuration['space']}: {error}"
         ) from error
-    known = [rows.groupby("index").test_accuracy.first()] + ([] if truth is None else [truth])
-    if (Path(folder) / ROWS).exists():
-        known.append(_accuracy_from_outside(read_rows(folder)))
+
+
+def curves_of_trials(records: Iterable[dict]) -> pd.DataFrame:
+    """A journal's records as learning curves, a line an epoch."""
+    return pd.DataFrame(
+        [epoch | record["trial"] for record in records for epoch in record["curve"]], columns=CURVE_COLUMNS
+    )
+
+
+def with_accuracy(rows: pd.DataFrame, known: Iterable[pd.Series]) -> pd.DataFrame:
+    """The rows with a test accuracy (%): their own, else that of the first of `known` to have one.
+
+    `known` are indexed by architecture. Where no architecture has one, the mean of its `full` rows takes its
+    place.
+    """
+    known = [rows.groupby("index").test_accuracy.first(), *known]
     if all(accuracy.isna().all() for accuracy in known):
         known.append(_accuracy_of_full(rows))
+    filled = rows.test_accuracy
     for accuracy in known:
-        rows["test_accuracy"] = rows.test_accuracy.fillna(rows["index"].map(accuracy))
-    curves = pd.DataFrame(
-        [epoch | record["trial"] for record in last.values() for epoch in record["curve"]], columns=CURVE_COLUMNS
-    )
-    rows = rows.sort_values(["method", "seed", "index"], ignore_index=True)
-    curves = curves.sort_values(["method", "seed", "index", "stage", "epoch"], ignore_index=True)
-    for name, table in ((ROWS, rows), (CURVES, curves)):
-        replace_file(Path(folder) / name, table.to_csv(index=False, lineterminator="\n").encode())
-    return rows
+        filled = filled.fillna(rows["index"].map(accuracy))
+    return rows.assign(test_accuracy=filled)
 
 
 def _accuracy_of_full(rows: pd.DataFrame) -> pd.Series:
     return rows[rows.method == "full"].groupby("index").score.mean().astype(float) * 100
 
 
-def _accuracy_from_outside(rows: pd.DataFrame) -> pd.Series:
+def accuracy_from_outside(rows: pd.DataFrame) -> pd.Series:
+    """Test accuracy by architecture where it is not the mean of the `full` rows, NaN where it is."""
     accuracy = rows.groupby("index").test_accuracy.first().astype(float)  # of no rows, pandas knows no type
     return accuracy.where(~np.isclose(accuracy, _accuracy_of_full(rows).reindex(accuracy.index)))
 
 
 def rows_of_trials(records: Iterable[dict], configuration: dict) -> pd.DataFrame:
     """A journal's records as tidy rows, one for every score, with what they share filled in."""
-    shared = {"space": configuration["space"], "dataset": configuration["dataset"]}
-    shared["preset"] = configuration["settings"]["preset"]
-    rows, kind = [], known_space(configuration["space"]).kind
+    space, dataset = configuration["space"], configuration["dataset"]
+    preset = configuration["settings"]["preset"]
+    string = functools.cache(lambda index: str(known_space(space).kind.from_index(index)))
+    rows = []
     for record in records:
-        index = record["trial"]["index"]
-        of_trial = shared | {"index": index, "arch": str(kind.from_index(index))}
-        of_trial |= {"seed": record["trial"]["seed"], "test_accuracy": record["test_accuracy"]}
-        rows.extend(row | of_trial for row in record["rows"])
+        index, seed = record["trial"]["index"], record["trial"]["seed"]
+        arch, accuracy = string(index), record["test_accuracy"]
+        for row in record["rows"]:
+            cost = row["seconds"], row["macs"]
+            method = space, index, arch, dataset, preset, row["method"]
+            rows.append((*method, row["score"], *cost, seed, accuracy, row["outcome"]))
     return pd.DataFrame(rows, columns=ROW_COLUMNS)
 
 

@@ -1,4 +1,5 @@
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -31,7 +32,7 @@ def run(monkeypatch, capsys):
 def test_help_lists_the_commands(run):
     code, out, _ = run("--help")
     assert code == 0
-    for command in ("list", "rank", "score", "table", "merge", "report", "data", "truth"):
+    for command in ("list", "rank", "score", "show", "table", "merge", "report", "data", "truth"):
         assert command in out
 
 
@@ -109,6 +110,10 @@ def test_data_says_what_it_loaded(run):
         (["rank", "out", "--workers", "2", "--per-gpu", "2", *SMALL], "leave workers out"),
         (["rank", "out", "--per-gpu", "0", *SMALL], "per_gpu is 0"),
         (["rank", "out", "--retries", "-1", *SMALL], "retries is -1"),
+        (["show", "99999"], "must be an integer in 0..15624"),
+        (["show", "3", "--results", "absent"], "absent holds neither rows.csv nor journal.jsonl"),
+        (["show", "3", "--space", "darts", "--truth", "absent.csv"], "--truth is of nats-tss"),
+        (["show", "3", "--truth", "absent.csv"], "absent.csv"),
         (["status", "absent"], "is not a readable manifest"),
         (["data", "mnist"], "unknown dataset 'mnist'"),
         (["table", "absent"], "absent holds no rows.csv"),
@@ -160,3 +165,33 @@ def test_score_on_a_dataset_and_wrong_words(run):
         code, _, error = run(*words)
         sentences = [line for line in error.splitlines() if "architecture/s]" not in line and line]
         assert code == 2 and len(sentences) == 1 and sentence in sentences[0]
+
+
+def test_show_prints_all_that_is_known_of_an_architecture(run, tmp_path, monkeypatch):
+    """Of committed results every row with its rank, counted; sizes are the networks', truth is looked up."""
+    folder = Path(__file__).parents[1] / "results" / "compact_images_10000"
+    rows = pd.read_csv(folder / "rows.csv")
+    architecture = Architecture.from_index(int(rows["index"][0]))
+    code, out, _ = run("show", architecture, "--results", folder)
+    assert code == 0 and str(architecture) in out and f"nats-tss {architecture.index}\n" in out
+    lines = {line.split("|")[3].strip(): line for line in out.splitlines() if line.startswith("| compact_images")}
+    mine = rows[rows["index"] == architecture.index]
+    assert set(lines) == set(mine.method) and len(mine) == len(lines)
+    for row in mine.to_dict("records"):
+        peers = rows[rows.method == row["method"]].score.dropna()
+        rank = 1 + (peers > row["score"]).sum() + ((peers == row["score"]).sum() - 1) / 2
+        assert (
+            f" {row['score']:.6g} " in lines[row["method"]]
+            and f" {rank:g} of {len(peers)} " in lines[row["method"]]
+        )
+    assert f"test accuracy on cifar10: {mine.test_accuracy.iloc[0]:.2f}%" in out
+    network = build_network(architecture, 10)
+    assert f"paper: {network.num_parameters:,} parameters, {network.macs(32):,} macs" in out
+    monkeypatch.chdir(tmp_path)
+    pd.DataFrame({"index": [5], "arch": [str(Architecture.from_index(5))], "cifar100": [71.25]}).to_csv(
+        "truth.csv"
+    )
+    code, out, _ = run("show", 5, "--truth", "truth.csv", "--dataset", "cifar100")
+    assert code == 0 and "test accuracy on cifar100: 71.25%" in out and "no known score" in out
+    code, out, _ = run("show", 5, "--space", "darts")
+    assert code == 0 and "reduction cell:" in out and "test accuracy: not known" in out

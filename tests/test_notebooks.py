@@ -258,6 +258,16 @@ def test_published_gap(ranked):
     assert (folder / "gap" / "manifest.json").exists()
 
 
+def test_explore(ranked):
+    """Where no page shows its widgets, and where none are wanted."""
+    folder, _ = ranked
+    for widgets in (True, False):
+        text = execute(
+            "analysis/explore.ipynb", folder / "explore.ipynb", results=str(folder / "results"), widgets=widgets
+        )
+        assert "5 architectures" in text and "Spearman" in text and "data:image/png;base64," in text
+
+
 def test_every_notebook_says_what_it_makes_and_takes_parameters():
     import nbformat
 

@@ -1,0 +1,117 @@
+"""A results folder, finished or still being written: read as far as it is, and then on."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from fearlib.errors import InputError
+from fearlib.journal import JOURNAL, START, collector_at_rest, end_of_journal, read_journal_on
+from fearlib.manifest import MANIFEST
+from fearlib.outside import read_csv
+from fearlib.tables import (
+    CURVE_COLUMNS,
+    CURVES,
+    MAX_ROWS_BYTES,
+    ROW_COLUMNS,
+    ROWS,
+    accuracy_from_outside,
+    curves_of_trials,
+    last_trials,
+    read_rows,
+    rows_of_folder,
+    with_accuracy,
+)
+
+_KEYS = ["index", "method", "seed"]
+
+
+class Results:
+    """The rows and learning curves of a results folder; `refresh` reads on, and only what is new.
+
+    `rows` are those of `fearlib.tables.write_tables`, in the order in which they were read. They come from
+    `rows.csv` if that holds the journal's last trial, and so all of them; else from the journal, to which a
+    running sweep appends. Raises InputError if there is no sweep in `folder`, or it cannot be read.
+    """
+
+    def __init__(self, folder: str | Path):
+        self.folder = Path(folder)
+        written = read_rows(folder) if (self.folder / ROWS).exists() else None
+        if written is None and not any((self.folder / name).exists() for name in (JOURNAL, MANIFEST)):
+            raise InputError(f"{folder} holds neither {ROWS} nor {JOURNAL}: run a sweep into it first.")
+        self._rows, self._curves = pd.DataFrame(columns=ROW_COLUMNS), pd.DataFrame(columns=CURVE_COLUMNS)
+        self._rows_end = self._curves_end = START
+        self._tables_are_unread = False
+        self._known = [] if written is None else [accuracy_from_outside(written)]
+        last, end = end_of_journal(self.folder)
+        if written is not None and (end == START or _holds(written, last)):
+            self._rows = written.assign(test_accuracy=written["index"].map(self._known[0]))
+            self._rows_end = self._curves_end = end
+            self._tables_are_unread = True
+        self.rows = with_accuracy(self._rows, self._known)
+        self.refresh()
+
+    def refresh(self) -> int:
+        """Read the trials that were journalled since the last time, and return how many there were."""
+        with collector_at_rest():
+            records, self._rows_end, other = read_journal_on(self.folder, self._rows_end, curves=False)
+            records = last_trials(records)
+            if other:
+                self._rows = self._rows[:0]
+            if records:
+                self._rows = _replaced(self._rows, rows_of_folder(self.folder, records), records)
+            if records or other:
+                self.rows = with_accuracy(self._rows, self._known)
+        return len(records)
+
+    def curves(self) -> pd.DataFrame:
+        """The learning curves so far, a line an epoch, with the columns `CURVE_COLUMNS`; read when asked for."""
+        if self._tables_are_unread:
+            self._curves, self._tables_are_unread = _read_curves(self.folder), False
+        records, self._curves_end, other = read_journal_on(self.folder, self._curves_end)
+        records = last_trials(records)
+        if other:
+            self._curves = self._curves[:0]
+        if records:
+            self._curves = _replaced(self._curves, curves_of_trials(records), records)
+        return self._curves
+
+
+def _holds(rows: pd.DataFrame, record: dict | None) -> bool:
+    """Whether the rows of a trial's record are among `rows`, which a file has rounded."""
+    if record is None:
+        return False
+    of_trial = rows[(rows["index"] == record["trial"]["index"]) & (rows.seed == record["trial"]["seed"])]
+    of_trial = of_trial.set_index("method")
+    return all(
+        row["method"] in of_trial.index
+        and of_trial.outcome[row["method"]] == row["outcome"]
+        and all(
+            np.isclose(of_trial[key][row["method"]], row[key], rtol=1e-9, atol=0, equal_nan=True)
+            for key in ("score", "seconds")
+        )
+        for row in record["rows"]
+    )
+
+
+def _replaced(table: pd.DataFrame, new: pd.DataFrame, records: list[dict]) -> pd.DataFrame:
+    """The table with the `new` lines of these trials in place of those it has of them."""
+    if table.empty:
+        return new
+    again = {
+        (record["trial"]["index"], method, record["trial"]["seed"])
+        for record in records
+        for method in {record["trial"]["method"], *(row["method"] for row in record["rows"])}
+    }
+    kept = table[~pd.MultiIndex.from_frame(table[_KEYS]).isin(again)]
+    return pd.concat([part for part in (kept, new) if len(part)], ignore_index=True)
+
+
+def _read_curves(folder: Path) -> pd.DataFrame:
+    if not (folder / CURVES).exists():
+        return pd.DataFrame(columns=CURVE_COLUMNS)
+    curves = read_csv(folder / CURVES, MAX_ROWS_BYTES)
+    missing = [column for column in CURVE_COLUMNS if column not in curves.columns]
+    if missing:
+        raise InputError(f"{folder / CURVES} lacks the column(s) {', '.join(missing)}.")
+    return curves
