@@ -135,7 +135,7 @@ def test_a_journal_whose_damaged_lines_were_set_aside_is_read_again(tmp_path):
     results = Results(folder)
     assert len(results.curves()) == 4
     with pytest.warns(UserWarning, match="damaged"):
-        recover_journal(folder)
+        list(recover_journal(folder))
     append_to_journal(folder, trial(2))
     assert results.refresh() == 3 and results.rows["index"].tolist() == [0, 1, 2]
     assert len(results.curves()) == 6
