@@ -180,7 +180,8 @@ def test_a_scheduler_that_is_not_there(tmp_path):
     [
         (signal.SIGINT, True, 1),
         pytest.param(signal.SIGINT, True, 2, marks=pytest.mark.slow),
-        (signal.SIGTERM, False, 2),
+        (signal.SIGTERM, False, 1),
+        pytest.param(signal.SIGTERM, False, 2, marks=pytest.mark.slow),
     ],
 )
 def test_signals(undisturbed, tmp_path, number, to_all, workers):
