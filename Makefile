@@ -6,7 +6,7 @@ SETUP := .venv/.installed
 
 $(SETUP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[suite,test]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e ".[suite,test]"
 	touch $(SETUP)
 
 # Run notebooks at smoke scale into build/, then the analysis of the committed results.

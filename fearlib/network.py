@@ -126,7 +126,7 @@ class Network(nn.Module):
         for layer in network.modules():
             if isinstance(layer, (nn.Conv2d, nn.Linear)):
                 layer.register_forward_hook(count)
-        features = torch.zeros(1, 3, resolution, resolution)
+        features = torch.zeros(1, 3, resolution, resolution, dtype=next(self.parameters()).dtype)
         with torch.no_grad():
             for part in network._parts:
                 counts.append(0)

@@ -95,11 +95,11 @@ def altered(draw, value, odd=ODD):
         places = [(None, None), *_places(value)]
         parent, key = draw(st.sampled_from(places))
         if parent is None:
-            value = draw(odd) if draw(st.integers(0, 9)) == 0 else value
+            value = copy.deepcopy(draw(odd)) if draw(st.integers(0, 9)) == 0 else value
             continue
         how = draw(st.sampled_from(("replace", "replace", "remove", "rename", "double", "swap")))
         if how == "replace":
-            parent[key] = draw(odd)
+            parent[key] = copy.deepcopy(draw(odd))  # the next change must not reach the example itself
         elif how == "remove":
             del parent[key]
         elif how == "rename" and isinstance(parent, dict):

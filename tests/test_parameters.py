@@ -61,7 +61,7 @@ def test_parameters_of_every_notebook(notebook, monkeypatch):
         given = as_they_are | {name: WRONG.get(name, object())}
         with pytest.raises(InputError, match=f"parameter {name}=.*: it must be "):
             exec(check, given)
-    with pytest.raises(InputError, match="unknown parameter 'presett': the parameters are .*output"):
+    with pytest.raises(InputError, match="unknown parameter 'presett': the parameters are .*(output|results)"):
         exec(check, as_they_are | {"presett": "compact"})
 
 

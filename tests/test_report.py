@@ -124,7 +124,8 @@ def test_commands_give_the_settings_and_trials_of_the_manifest(account):
         where, named = options(command)
         assert where == f"results/{account['name']}"
         changes = dict(change.split("=", 1) for change in named["--set"])
-        made = as_dict(preset(named["--preset"][0], named["--dataset"][0], **changes))
+        space = named.get("--space", ["nats-tss"])[0]
+        made = as_dict(preset(named["--preset"][0], named["--dataset"][0], space=space, **changes))
         meant = manifest["configuration"]["settings"]
         assert {key: made[key] for key in meant if key != "preset"} == {
             key: value for key, value in meant.items() if key != "preset"
