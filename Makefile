@@ -7,6 +7,7 @@ SETUP := .venv/.installed
 $(SETUP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e ".[suite,test]"
+	$(BIN)/python -m compileall -q -j 0 .venv/lib > /dev/null 2>&1 || true  # pip does so on one core alone
 	touch $(SETUP)
 
 # Run notebooks at smoke scale into build/, then the analysis of the committed results.

@@ -41,6 +41,18 @@ def ranked(tmp_path_factory):
     return folder, text
 
 
+@pytest.fixture(scope="module")
+def few(ranked):
+    """The results folder with few of the measures, which is faster to analyse."""
+    folder, _ = ranked
+    shutil.copytree(folder / "results", folder / "few" / "results")
+    rows = pd.read_csv(folder / "results" / "rows.csv")
+    rows[rows.method.str.contains("fear|shortreg|full|synflow|snip|params")].to_csv(
+        folder / "few" / "results" / "rows.csv", index=False
+    )
+    return folder / "few" / "results"
+
+
 def test_rank_architectures(ranked):
     folder, text = ranked
     rows = pd.read_csv(folder / "results" / "rows.csv")
@@ -49,17 +61,13 @@ def test_rank_architectures(ranked):
     assert "spearman" in text and "synflow" in text
 
 
-def test_correlations_are_regenerated_byte_for_byte(ranked):
+def test_correlations_are_regenerated_byte_for_byte(ranked, few):
     folder, _ = ranked
-    shutil.copytree(folder / "results", folder / "few" / "results")
-    rows = pd.read_csv(folder / "results" / "rows.csv")
-    few = rows[rows.method.str.contains("fear|shortreg|synflow|snip")]
-    few.to_csv(folder / "few" / "results" / "rows.csv", index=False)
     outputs = []
     for name in ("once", "again"):
         execute(
             "analysis/correlations.ipynb", folder / f"{name}.ipynb",
-            results=str(folder / "few" / "results"), output=str(folder / name), reference="fear(stage2_epochs=2)",
+            results=str(few), output=str(folder / name), reference="fear(stage2_epochs=2)",
         )  # fmt: skip
         files = sorted(path for path in (folder / name).rglob("*") if path.is_file())
         outputs.append({path.relative_to(folder / name): path.read_bytes() for path in files})
@@ -124,11 +132,11 @@ def test_late_bloomers(ranked):
     assert (folder / "late" / "figures" / "results_late_bloomers.pdf").exists() and "of the never" in text
 
 
-def test_fear_against_shortreg(ranked):
+def test_fear_against_shortreg(ranked, few):
     folder, _ = ranked
     text = execute(
         "analysis/fear_against_shortreg.ipynb", folder / "t1.ipynb",
-        sweeps={str(folder / "results"): None}, output=str(folder / "t1"),
+        sweeps={str(few): None}, output=str(folder / "t1"),
     )  # fmt: skip
     table = pd.read_csv(folder / "t1" / "tables" / "results_nearest.csv")
     scores = pd.read_csv(folder / "t1" / "tables" / "training_or_test_accuracy.csv")
@@ -183,9 +191,9 @@ def test_fear_ablation(ranked):
     assert "other_threshold" in text
 
 
-def test_zero_cost(ranked):
+def test_zero_cost(ranked, few):
     folder, _ = ranked
-    shutil.copytree(folder / "results", folder / "measured")
+    shutil.copytree(few, folder / "measured")
     rows = pd.read_csv(folder / "measured" / "rows.csv")
     rows["test_accuracy"] = rows["index"] % 89 + 1.0
     rows.to_csv(folder / "measured" / "rows.csv", index=False)

@@ -91,7 +91,7 @@ def test_killed_at_random_moments_and_resumed(undisturbed, tmp_path):
     assert_same(folder, undisturbed)
 
 
-def killed_and_resumed(folder, moment, most=4):
+def killed_and_resumed(folder, moment, most=2):
     """Start the sweep and kill it some trials later, at most so often, then let it finish; how often it was."""
     script = f"""
 from fearlib import Architecture, preset, run_sweep

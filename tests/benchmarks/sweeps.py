@@ -105,17 +105,24 @@ def stream_or_resume(turn: str, folder: Path) -> None:
 
 
 def efficiency(folder: Path) -> None:
-    """Equal trials, one worker and two; the clock starts with the first, or second, trial that is finished."""
-    architecture, rates = Architecture(["nor_conv_3x3"] * 6), {}
-    for workers in (1, 2):
-        run_sweep(
-            folder / str(workers), "synthetic", settings(), ["shortreg(epochs=1)"], [architecture],
-            range(EQUAL), workers=workers,
-        )  # fmt: skip
-        after = sorted(record["after"] for record in read_journal(folder / str(workers)))
-        rates[workers] = (len(after) - workers) / (after[-1] - after[workers - 1])
-        print(f"{workers} worker(s): first trial after {after[0]:.1f} s, then {rates[workers]:.2f} trials/s")
-    print(f"parallel efficiency of two workers: {rates[2] / rates[1] / 2:.2f} (at least 0.93)")
+    """Equal trials, one worker and two; the clock starts with the first, or second, trial that is finished.
+
+    Of a network that is busy with arithmetic, as its cores scale with it; and of one that waits for the memory which
+    the cores share, so that two processes slow each other down whoever starts them.
+    """
+    architecture = Architecture(["nor_conv_3x3"] * 6)
+    wide = preset("smoke", "synthetic", train_images=200, channels=32, batch_size=16)
+    for name, each, bound in (("arithmetic", wide, " (at least 0.93)"), ("memory", settings(), "")):
+        rates = {}
+        for workers in (1, 2):
+            results = folder / f"{name}-{workers}"
+            run_sweep(
+                results, "synthetic", each, ["shortreg(epochs=1)"], [architecture], range(EQUAL), workers=workers
+            )
+            after = sorted(record["after"] for record in read_journal(results))
+            rates[workers] = (len(after) - workers) / (after[-1] - after[workers - 1])
+            print(f"{workers} worker(s): first trial after {after[0]:.1f} s, then {rates[workers]:.2f} trials/s")
+        print(f"efficiency of two workers on networks bound by {name}: {rates[2] / rates[1] / 2:.2f}{bound}")
 
 
 def settings():
