@@ -107,8 +107,8 @@ def stream_or_resume(turn: str, folder: Path) -> None:
 def efficiency(folder: Path) -> None:
     """Equal trials, one worker and two; the clock starts with the first, or second, trial that is finished.
 
-    Of a network that is busy with arithmetic, as its cores scale with it; and of one that waits for the memory which
-    the cores share, so that two processes slow each other down whoever starts them.
+    Of a network that is busy with arithmetic, with which cores scale; and of one that waits for the memory which the
+    cores share, so that two processes slow each other down whoever starts them.
     """
     architecture = Architecture(["nor_conv_3x3"] * 6)
     wide = preset("smoke", "synthetic", train_images=200, channels=32, batch_size=16)
