@@ -4,6 +4,7 @@ Run on an idle machine of two cores. Trials that do nothing, or sleep, stand for
 engine alone is measured.
 """
 
+import itertools
 import logging
 import resource
 import statistics
@@ -22,7 +23,7 @@ from fearlib.cluster import run_on_workers
 from fearlib.journal import append_to_journal, read_journal
 from fearlib.sweep import Trial
 
-EQUAL, NOTHINGS, WORKERS = 32, 500, 64
+EQUAL, TURNS, NOTHINGS, WORKERS = 12, 3, 500, 64
 MANY_ARCHITECTURES, MANY_SEEDS = 1000, 100
 
 
@@ -105,24 +106,25 @@ def stream_or_resume(turn: str, folder: Path) -> None:
 
 
 def efficiency(folder: Path) -> None:
-    """Equal trials, one worker and two; the clock starts with the first, or second, trial that is finished.
+    """Equal trials, one worker and two, in turn; the clock starts with the first, or second, finished trial.
 
-    Of a network that is busy with arithmetic, with which cores scale; and of one that waits for the memory which the
+    Of a network that is busy with arithmetic, with which cores scale; and of one that waits for the memory that the
     cores share, so that two processes slow each other down whoever starts them.
     """
     architecture = Architecture(["nor_conv_3x3"] * 6)
     wide = preset("smoke", "synthetic", train_images=200, channels=32, batch_size=16)
     for name, each, bound in (("arithmetic", wide, " (at least 0.93)"), ("memory", settings(), "")):
-        rates = {}
-        for workers in (1, 2):
-            results = folder / f"{name}-{workers}"
+        rates = {1: [], 2: []}
+        for turn, workers in itertools.product(range(TURNS), rates):
+            results = folder / f"{name}-{turn}-{workers}"
             run_sweep(
                 results, "synthetic", each, ["shortreg(epochs=1)"], [architecture], range(EQUAL), workers=workers
             )
             after = sorted(record["after"] for record in read_journal(results))
-            rates[workers] = (len(after) - workers) / (after[-1] - after[workers - 1])
-            print(f"{workers} worker(s): first trial after {after[0]:.1f} s, then {rates[workers]:.2f} trials/s")
-        print(f"efficiency of two workers on networks bound by {name}: {rates[2] / rates[1] / 2:.2f}{bound}")
+            rates[workers].append((len(after) - workers) / (after[-1] - after[workers - 1]))
+        one, two = (statistics.median(rates[workers]) for workers in rates)
+        print(f"{one:.2f} trials/s on one worker, {two:.2f} on two, on networks bound by {name}: ", end="")
+        print(f"efficiency {two / one / 2:.2f}{bound}")
 
 
 def settings():
