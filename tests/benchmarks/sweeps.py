@@ -108,7 +108,7 @@ def stream_or_resume(turn: str, folder: Path) -> None:
 def efficiency(folder: Path) -> None:
     """Equal trials, one worker and two, in turn; the clock starts with the first, or second, finished trial.
 
-    Of a network that is busy with arithmetic, with which cores scale; and of one that waits for the memory that the
+    Of a network that is busy with arithmetic, with which cores scale; and of one that waits for memory, which the
     cores share, so that two processes slow each other down whoever starts them.
     """
     architecture = Architecture(["nor_conv_3x3"] * 6)
