@@ -32,7 +32,8 @@ def cluster(workers: int, scheduler: str | None = None, per_gpu: int | None = No
     """
     distributed = require("distributed", "run more than one worker")
     config = {
-        "distributed.nanny.pre-spawn-environ": {"OMP_NUM_THREADS": 1},
+        # A worker trains in a thread; glibc would give that memory of its own, which goes back to the system.
+        "distributed.nanny.pre-spawn-environ": {"OMP_NUM_THREADS": 1, "MALLOC_ARENA_MAX": 1},
         "distributed.worker.profile.enabled": False,  # it would hold the interpreter every 10 ms
         # Looking after themselves every 20 to 500 ms, as by default, takes a twentieth of two cores.
         **dict.fromkeys(("distributed.admin.tick.interval", "distributed.worker.memory.monitor-interval"), "1s"),
