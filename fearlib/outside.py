@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 
@@ -65,10 +66,10 @@ def _levels(value: object) -> int:
     return 1 + max(map(_levels, value.values() if isinstance(value, dict) else value), default=0)
 
 
-def read_csv(path: str | Path, most: int) -> pd.DataFrame:
+def read_csv(path: str | Path, most: int, columns: Iterable[str] = ()) -> pd.DataFrame:
     """The table in a .csv or .csv.gz file, of at most `most` bytes when unpacked.
 
-    Raises InputError if it cannot be read.
+    Raises InputError if it cannot be read, or lacks one of the `columns`.
     """
     content = read_file(path, most)
     try:
@@ -84,4 +85,7 @@ def read_csv(path: str | Path, most: int) -> pd.DataFrame:
         raise
     except Exception as error:  # gzip, zlib and pandas have no common kind of their own
         raise InputError(f"{path} is not a readable table: {one_line(error)}.") from error
+    missing = [column for column in columns if column not in table.columns]
+    if missing:
+        raise InputError(f"{path} lacks the column(s) {', '.join(missing)}.")
     return table

@@ -110,8 +110,5 @@ def _replaced(table: pd.DataFrame, new: pd.DataFrame, records: list[dict]) -> pd
 def _read_curves(folder: Path) -> pd.DataFrame:
     if not (folder / CURVES).exists():
         return pd.DataFrame(columns=CURVE_COLUMNS)
-    curves = read_csv(folder / CURVES, MAX_ROWS_BYTES)
-    missing = [column for column in CURVE_COLUMNS if column not in curves.columns]
-    if missing:
-        raise InputError(f"{folder / CURVES} lacks the column(s) {', '.join(missing)}.")
+    curves = read_csv(folder / CURVES, MAX_ROWS_BYTES, CURVE_COLUMNS)
     return curves

@@ -138,10 +138,7 @@ def read_rows(folder: str | Path) -> pd.DataFrame:
     path = Path(folder) / ROWS
     if not path.exists():
         raise InputError(f"{folder} holds no {ROWS}: run a sweep into it first.")
-    rows = read_csv(path, MAX_ROWS_BYTES)
-    missing = [column for column in ROW_COLUMNS if column not in rows.columns]
-    if missing:
-        raise InputError(f"{path} lacks the column(s) {', '.join(missing)}.")
+    rows = read_csv(path, MAX_ROWS_BYTES, ROW_COLUMNS)
     if len(rows):  # of no rows, pandas knows no type
         for columns, form, is_right in (
             (_TEXTS, "a text", lambda values: pd.api.types.is_string_dtype(values) and values.notna().all()),

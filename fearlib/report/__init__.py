@@ -97,10 +97,7 @@ def read_claims(results: Path) -> list[dict]:
     path = results / CLAIMS
     if not path.exists():
         raise InputError(f"{results} holds no {CLAIMS}: run analysis/claims.ipynb first.")
-    book = read_csv(path, MAX_CLAIMS_BYTES)
-    missing = [column for column in COLUMNS if column not in book.columns]
-    if missing:
-        raise InputError(f"{path} lacks the column(s) {', '.join(missing)}.")
+    book = read_csv(path, MAX_CLAIMS_BYTES, COLUMNS)
     for column in ("paper", "ours", "low", "high", "n"):
         if book[column].dtype.kind not in "iuf":
             raise InputError(f"{path} is not a ledger: every {column} must be a number or nothing.")

@@ -24,10 +24,7 @@ def read_captions(results: Path) -> dict[tuple[str, str], dict]:
     path = results / CAPTIONS
     if not path.exists():
         return {}
-    captions = read_csv(path, MAX_BYTES).fillna("").astype(str)
-    missing = [column for column in CAPTION_COLUMNS if column not in captions.columns]
-    if missing:
-        raise InputError(f"{path} lacks the column(s) {', '.join(missing)}.")
+    captions = read_csv(path, MAX_BYTES, CAPTION_COLUMNS).fillna("").astype(str)
     return {(line["kind"], line["name"]): line for line in captions.to_dict("records")}
 
 
