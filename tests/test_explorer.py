@@ -4,11 +4,12 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from scipy import stats
 from test_results import make, trial
 from test_tables import rows  # noqa: F401
 
-from fearlib import Architecture, InputError, explorer, ranking_table
+from fearlib import Architecture, InputError, ranking_table
 from fearlib.explorer import (
     TRUTH,
     Explorer,
@@ -116,7 +117,7 @@ def test_the_figure_has_every_architecture_once_with_its_string(rows):  # noqa: 
 
 
 def test_the_curve_stands_beside_the_median_of_those_that_train(folder):
-    axes = explorer.require("matplotlib.figure", "draw").Figure().subplots()
+    axes = Figure().subplots()
     records = [(index, epoch, (index + epoch) / 100) for index in range(7) for epoch in range(1, 9 - index)]
     curves = pd.DataFrame(records, columns=["index", "epoch", "train_top1"]).assign(method="m", seed=0, stage=1)
     lines = {line.get_label(): line.get_xydata() for line in draw_curve(curves, 2, "m", axes).lines}

@@ -1,0 +1,10 @@
+"""A results folder to look into: tables, figures and statistics of it, and widgets that show them."""
+
+from fearlib.explorer.scores import TRUTH, agreement, axes_of, filter_rows, first_axes, ranks_of, scores_of
+from fearlib.explorer.views import agreement_text, draw_curve, draw_scatter, scatter_figure, static_view
+from fearlib.explorer.widgets import Explorer
+
+__all__ = [
+    "TRUTH", "Explorer", "agreement", "agreement_text", "axes_of", "draw_curve", "draw_scatter", "filter_rows",
+    "first_axes", "ranks_of", "scatter_figure", "scores_of", "static_view",
+]  # fmt: skip
