@@ -17,7 +17,7 @@ reproduce: $(SETUP)
 	for name in rank_architectures live_search degradation; do \
 		$(BIN)/papermill --cwd notebooks notebooks/$$name.ipynb build/$$name.ipynb || exit; done
 	@echo "The analysis notebooks, two at a time, for two to three minutes:"
-	@printf '%s\n' zero_cost fear_against_shortreg correlations degradation claims search compact_ablation \
+	@printf '%s\n' zero_cost fear_against_shortreg correlations degradation claims search compact_ablation fear_ablation \
 		late_bloomers synthetic | xargs -P 2 -I NAME sh -c '$(BIN)/papermill --no-progress-bar --cwd analysis \
 		analysis/NAME.ipynb build/NAME_analysis.ipynb 2> build/NAME.log && echo "NAME is done" \
 		|| { cat build/NAME.log; exit 255; }'

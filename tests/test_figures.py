@@ -6,6 +6,7 @@ from scipy.stats import spearmanr
 
 from fearlib import ranking_table
 from fearlib.figures import (
+    ablation,
     cost_against_spearman,
     degradation,
     late_bloomers,
@@ -130,6 +131,20 @@ def test_late_bloomers_draws_those_that_never_reach_it_apart():
         assert y == 60 and x > table[cost].max()
         expected = spearmanr(table[cost][:4], table.test_accuracy[:4]).statistic
         assert f"Spearman {expected:.2f}" in axis.get_title() and "n=4, 1 never" in axis.get_title()
+
+
+def test_ablation_draws_every_value_in_order_with_the_usual_one_among_them(rows):  # noqa: F811
+    columns = ["changed", "value", "n", "spearman", "low", "high", "gmacs"]
+    lines = [("nothing", 0, 38, 0.87, 0.8, 0.91, 876), ("seed", 1, 38, 0.85, 0.8, 0.9, 870)]
+    lines += [("threshold", 0.5, 37, 0.9, 0.8, 0.95, 1100), ("threshold", 0.3, 39, 0.7, 0.6, 0.8, 700)]
+    table = pd.DataFrame([*lines, ("stage2_epochs", 12, 38, 0.8, 0.7, 0.9, 600)], columns=columns)
+    figure = ablation(table, {"threshold": 0.4, "first_free_block": 4, "stage2_epochs": 24}, rows)
+    drawn = {axis.get_title(): [bar.lines[0].get_ydata()[0] for bar in axis.containers] for axis in figure.axes}
+    assert drawn == {"threshold": [0.7, 0.87, 0.9], "stage2_epochs": [0.8, 0.87]}
+    labels = [text.get_text().split() for text in figure.axes[0].get_xticklabels()]
+    assert labels == [["0.3", "n=39", "700"], ["0.4", "n=38", "876"], ["0.5", "n=37", "1100"]]
+    bars = [bar.lines[2][0].get_segments()[0][:, 1] for bar in figure.axes[0].containers]
+    np.testing.assert_allclose(bars, [(0.6, 0.8), (0.8, 0.91), (0.8, 0.95)])
 
 
 def test_pareto_of_three_architectures_in_perfect_order(rows):  # noqa: F811

@@ -5,11 +5,12 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from fearlib import load_dataset, preset, run_sweep
+from fearlib import load_dataset, preset, run_sweep, spearman
 from fearlib.tables import read_indices
 
 papermill = pytest.importorskip("papermill")
@@ -107,6 +108,36 @@ def test_compact_ablation(ranked):
     fear = rows[rows.method == "fear(stage2_epochs=2)"]
     assert (table.n[0], table.out[0]) == (fear.score.notna().sum(), fear.score.isna().sum())
     assert table.threshold[0] == 0.05 and "gain" in text
+
+
+def test_fear_ablation_analysis(ranked):
+    """The tables against the sweeps' rows, with another threshold and two more seeds on made-up scores."""
+    folder, _ = ranked
+    rows = pd.read_csv(folder / "results" / "rows.csv")
+    fear = rows[rows.method == "fear(stage2_epochs=2)"]
+    fear = fear.assign(score=fear["index"] % 7 + 1.0, test_accuracy=fear["index"] % 11 + 50.0)
+    reference, settings, seeds = (folder / name for name in ("reference", "settings", "seeds"))
+    for copy in (reference, settings, seeds):
+        shutil.copytree(folder / "results", copy)
+    fear.to_csv(reference / "rows.csv", index=False)
+    lower = fear.assign(method="fear(threshold=0.01,stage2_epochs=2)", score=-fear.score)
+    lower.iloc[:-1].to_csv(settings / "rows.csv", index=False)
+    others = [fear.assign(seed=seed, score=fear.score + 0.01 * (fear["index"] % 2)) for seed in (1, 2)]
+    pd.concat(others).to_csv(seeds / "rows.csv", index=False)
+    execute(
+        "analysis/fear_ablation.ipynb", folder / "fear_ablation.ipynb",
+        reference=str(reference), sweeps=[str(settings), str(seeds)], output=str(folder / "fear_ablation"),
+    )  # fmt: skip
+    table = pd.read_csv(folder / "fear_ablation" / "tables" / "fear_ablation.csv").set_index(["changed", "value"])
+    shared = fear.iloc[:-1]
+    usual = spearman(shared.score, shared.test_accuracy)
+    assert table.loc[("nothing", 0), "spearman"] == pytest.approx(usual, abs=1e-5)
+    assert table.loc[("threshold", 0.01), "difference"] == pytest.approx(-2 * usual, abs=1e-5)
+    assert set(table.loc["seed"].index) == {1, 2} and (table.n == len(shared)).all()
+    noise = pd.read_csv(folder / "fear_ablation" / "tables" / "fear_ablation_seeds.csv").iloc[0]
+    odd = shared["index"] % 2
+    assert noise.seeds == 3 and noise.noise == pytest.approx(0.01 * np.sqrt(odd.mean() / 3), rel=1e-4)
+    assert (folder / "fear_ablation" / "figures" / "fear_ablation.pdf").exists()
 
 
 def test_live_search(ranked):
