@@ -40,7 +40,7 @@ class Position(NamedTuple):
 
 
 START = Position()
-_CURVE = re.compile(rb'"curve": \[[^\[\]]*\]')  # in a text its quotes would have backslashes
+_CURVE = b'"curve": ['  # in a text its quotes would have backslashes
 
 
 def read_journal_on(
@@ -66,7 +66,9 @@ def read_journal_on(
     content = content[: content.rfind(b"\n") + 1]
     last = content[content.rfind(b"\n", 0, -1) + 1 :] if content else start.line
     end = Position(start.offset + len(content), last)
-    lines = io.BytesIO(content if curves else _CURVE.sub(b'"curve": []', content)).readlines()
+    lines = io.BytesIO(content).readlines()
+    if not curves:
+        lines = [_without_curve(line) for line in lines]
     records = [_of_this_version(record, folder) for record in _parse_all(lines) if record is not None]
     return records, end, other
 
@@ -205,6 +207,13 @@ def _lines(folder: Path) -> list[bytes]:
     return io.BytesIO(read_file(path, MAX_BYTES)).readlines() if path.exists() else []
 
 
+def _without_curve(line: bytes) -> bytes:
+    start = line.find(_CURVE) + len(_CURVE)
+    end = line.find(b"]", start)
+    has_flat_curve = start >= len(_CURVE) and line.find(b"[", start, max(end, start)) < 0 <= end
+    return line[:start] + line[end:] if has_flat_curve else line
+
+
 def _parse_all(lines: list[bytes]) -> list[dict | None]:
     with collector_at_rest():
         return [_parse(line) for line in lines]
@@ -261,9 +270,10 @@ def _is_a_trials(record: dict) -> bool:
         and isinstance(curve, list)
         and all([_has_numbers(epoch, _EPOCH_NUMBERS) for epoch in curve])
         and _is_count(record.get("sitting", 0))
-        and all([_is_number(record.get(key, 0)) for key in ("after", "elapsed")])
-        and all([0 <= record.get(key, 0) < math.inf for key in ("after", "elapsed")])
-        and all([_is_text(record.get(key, "")) for key in ("hardware", "commit")])
+        and _is_duration(record.get("after", 0))
+        and _is_duration(record.get("elapsed", 0))
+        and _is_text(record.get("hardware", ""))
+        and _is_text(record.get("commit", ""))
     )
 
 
@@ -274,6 +284,10 @@ def _has_numbers(value: object, keys: tuple[str, ...]) -> bool:
 def _is_number(value: object) -> bool:
     """Whether it is a float or an integer of 64 bits."""
     return type(value) is float or (type(value) is int and -_LARGEST <= value < _LARGEST)
+
+
+def _is_duration(value: object) -> bool:
+    return _is_number(value) and 0 <= value < math.inf
 
 
 def _is_text(value: object) -> bool:

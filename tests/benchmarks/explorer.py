@@ -8,6 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import matplotlib.figure  # noqa: F401
 import numpy as np
 import plotly.graph_objects
 
