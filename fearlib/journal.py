@@ -188,8 +188,10 @@ def writer(folder: Path) -> str | None:
         process, machine, since = int(said["process"]), str(said["machine"]), str(said["since"])
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
-    here = machine == platform.node()
-    return f"process {process} on {machine} since {since}" if not here or _runs(process) else None
+    who = f"process {process} on {machine} since {since}"
+    if machine != platform.node():
+        return f"{who}, unless it has died there"
+    return who if _runs(process) else None
 
 
 def _runs(process: int) -> bool:

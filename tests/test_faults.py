@@ -25,7 +25,7 @@ import pytest
 
 from fearlib import Architecture, InputError, run_sweep
 from fearlib.cluster import cluster, run_on_workers
-from fearlib.journal import JOURNAL, WRITER, only_writer, read_journal
+from fearlib.journal import JOURNAL, WRITER, read_journal
 from fearlib.status import sweep_status
 from fearlib.sweep import Trial, _run, _with_retries
 from fearlib.tables import read_rows
@@ -124,6 +124,37 @@ def test_a_killed_worker(undisturbed, tmp_path):
     _, errors = run.communicate(timeout=PATIENCE)
     assert run.returncode == 0, errors
     assert_as_undisturbed(folder, undisturbed)
+
+
+def hangs_the_first_time(folder, item):
+    """Says in which process it has started, and comes back only when that is not the first time."""
+    started = folder / item
+    again = started.exists()
+    with started.open("a") as file:
+        file.write(f"{os.getpid()}\n")
+    if not again:
+        time.sleep(PATIENCE)
+    return item
+
+
+def kill_at_work(folder, items):
+    for item in items:
+        while not (folder / item).exists() or not (folder / item).read_text().endswith("\n"):
+            time.sleep(0.05)
+        os.kill(int((folder / item).read_text().split()[0]), signal.SIGKILL)
+
+
+@pytest.mark.slow
+def test_workers_killed_in_mid_trial(tmp_path):
+    items = ["one", "other"]
+    killer = threading.Thread(target=kill_at_work, args=(tmp_path, items), daemon=True)
+    with cluster(2) as run_on:
+        killer.start()
+        results = list(run_on(functools.partial(hangs_the_first_time, tmp_path), items))
+    assert sorted(results) == [(item, item) for item in items]
+    for item in items:
+        first, second = (tmp_path / item).read_text().split()
+        assert first != second
 
 
 @contextlib.contextmanager
@@ -323,21 +354,38 @@ def test_a_clock_set_back(undisturbed, tiny_settings, tmp_path, monkeypatch):
     assert sweep_status(tmp_path).expected == 0
 
 
-def test_the_second_driver_names_the_first(tmp_path):
-    with only_writer(tmp_path):
-        with pytest.raises(InputError, match=f"process {os.getpid()} on {platform.node()} since 2"):
-            with only_writer(tmp_path):
-                pass
-        assert sweep_status_writer(tmp_path).startswith(f"process {os.getpid()} on ")
-    assert sweep_status_writer(tmp_path) is None
-    with only_writer(tmp_path):
-        pass
+def test_the_second_driver_names_the_first(undisturbed, tmp_path):
+    folder = tmp_path / "sweep"
+    first = start(folder)
+    assert wait_for_lines(folder, 1, first)
+    first.send_signal(signal.SIGSTOP)  # so that it is still there when the second one comes
+    try:
+        second = start(folder)
+        _, errors = second.communicate(timeout=PATIENCE)
+        known = sweep_status(folder).writer
+    finally:
+        first.send_signal(signal.SIGCONT)
+    said = " ".join(errors.split())
+    assert second.returncode == 2 and "Traceback" not in errors
+    assert f"another sweep is writing to {folder} (process {first.pid} on {platform.node()} since 2" in said
+    assert known.startswith(f"process {first.pid} on ")
+    _, errors = first.communicate(timeout=PATIENCE)
+    assert first.returncode == 0, errors
+    assert sweep_status(folder).writer is None
+    assert_as_undisturbed(folder, undisturbed)
 
 
-def sweep_status_writer(folder):
-    configuration = {"space": "nats-tss", "dataset": "synthetic", "settings": {"preset": "smoke"}}
-    (folder / "manifest.json").write_text(json.dumps({"configuration": configuration, "sittings": []}))
-    return sweep_status(folder).writer
+def test_a_writer_on_another_machine_cannot_be_asked(undisturbed, tmp_path):
+    shutil.copytree(undisturbed, tmp_path, dirs_exist_ok=True)
+    there = {"process": os.getpid(), "machine": "elsewhere", "since": "2026-01-01T00:00:00Z"}
+    (tmp_path / WRITER).write_text(json.dumps(there))
+    assert sweep_status(tmp_path).writer.endswith(
+        "on elsewhere since 2026-01-01T00:00:00Z, unless it has died there"
+    )
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    (tmp_path / WRITER).write_text(json.dumps(there | {"process": gone.pid, "machine": platform.node()}))
+    assert sweep_status(tmp_path).writer is None
 
 
 def test_status_while_a_sweep_runs(tiny_settings, tmp_path):
