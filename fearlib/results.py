@@ -52,7 +52,12 @@ class Results:
         self.refresh()
 
     def refresh(self) -> int:
-        """Read the trials that were journalled since the last time, and return how many there were."""
+        """Read the trials that were journalled since the last time, and return how many there were.
+
+        Raises InputError if the folder is no longer there; what was read stays.
+        """
+        if not self.folder.is_dir():
+            raise InputError(f"{self.folder} is no longer there: what was read of it is still shown.")
         with collector_at_rest():
             records, self._rows_end, other = read_journal_on(self.folder, self._rows_end, curves=False)
             records = last_trials(records)

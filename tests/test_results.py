@@ -166,3 +166,12 @@ def test_a_sweep_that_has_only_begun_is_empty_and_another_folder_is_refused(tmp_
     for other in (tmp_path, tmp_path / "absent"):
         with pytest.raises(InputError, match="holds neither rows.csv nor journal.jsonl"):
             Results(other)
+
+
+def test_a_folder_that_goes_away_leaves_what_was_read(tmp_path):
+    folder = make(tmp_path / "sweep", [trial(0), trial(1)])
+    results = Results(folder)
+    shutil.rmtree(folder)
+    with pytest.raises(InputError, match="is no longer there"):
+        results.refresh()
+    assert len(results.rows) == 2
