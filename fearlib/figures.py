@@ -36,8 +36,12 @@ def scatter(rows: pd.DataFrame, methods: list[str] | None = None, columns: int =
         title = f"{method}\nSpearman {estimate}\nn={len(known)}{out}"
         axis.set_title(title, fontsize=8)
         axis.tick_params(labelsize=7)
-        if len(known) and known.score.abs().max() > 1e3 * max(known.score.abs().median(), 1e-12):
-            axis.set_yscale("symlog", linthresh=max(known.score.abs().median() / 10, 1e-12))
+        size = known.score.abs()
+        if len(known) and size.max() > 1e3 * max(size.median(), 1e-12):
+            linear = max(size.median() / 10, 1e-12)
+            room = max(np.log10(size.max() / linear) / 5, 1)  # for the numbers about zero
+            axis.set_yscale("symlog", linthresh=linear, linscale=room)
+            axis.yaxis.get_major_locator().set_params(numticks=7)
     for axis in axes.flat[len(methods) :]:
         axis.set_visible(False)
     whose = "our own full training's" if set(rows.dataset) == {"synthetic"} else "benchmark"
@@ -94,7 +98,7 @@ def _points(axis, names, cost, value, low, high) -> None:
         error = [[max(below, 0)], [max(above, 0)]]
         axis.errorbar(point.cost, point.value, yerr=error, fmt=marker, color=colour, markersize=5, elinewidth=0.8)
     axis.set_xscale("log")
-    axis.set_xlim(right=axis.get_xlim()[1] * 60)  # room for the names
+    axis.set_xlim(right=axis.get_xlim()[1] * 10 ** (points.name.str.len().max() / 11))  # room for the names
     bottom, top = axis.get_ylim()
     neighbours = np.log10(points.cost.sort_values()).diff().gt(0.7).cumsum()  # a gap to the next cost: a new group
     for _, near in points.groupby(neighbours):
@@ -123,11 +127,13 @@ def _apart(heights: np.ndarray, gap: float, bottom: float, top: float) -> np.nda
     return np.maximum(down, bottom + steps + gap / 2)
 
 
-def top_percent(table: pd.DataFrame, published: dict[str, float] | None = None, columns: int = 4):
+def top_percent(
+    table: pd.DataFrame, rows: pd.DataFrame, published: dict[str, float] | None = None, columns: int = 4
+):
     """Spearman within the top x% against x, a panel a method, with its 95% interval; the paper's figure F2.
 
-    `table` as `fearlib.tables.top_table` makes it; `published` values, over all architectures, are shown as
-    diamonds. Returns the matplotlib figure.
+    `table` as `fearlib.tables.top_table` makes it of `rows`; `published` values, over all architectures, are shown
+    as diamonds. Returns the matplotlib figure.
     """
     figure, panels = _panels(list(table.method.unique()), columns)
     for method, axis in panels.items():
@@ -136,9 +142,8 @@ def top_percent(table: pd.DataFrame, published: dict[str, float] | None = None, 
             axis.plot([100], [published[method]], "D", color="#d55e00", markersize=4, label="published")
             axis.legend(fontsize=7, loc="lower right")
         axis.set_xticks(range(20, 101, 20))
-    figure.suptitle(
-        f"n = {table.n[table.top == 100].min()} to {table.n[table.top == 100].max()} at 100%", fontsize=9
-    )
+    count = _range(table.n[table.top == 100])
+    figure.suptitle(f"{_where(rows)}, n={count} at 100%, bands: 95% bootstrap", fontsize=9)
     figure.supxlabel("top x% by test accuracy", fontsize=9)
     figure.supylabel("Spearman with test accuracy", fontsize=9)
     return figure
@@ -151,7 +156,7 @@ def pareto(table: pd.DataFrame, rows: pd.DataFrame, value: str = "spearman"):
     with its 95% interval. Scores without a cost stand at the left edge. Returns the matplotlib figure.
     """
     plt = _pyplot()
-    tops = sorted(table.top.unique())
+    tops = sorted(table.dropna(subset=value).top.unique())  # of two architectures there is no correlation
     figure, axes = plt.subplots(
         -(-len(tops) // 3), 3, figsize=(8, 2.6 * -(-len(tops) // 3)), squeeze=False, sharex=True, sharey=True,
         layout="constrained",

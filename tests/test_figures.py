@@ -58,9 +58,11 @@ def close_figures():
 
 def test_top_percent_draws_the_table_and_the_published(rows):  # noqa: F811
     table = top_table(rows, (50, 100), resamples=50)
-    figure = top_percent(table, {"synflow": 0.5})
+    figure = top_percent(table, rows, {"synflow": 0.5})
     panels = {axis.get_title(): axis for axis in figure.axes if axis.get_visible()}
     assert list(panels) == list(table.method.unique())
+    (preset,), count = rows.preset.unique(), table.n[table.top == 100].max()
+    assert f"{preset} preset" in figure.get_suptitle() and f"{count} at 100%" in figure.get_suptitle()
     for method, axis in panels.items():
         drawn = axis.lines[1].get_xydata()  # the first is the line at 0
         np.testing.assert_allclose(drawn, table[table.method == method][["top", "spearman"]])
@@ -150,6 +152,7 @@ def test_ablation_draws_every_value_in_order_with_the_usual_one_among_them(rows)
 def test_pareto_of_three_architectures_in_perfect_order(rows):  # noqa: F811
     few = rows[(rows["index"] < 3) & (rows.method == "synflow")].copy()
     few["score"] = few.test_accuracy
-    table = top_table(few, (100,), resamples=50)
-    assert table.spearman[0] == pytest.approx(1)
-    pareto(table, few)
+    table = top_table(few, (50, 100), resamples=50)
+    assert table.spearman.dropna().to_list() == pytest.approx([1])
+    titles = [axis.get_title() for axis in pareto(table, few).axes if axis.get_visible()]
+    assert titles == ["top 100%, n=3"]  # of one architecture there is nothing to draw
