@@ -223,7 +223,7 @@ def status(folder: Annotated[Path, typer.Argument(help="Results folder of `fear 
 
     found = sweep_status(folder)
     require("tabulate", "print tables")
-    print(found.methods.to_markdown(floatfmt=".1f"))
+    print(found.methods.astype(object).to_markdown(floatfmt=".1f"))
     totals = found.methods[["finished", "failed", "remaining"]].sum()
     print("\n" + ", ".join(f"{number} {what}" for what, number in totals.items()))
     if totals.remaining and found.expected == found.expected:
