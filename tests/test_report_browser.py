@@ -169,9 +169,7 @@ def url_of_a_part(tmp_path_factory):
     return (folder / "report.html").as_uri()
 
 
-@pytest.mark.parametrize("viewport, scheme", [(DESKTOP, "dark"), (PHONE, "light")], ids=["desktop", "phone"])
-def test_nothing_serious_for_axe(visit, url_of_a_part, viewport, scheme):
-    page = visit(viewport, url_of_a_part, color_scheme=scheme)
+def assert_nothing_serious(page):
     page.fill("#search-text", "288")
     page.press("#search-text", "Enter")
     assert page.locator("circle[aria-selected=true]").count() == 1
@@ -179,6 +177,16 @@ def test_nothing_serious_for_axe(visit, url_of_a_part, viewport, scheme):
     violations = axe.Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
     serious = [violation for violation in violations if violation["impact"] in SERIOUS]
     assert not serious, json.dumps(serious, indent=1)[:3000]
+
+
+@pytest.mark.parametrize("viewport, scheme", [(DESKTOP, "dark"), (PHONE, "light")], ids=["desktop", "phone"])
+def test_nothing_serious_for_axe(visit, url_of_a_part, viewport, scheme):
+    assert_nothing_serious(visit(viewport, url_of_a_part, color_scheme=scheme))
+
+
+@pytest.mark.slow
+def test_nothing_serious_for_axe_on_the_whole_page(visit):
+    assert_nothing_serious(visit())
 
 
 def test_images_have_a_text_and_show(visit):
