@@ -11,10 +11,10 @@ NEAR_ZERO, SMALL = 0.1, 0.2
 VERDICTS = {
     "reproduced": "at the paper's scale, the paper's value lies in our 95% interval or within "
     f"{TOLERANCE} of our estimate",
-    "direction holds": "our interval lies on the paper's side of zero; for a paper's value within "
-    f"{NEAR_ZERO} of zero, within {SMALL} of zero",
-    "direction fails": "our interval lies on the other side of zero; for a paper's value within "
-    f"{NEAR_ZERO} of zero, beyond {SMALL} on one side",
+    "direction holds": "our whole interval lies on the paper's side of zero; or between "
+    f"-{SMALL} and {SMALL}, where the paper's value is {NEAR_ZERO} from zero at most",
+    "direction fails": "our whole interval lies on the other side of zero; or beyond "
+    f"-{SMALL} or {SMALL}, where the paper's value is {NEAR_ZERO} from zero at most",
     "inconclusive": "our interval allows both",
     "not run": "nothing was measured yet",
 }

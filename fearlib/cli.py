@@ -335,6 +335,8 @@ def _print_ranking(rows):
         print("Measures at moments of training are tabulated by analysis/degradation.ipynb.")
     if not moments.all():
         print(format_ranking(ranking_table(rows[~moments])))
+        if rows[~moments].groupby("method")["index"].agg(frozenset).nunique() > 1:
+            print("\nNot all methods were run on the same architectures: `n + out` says on how many.")
 
 
 def _print_scores(scores):

@@ -149,7 +149,7 @@ def _locate(dataset: DatasetFiles, folder: Path) -> Path:
     if missing:
         raise InputError(
             f"{place} lacks {', '.join(missing)} of {dataset.title}, distributed by {dataset.origin}: "
-            "put them there, or name the folder that holds them as `folder` or in FEARLIB_DATA."
+            "put them there, or name the folder that holds them as `folder` (--folder) or in FEARLIB_DATA."
         )
     return place
 
@@ -165,7 +165,7 @@ def _cached(dataset: DatasetFiles) -> Path:
 def _download(dataset: DatasetFiles, cache: Path) -> str:
     """The path of the dataset's archive in `cache`, its MD5 checked."""
     pooch = require("pooch", "download image datasets")
-    instead = "try again, or name a folder that holds the unpacked files as `folder` or in FEARLIB_DATA"
+    instead = "try again, or name a folder that holds the unpacked files as `folder` (--folder) or in FEARLIB_DATA"
     try:
         return pooch.retrieve(
             dataset.origin,

@@ -343,13 +343,14 @@ def format_ranking(table: pd.DataFrame) -> str:
     require("tabulate", "print tables")
 
     def with_interval(value: str, low: str, high: str) -> list[str]:
-        return [f"{v:.2f} ({a:.2f}..{b:.2f})" for v, a, b in zip(table[value], table[low], table[high])]
+        each = zip(table[value], table[low], table[high])
+        return ["–" if np.isnan(v) else f"{v:.2f} ({a:.2f}..{b:.2f})" for v, a, b in each]
 
     shown = pd.DataFrame({"method": table.method, "n": table.n, "out": table.out})
     shown["Spearman (95%)"] = with_interval("spearman", "low", "high")
     shown["top 50% (95%)"] = with_interval("top 50%", "top 50% low", "top 50% high")
     for percent in reversed(TOP_PERCENTS):
-        shown[f"top {percent}%"] = table[f"top {percent}%"].map("{:.2f}".format)
+        shown[f"top {percent}%"] = table[f"top {percent}%"].map("{:.2f}".format).replace("nan", "–")
     shown["seconds"], shown["10^9 macs"] = table.seconds.map("{:.2f}".format), table.gmacs.map("{:.2f}".format)
     return shown.to_markdown(index=False, disable_numparse=True)
 
@@ -361,16 +362,18 @@ def _index(word: bytes) -> int:
 
 
 def read_indices(path: str | Path, count: int | None = None, space: str = "nats-tss") -> list:
-    """The first `count` architectures of a file of their indices, one a line, or of a sweep's `rows.csv`.
+    """The first `count` architectures of a file of their indices, one a line; of a sweep's `rows.csv`, sorted; or
+    of a results folder, in the order in which its sweep came to them.
 
     Raises InputError if an entry is not an index, an index is doubled, or there are fewer than `count`.
     """
     try:
-        if Path(path).suffix == ".csv":
+        if Path(path).is_dir():
+            _refuse_others({read_manifest(path)["configuration"]["space"]} - {space}, path, space)
+            indices = list(dict.fromkeys(record["trial"]["index"] for record in read_journal(path)))
+        elif Path(path).suffix == ".csv":
             rows = read_csv(path, MAX_ROWS_BYTES)
-            others = set(rows.get("space", pd.Series([space]))) - {space}
-            if others:
-                raise InputError(f"{path} holds architectures of {', '.join(map(str, others))}, not of {space}.")
+            _refuse_others(set(rows.get("space", pd.Series([space]))) - {space}, path, space)
             indices = rows["index"].unique().tolist()
         else:
             indices = [_index(line) for line in read_file(path, MAX_INDICES_BYTES).split()]
@@ -382,3 +385,8 @@ def read_indices(path: str | Path, count: int | None = None, space: str = "nats-
     if count is not None and not 0 <= count <= len(architectures):
         raise InputError(f"{path} has {len(architectures)} architectures, but {count} were asked for.")
     return architectures[:count]
+
+
+def _refuse_others(spaces: set, path: str | Path, space: str) -> None:
+    if spaces:
+        raise InputError(f"{path} holds architectures of {', '.join(map(str, spaces))}, not of {space}.")

@@ -34,9 +34,10 @@ def benchmark_accuracy(source: str | Path, dataset: str, indices: Iterable[int],
     `source` is either a table (.csv, .csv.gz or .parquet) with the columns `index`, `arch` and one for each
     dataset, `cifar10`, `cifar100`, `imagenet16_120` or `synthetic`, ending in `_12ep` for 12 epochs instead of
     200; or the folder of NATS-Bench's topology archive, NATS-tss-v1_0-3ffb9-simple (Dong et al., NATS-Bench,
-    2021); or the folder of a sweep that trained the architectures itself (method `full`, whatever its number of
-    epochs). It may hold only some of the architectures. On CIFAR-10 the networks are trained on the whole training
-    set; on CIFAR-100 and ImageNet16-120 the test set is the half that NATS-Bench does not use for validation.
+    2021); or a results folder, for the accuracies in its rows: those that the sweep was given, or those of its
+    own full training (method `full`, whatever its number of epochs). It may hold only some of the architectures.
+    On CIFAR-10 the networks are trained on the whole training set; on CIFAR-100 and ImageNet16-120 the test set
+    is the half that NATS-Bench does not use for validation.
 
     The result is indexed by NATS-Bench's architecture index, in the order of `indices`, and named `test_accuracy`;
     its `attrs["source"]` is the source's name.
@@ -49,7 +50,7 @@ def benchmark_accuracy(source: str | Path, dataset: str, indices: Iterable[int],
     indices = [Architecture.from_index(index).index for index in indices]
     source = Path(source)
     if (source / ROWS).is_file():
-        accuracies = _read_full_training(source, dataset)
+        accuracies = _percentages(_read_results(source, dataset), source)
         _check_held(indices, accuracies.index, source)
         return _named(accuracies.loc[indices], source)
     if source.is_dir():
@@ -227,16 +228,16 @@ def _write(table: pd.DataFrame, path: Path):
     replace_file(path, content)
 
 
-# Our own full training
+# A results folder
 
 
-def _read_full_training(folder: Path, dataset: str) -> pd.Series:
+def _read_results(folder: Path, dataset: str) -> pd.Series:
     rows = read_rows(folder)
-    full = rows[(rows.method == "full") & (rows.dataset == dataset) & rows.score.notna()]
-    if full.empty:
-        held = ", ".join(sorted(set(rows.method + " on " + rows.dataset)))
-        raise InputError(f"{folder} holds no full training on {dataset}: it holds {held or 'nothing'}.")
-    return full.groupby("index").score.mean() * 100
+    known = rows[(rows.dataset == dataset) & rows.test_accuracy.notna()]
+    if known.empty:
+        held = ", ".join(sorted(set(rows.dataset)))
+        raise InputError(f"{folder} holds no test accuracy on {dataset}: it holds rows on {held or 'nothing'}.")
+    return known.groupby("index").test_accuracy.mean()
 
 
 # NATS-Bench's archive

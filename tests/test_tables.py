@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -144,6 +145,15 @@ def test_indices_from_a_file(tmp_path):
             read_indices(path, 2)
     with pytest.raises(InputError, match="not a file of architecture indices"):
         read_indices(tmp_path / "absent.txt")
+
+
+def test_indices_of_a_results_folder_in_the_order_of_its_sweep(tmp_path):
+    folder = Path(__file__).parents[1] / "results" / "cifar10_paper"
+    assert [a.index for a in read_indices(folder, 31)] == finished_architectures(folder)
+    with pytest.raises(InputError, match="holds architectures of nats-tss, not of darts"):
+        read_indices(folder, 3, "darts")
+    with pytest.raises(InputError, match="not a readable manifest"):
+        read_indices(tmp_path)
 
 
 def test_top_table_against_scipy(rows):

@@ -429,21 +429,26 @@ def test_what_is_neither_table_nor_archive_is_refused(tmp_path):
         assert "0..15624" in refusal(tmp_path / "t.csv", indices=[index])
 
 
-def test_our_own_full_training_serves_as_the_truth(tmp_path):
-    """The mean over seeds of a sweep's `full` rows."""
+def test_a_results_folder_serves_as_the_truth(tmp_path):
+    """With the accuracies in its rows, whatever the method."""
     rows = pd.DataFrame(
         {
-            "space": "nats-tss", "index": [5, 5, 7, 5], "arch": "", "dataset": ["synthetic"] * 3 + ["cifar10"],
-            "preset": "smoke", "method": ["full", "full", "full", "fear"], "score": [0.3, 0.5, 0.25, 0.9],
-            "seconds": 1.0, "macs": 1, "seed": [0, 1, 0, 0], "test_accuracy": float("nan"), "outcome": "ok",
+            "space": "nats-tss", "index": [5, 5, 7, 5, 9], "arch": "", "preset": "smoke",
+            "dataset": ["synthetic"] * 3 + ["cifar10"] * 2, "method": ["full"] * 3 + ["fear"] * 2,
+            "score": [0.3, 0.5, 0.25, 0.9, 0.8],
+            "seconds": 1.0, "macs": 1, "seed": [0, 1, 0, 0, 0], "test_accuracy": [40, 40, 25, 91.5, float("nan")],
+            "outcome": "ok",
         }
     )  # fmt: skip
     rows.to_csv(tmp_path / "rows.csv", index=False)
     accuracy = benchmark_accuracy(tmp_path, "synthetic", [7, 5])
-    assert accuracy.to_dict() == {7: 25.0, 5: pytest.approx(40.0)} and list(accuracy.index) == [7, 5]
-    with pytest.raises(
-        InputError, match="no full training on cifar10: it holds fear on cifar10, full on synthetic"
-    ):
-        benchmark_accuracy(tmp_path, "cifar10", [5])
-    with pytest.raises(InputError, match="lacks 1 of the architectures"):
-        benchmark_accuracy(tmp_path, "synthetic", [6])
+    assert accuracy.to_dict() == {7: 25.0, 5: 40.0} and list(accuracy.index) == [7, 5]
+    assert benchmark_accuracy(tmp_path, "cifar10", [5]).to_dict() == {5: 91.5}
+    with pytest.raises(InputError, match="no test accuracy on cifar100: it holds rows on cifar10, synthetic"):
+        benchmark_accuracy(tmp_path, "cifar100", [5])
+    for dataset, index in (("synthetic", 6), ("cifar10", 9)):
+        with pytest.raises(InputError, match="lacks 1 of the architectures"):
+            benchmark_accuracy(tmp_path, dataset, [index])
+    rows.assign(test_accuracy=140.0).to_csv(tmp_path / "rows.csv", index=False)
+    with pytest.raises(InputError, match="0..100"):
+        benchmark_accuracy(tmp_path, "synthetic", [5])

@@ -1,5 +1,6 @@
 """What a sweep rests on: the commands that make it, code, packages, hardware and data."""
 
+import contextlib
 import shlex
 from pathlib import Path
 
@@ -104,13 +105,12 @@ def _shared(folder: Path, configuration: dict, name: str) -> list[str]:
 
 
 def _indices(folder: Path, indices: frozenset[int]) -> list[str]:
-    """The first architectures of the sweep's own rows where these are meant, else a file to be made."""
-    try:
-        first = {each.index for each in read_indices(folder / ROWS)[: len(indices)]}
-    except InputError:
-        first = set()
-    where = f"results/{folder.name}/{ROWS}" if first == indices else "INDICES"
-    return [where, "--count", str(len(indices))]
+    """The first architectures of the sweep itself, or of its sorted rows, where these are meant; else a file."""
+    for where in (folder, folder / ROWS):
+        with contextlib.suppress(InputError):
+            if {each.index for each in read_indices(where)[: len(indices)]} == indices:
+                return [f"results/{where.relative_to(folder.parent).as_posix()}", "--count", str(len(indices))]
+    return ["INDICES", "--count", str(len(indices))]
 
 
 def _plain(value: object) -> str:
