@@ -255,7 +255,12 @@ def ablation(table: pd.DataFrame, standard: dict[str, float], rows: pd.DataFrame
     plt = _pyplot()
     settings = [name for name in standard if name in set(table.changed)]
     figure, axes = plt.subplots(
-        1, max(len(settings), 1), figsize=(8, 3), sharey=True, squeeze=False, layout="constrained"
+        1,
+        max(len(settings), 1),
+        figsize=(max(2.7 * len(settings), 4.5), 3),
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
     )
     for axis, setting in zip(axes.flat, settings):
         usual = table[table.changed == "nothing"].assign(value=standard[setting], changed=setting)
