@@ -225,7 +225,7 @@ def status(folder: Annotated[Path, typer.Argument(help="Results folder of `fear 
     require("tabulate", "print tables")
     print(found.methods.astype(object).to_markdown(floatfmt=".1f"))
     totals = found.methods[["finished", "failed", "remaining"]].sum()
-    print("\n" + ", ".join(f"{number} {what}" for what, number in totals.items()))
+    print("\n" + ", ".join(f"{number} {what}" for what, number in totals.items()) + " of the last command")
     if totals.remaining and found.expected == found.expected:
         print(f"{found.expected / 60:.1f} minutes more at the pace of the last command")
     print(f"{found.writer} writes to it" if found.writer else "no sweep writes to it now")
