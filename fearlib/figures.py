@@ -98,7 +98,7 @@ def _points(axis, names, cost, value, low, high) -> None:
         error = [[max(below, 0)], [max(above, 0)]]
         axis.errorbar(point.cost, point.value, yerr=error, fmt=marker, color=colour, markersize=5, elinewidth=0.8)
     axis.set_xscale("log")
-    axis.set_xlim(right=axis.get_xlim()[1] * 10 ** (points.name.str.len().max() / 11))  # room for the names
+    axis.set_xlim(right=axis.get_xlim()[1] * 10 ** (max(map(len, names), default=0) / 11))  # room for the names
     bottom, top = axis.get_ylim()
     neighbours = np.log10(points.cost.sort_values()).diff().gt(0.7).cumsum()  # a gap to the next cost: a new group
     for _, near in points.groupby(neighbours):
@@ -156,7 +156,8 @@ def pareto(table: pd.DataFrame, rows: pd.DataFrame, value: str = "spearman"):
     with its 95% interval. Scores without a cost stand at the left edge. Returns the matplotlib figure.
     """
     plt = _pyplot()
-    tops = sorted(table.dropna(subset=value).top.unique())  # of two architectures there is no correlation
+    known = table.dropna(subset=value)  # of two architectures there is no correlation
+    tops = sorted((table if known.empty else known).top.unique())
     figure, axes = plt.subplots(
         -(-len(tops) // 3), 3, figsize=(8, 2.6 * -(-len(tops) // 3)), squeeze=False, sharex=True, sharey=True,
         layout="constrained",
@@ -184,7 +185,7 @@ def pareto(table: pd.DataFrame, rows: pd.DataFrame, value: str = "spearman"):
                 axis.plot(front.gmacs, front[value], color=colour, linewidth=0.8, label="shortreg's Pareto front")
         axis.set_xscale("log")
         axis.axhline(0, color="0.5", linewidth=0.8, zorder=0)
-        axis.set_title(f"top {top:g}%, n={_range(each.n)}", fontsize=9)
+        axis.set_title(f"top {top:g}%, n={_range(table.n[table.top == top])}", fontsize=9)
         axis.tick_params(labelsize=7, labelbottom=True)
     axis.legend(fontsize=6, loc="lower left")
     figure.suptitle(_where(rows), fontsize=9)
