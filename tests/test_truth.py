@@ -3,6 +3,7 @@
 import bz2
 import collections
 import gzip
+import json
 import math
 import os
 import pickle
@@ -452,3 +453,12 @@ def test_a_results_folder_serves_as_the_truth(tmp_path):
     rows.assign(test_accuracy=140.0).to_csv(tmp_path / "rows.csv", index=False)
     with pytest.raises(InputError, match="0..100"):
         benchmark_accuracy(tmp_path, "synthetic", [5])
+
+
+def test_a_results_folder_gives_the_accuracies_of_its_journal_to_the_bit():
+    """So that a sweep which is continued with it finds no other truth."""
+    results = Path(__file__).parents[1] / "results"
+    lines = (results / "cifar10_paper" / "journal.jsonl").open()
+    recorded = {record["trial"]["index"]: record["test_accuracy"] for record in map(json.loads, lines)}
+    for folder in ("cifar10_paper", "zero_cost_cifar10"):
+        assert benchmark_accuracy(results / folder, "cifar10", recorded).to_dict() == recorded
