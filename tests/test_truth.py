@@ -8,6 +8,7 @@ import math
 import os
 import pickle
 import statistics
+from pathlib import Path
 
 import nats_bench
 import numpy as np
