@@ -1,3 +1,4 @@
+SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.installed
@@ -15,7 +16,9 @@ reproduce: export FEARLIB_DATA := $(CURDIR)/build/data
 reproduce: $(SETUP)
 	rm -rf build/rank_architectures build/live_search build/degradation && mkdir -p build
 	for name in rank_architectures live_search degradation; do \
-		$(BIN)/papermill --cwd notebooks notebooks/$$name.ipynb build/$$name.ipynb || exit; done
+		echo "notebooks/$$name.ipynb, at smoke scale:"; \
+		$(BIN)/papermill --no-progress-bar --stderr-file >(cat >&2) --cwd notebooks \
+			notebooks/$$name.ipynb build/$$name.ipynb 2> build/$$name.log || { cat build/$$name.log; exit 1; }; done
 	@echo "The analysis notebooks, two at a time, for two to three minutes:"
 	@printf '%s\n' zero_cost fear_against_shortreg correlations degradation claims search compact_ablation fear_ablation \
 		late_bloomers synthetic | xargs -P 2 -I NAME sh -c '$(BIN)/papermill --no-progress-bar --cwd analysis \

@@ -328,13 +328,15 @@ def _stoppable(output: Path):
 
 
 def _print_ranking(rows):
-    from fearlib.tables import format_ranking, ranking_table
+    from fearlib.tables import accuracy_from_outside, format_ranking, ranking_table
 
     moments = rows.method.str.contains("(epoch=", regex=False)
     if moments.any():
         print("Measures at moments of training are tabulated by analysis/degradation.ipynb.")
     if not moments.all():
         print(format_ranking(ranking_table(rows[~moments])))
+        if (rows.method == "full").any() and accuracy_from_outside(rows).isna().all():
+            print("\nThe accuracy of `full` is the truth here, with which the others are compared.")
         if rows[~moments].groupby("method")["index"].agg(frozenset).nunique() > 1:
             print("\nNot all methods were run on the same architectures: `n + out` says on how many.")
 

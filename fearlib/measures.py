@@ -111,7 +111,7 @@ def score_architectures(
     Every network's weights are drawn from `seed`. Raises InputError for an unknown measure or a wrong size.
     """
     lines, undefined, measures = [], [], _known_measures(measures)
-    for architecture in require("tqdm.auto", "show progress").tqdm(architectures, unit="architecture"):
+    for architecture in require("tqdm", "show progress").tqdm(architectures, unit="architecture"):
         torch.manual_seed(seed)
         network = build_network(architecture, num_classes, channels, cells)
         results = measure_network(network, images, labels, measures, seed)

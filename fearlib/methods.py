@@ -70,9 +70,13 @@ def parse_method(label: str) -> tuple[str, dict]:
     """`fear(threshold=0.5)` becomes ("fear", {"threshold": 0.5}). Raises InputError if it is malformed."""
     match = re.fullmatch(r"(\w+)(?:\((.*)\))?", label.replace(" ", ""))
     if match is None or match[1] not in METHODS:
-        hint = " (a measure: zero_cost takes them all)" if label in MEASURES else ""
+        if label in MEASURES:
+            raise InputError(
+                f"{label} is a measure, not a method: zero_cost takes all measures in common passes; "
+                f"`fear score ARCHITECTURES --measures {label}` takes it alone."
+            )
         raise InputError(
-            f"unknown method {label!r}{hint}: the methods are {', '.join(METHODS)}, "
+            f"unknown method {label!r}: the methods are {', '.join(METHODS)}, "
             "with arguments where wanted, as in fear(threshold=0.5)."
         )
     name, allowed = match[1], _ARGUMENTS[match[1]]

@@ -68,7 +68,7 @@ def log_times(source: str | Path, threshold: float = 0.6) -> pd.DataFrame:
 
 def _logs(source: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
     """Name, declared size in bytes and open file of every log, one after the other."""
-    progress = functools.partial(require("tqdm.auto", "show progress").tqdm, unit="log")
+    progress = functools.partial(require("tqdm", "show progress").tqdm, unit="log")
     if source.is_dir():
         for path in progress([path for path in source.rglob("*.json") if path.is_file()]):
             if _is_log(path.name):

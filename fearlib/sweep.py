@@ -185,7 +185,7 @@ def check_truth(record: dict, truth: pd.Series | dict | None) -> None:
 
 
 def _progress(trials: int, missing: int, what: str):
-    tqdm = require("tqdm.auto", "show progress").tqdm
+    tqdm = require("tqdm", "show progress").tqdm
     return tqdm(total=trials, initial=trials - missing, desc=what, unit="trial")
 
 

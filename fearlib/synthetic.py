@@ -94,7 +94,7 @@ def generate_synthetic(resolution: int, train_images: int) -> dict[str, torch.Te
     6,000 of each class kept. A class too rare to fill its share is smaller, with a warning.
     Returns float32 images (count, 3, side, side) and int64 labels (count,).
     """
-    tqdm = require("tqdm.auto", "show progress").tqdm
+    tqdm = require("tqdm", "show progress").tqdm
     cap = train_images * 6 // 5 // CLASSES
     draws = train_images * DRAWS_PER_TRAIN_IMAGE
     with torch.random.fork_rng(devices=[]), torch.inference_mode():

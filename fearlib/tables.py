@@ -172,19 +172,17 @@ def ranking_table(rows: pd.DataFrame, resamples: int = 1000) -> pd.DataFrame:
     and `high`; `kendall`; `top x%`, Spearman within the best x% by accuracy of all architectures (of these, those
     with a score count), for 50% with its interval `top 50% low` and `top 50% high`; `common x%`; mean `seconds`
     and `gmacs` (1e9 multiply-accumulates) an architecture, those without a score included. Seeds are averaged
-    first; failed trials take no part. Raises InputError if there are no rows.
+    first; failed trials take no part. `full` has its cost alone where its accuracy is the truth: nothing is ranked
+    against itself. Raises InputError if there are no rows.
     """
     lines = []
+    full_is_truth = accuracy_from_outside(rows).isna().all()
     rows = rows[~rows.outcome.str.startswith("failed")]
     for method, of_method in rows.groupby("method", sort=False):
         each = of_method.groupby("index")[["score", "seconds", "macs", "test_accuracy"]].mean()
         score, accuracy = each.score.to_numpy(), each.test_accuracy.to_numpy()
-        line = {
-            "method": method,
-            "n": int(np.isfinite(score).sum()),
-            "out": int(np.isnan(score).sum()),
-            "spearman": spearman(score, accuracy),
-        }
+        line = {"method": method, "n": int(np.isfinite(score).sum()), "out": int(np.isnan(score).sum())}
+        line["spearman"] = spearman(score, accuracy)
         line["low"], line["high"] = bootstrap_interval(spearman, score, accuracy, resamples=resamples)
         line["kendall"] = kendall(score, accuracy)
         for percent in (*TOP_PERCENTS, BETTER_HALF):
@@ -194,6 +192,8 @@ def ranking_table(rows: pd.DataFrame, resamples: int = 1000) -> pd.DataFrame:
         )
         for percent in (*TOP_PERCENTS, BETTER_HALF):
             line[f"common {percent}%"] = common(score, accuracy, percent)
+        if method == "full" and full_is_truth:
+            line |= dict.fromkeys(line.keys() - {"method", "n", "out"}, math.nan)
         line["seconds"], line["gmacs"] = each.seconds.mean(), each.macs.mean() / 1e9
         lines.append(line)
     if not lines:

@@ -79,6 +79,7 @@ def test_rank_takes_another_search_space(run, tmp_path):
     code, out, err = run(*words, "--set", "full_epochs=1")
     assert code == 0, err
     assert "channels=4, cells=3" in out and "| fear(stage2_epochs=1) " in out
+    assert "The accuracy of `full` is the truth here" in out
     assert pd.read_csv(tmp_path / "rows.csv").arch.str.startswith("normal=|").all()
     code, _, err = run(*words, "--truth", tmp_path)
     assert code == 2 and "--truth is of nats-tss" in err

@@ -82,6 +82,7 @@ def test_methods_expand_to_trials():
     [
         ("darts", "unknown method 'darts': the methods are fear, shortreg, zero_cost, full"),
         ("fear(", "unknown method"),
+        ("synflow", "synflow is a measure, not a method: zero_cost takes all measures.*--measures synflow"),
         ("fear(epochs=3)", "fear takes no argument 'epochs': it takes threshold"),
         ("zero_cost(batch=3)", "zero_cost takes no argument 'batch': it takes none"),
         ("shortreg(epochs=many)", "shortreg's epochs='many': it must be an integer"),

@@ -113,6 +113,24 @@ def test_without_truth_there_is_no_correlation(rows):
     assert table.spearman.isna().all() and (table.n > 0).all()
 
 
+def test_full_training_is_ranked_by_the_benchmark_but_not_by_itself(rows):
+    full = rows[rows.method == "synflow"].assign(method="full", score=lambda each: each.score / 100)
+    line = line_of(ranking_table(pd.concat([rows, full]), resamples=50), "full")
+    assert line.spearman == pytest.approx(stats.spearmanr(full.score, full.test_accuracy).statistic)
+    own = full.score * 100
+    own.index = full["index"]
+    judged = pd.concat([rows, full]).assign(test_accuracy=lambda each: each["index"].map(own))
+    table = ranking_table(judged, resamples=50)
+    line = line_of(table, "full")
+    assert line.drop(["method", "n", "out", "seconds", "gmacs"]).isna().all()
+    assert (line.n, line.out, line.gmacs) == (40, 0, 20.5)
+    assert line_of(table, "fear").spearman == pytest.approx(
+        stats.spearmanr(
+            *judged[judged.method == "fear"].groupby("index")[["score", "test_accuracy"]].mean().dropna().T.values
+        ).statistic
+    )
+
+
 def test_missing_rows(tmp_path, rows):
     with pytest.raises(InputError, match="holds no rows.csv"):
         read_rows(tmp_path)
