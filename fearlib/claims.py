@@ -8,6 +8,7 @@ from fearlib.errors import InputError
 
 TOLERANCE = 0.08  # between two correlations at the paper's scale
 NEAR_ZERO, SMALL = 0.1, 0.2
+_ROUNDING = 1e-9  # a perfect correlation's resamples differ in their last digits
 VERDICTS = {
     "reproduced": "at the paper's scale, the paper's value lies in our 95% interval or within "
     f"{TOLERANCE} of our estimate",
@@ -34,7 +35,7 @@ def verdict(paper: float, ours: float, low: float, high: float, paper_scale: boo
         raise InputError("a verdict needs the paper's value, or +inf or -inf for its direction alone.")
     if math.isnan(ours):
         return "not run"
-    if not low <= ours <= high:
+    if not low - _ROUNDING <= ours <= high + _ROUNDING:
         raise InputError(f"the estimate {ours} is not within its interval {low}..{high}.")
     if paper_scale and (low <= paper <= high or abs(paper - ours) <= TOLERANCE):
         return "reproduced"

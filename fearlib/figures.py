@@ -286,6 +286,7 @@ def save_figure(figure, path: str | Path) -> None:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path.with_suffix(".png"), dpi=200, metadata={"Software": None})
+    figure.set_layout_engine("none")  # both files, and the notebook, as laid out for the first
     figure.savefig(path.with_suffix(".pdf"), metadata={"CreationDate": None})
 
 

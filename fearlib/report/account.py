@@ -64,8 +64,8 @@ def _read(path: Path) -> tuple[dict, list[dict]]:
 def commands(folder: Path, configuration: dict, trials: list[dict], with_truth: bool) -> list[str]:
     """The `fear rank` commands for the trials: one for all methods and seeds with the same architectures.
 
-    None where there are no trials. INDICES stands for a file of the architectures' indices and TRUTH for the
-    benchmark's accuracies.
+    None where there are no trials. The benchmark's accuracies are those that the folder holds; INDICES stands for
+    a file of the architectures' indices.
     """
     name = str(configuration["settings"].get("preset")).partition("(")[0]
     if not trials or name not in PRESETS:
@@ -80,7 +80,7 @@ def commands(folder: Path, configuration: dict, trials: list[dict], with_truth: 
     for (method, indices), of_method in seeds.items():
         methods.setdefault((indices, tuple(of_method)), []).append(method)
     shared = _shared(folder, configuration, name)
-    shared += ["--truth", "TRUTH"] if with_truth else []
+    shared += ["--truth", f"results/{folder.name}"] if with_truth else []
     return [
         shlex.join(
             [*shared, "--indices", *_indices(folder, indices), "--methods", " ".join(of_them)]
