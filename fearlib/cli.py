@@ -119,7 +119,7 @@ def rank(
         accuracy = benchmark_accuracy(truth, dataset, [architecture.index for architecture in architectures])
     if methods is None:
         methods = "fear shortreg zero_cost" + (" full" if truth is None and dataset == "synthetic" else "")
-    chosen = re.split(r"\s+(?![^(]*\))", methods.strip())
+    chosen = _split_methods(methods)
     if truth is None and not any(method.startswith("full") for method in chosen):
         print("Without --truth, or the method `full`, there is no accuracy to compare the scores with.")
     with _stoppable(output):
@@ -241,11 +241,15 @@ def status(folder: Annotated[Path, typer.Argument(help="Results folder of `fear 
 def merge(
     output: Annotated[Path, typer.Argument(help="Results folder that receives the trials; made if need be.")],
     sources: Annotated[list[Path], typer.Argument(help="Results folders of the same configuration.")],
+    methods: Annotated[
+        Optional[str], typer.Option(help="These alone, as `fear status` names them, separated by spaces.")
+    ] = None,
 ) -> None:
     """Join sweeps of one configuration, run on several machines, in one folder."""
     from fearlib.merge import merge_sweeps
 
-    print(f"{merge_sweeps(output, sources)} trials were added to {output}.")
+    chosen = None if methods is None else _split_methods(methods)
+    print(f"{merge_sweeps(output, sources, chosen)} trials were added to {output}.")
 
 
 @app.command()
@@ -361,6 +365,11 @@ def _assignment(text: str) -> tuple[str, str]:
     if not equals:
         raise InputError(f"--set {text}: it must be NAME=VALUE, as in --set threshold=0.5.")
     return name, value
+
+
+def _split_methods(text: str) -> list[str]:
+    """At spaces, but not within brackets."""
+    return re.split(r"\s+(?![^(]*\))", text.strip())
 
 
 def _seed(text: str) -> int:

@@ -13,16 +13,18 @@ from fearlib.sweep import Trial, check_truth, count_trials, has_failed
 from fearlib.tables import write_tables
 
 
-def merge_sweeps(folder: str | Path, sources: list[str | Path]) -> int:
+def merge_sweeps(folder: str | Path, sources: list[str | Path], methods: list[str] | None = None) -> int:
     """Add to `folder` the trials of `sources` that it does not hold yet; how many those were.
 
-    A new folder is made. A finished trial is never replaced, a failed one is added where none was tried, and the
-    sources, which may still grow, are left as they are. Raises InputError if a source is not a sweep, or is one of
-    another configuration or with other test accuracies; nothing is written then.
+    Of all methods, or of `methods` alone, named as in a journal. A new folder is made. A finished trial is never
+    replaced, a failed one is added where none was tried, and the sources, which may still grow, are left as they
+    are. Raises InputError if a source is not a sweep, or is one of another configuration or with other test
+    accuracies, or if a method has no trial; nothing is written then.
     """
     folder, sources = Path(folder), [Path(source) for source in sources]
     configuration = read_manifest(folder if (folder / MANIFEST).exists() else sources[0])["configuration"]
-    parts = [_read_part(source, configuration) for source in sources]
+    parts = [_read_part(source, configuration, methods) for source in sources]
+    _check_methods(methods or [], sources)
     if any(source.resolve() == folder.resolve() for source in sources):
         raise InputError(f"{folder} cannot be merged into itself.")
     _check_accuracies(itertools.chain(read_journal(folder), *(records for _, records in parts)))
@@ -42,16 +44,24 @@ def merge_sweeps(folder: str | Path, sources: list[str | Path]) -> int:
     return added
 
 
-def _read_part(source: Path, configuration: dict) -> tuple[dict, list[dict]]:
+def _read_part(source: Path, configuration: dict, methods: list[str] | None) -> tuple[dict, list[dict]]:
     """A source's manifest, with its trials counted, and its records."""
     read_manifest(source)  # refuses what is no sweep
     records = read_journal(source)  # before the sittings, which may become more meanwhile
+    records = [record for record in records if methods is None or record["trial"]["method"] in methods]
     manifest = open_manifest(source, configuration)  # refuses another configuration
     of_sitting = Counter(record.get("sitting", 0) for record in records)
     if max(of_sitting, default=-1) >= len(manifest["sittings"]):
         raise InputError(f"{source} cannot be merged: its journal names a sitting that its manifest lacks.")
     count_trials(manifest, of_sitting)
     return manifest, records
+
+
+def _check_methods(methods: list[str], sources: list[Path]) -> None:
+    known = {record["trial"]["method"]: None for source in sources for record in read_journal(source)}
+    for method in methods:
+        if method not in known:
+            raise InputError(f"there are no trials of {method!r}: the methods are {', '.join(known)}.")
 
 
 def _check_accuracies(records: Iterable[dict]) -> None:

@@ -248,6 +248,20 @@ def test_parts_of_a_sweep_merge_into_the_whole(undisturbed, tiny_settings, tmp_p
     assert len(manifest["sittings"]) == 2
 
 
+def test_some_methods_alone_are_merged(undisturbed, tmp_path):
+    methods = list(dict.fromkeys(record["trial"]["method"] for record in read_journal(undisturbed)))
+    assert len(methods) == 3
+    assert merge_sweeps(tmp_path / "two", [undisturbed], methods[1:]) == 6
+    whole, two = (read_rows(folder).set_index(["method", "index"]) for folder in (undisturbed, tmp_path / "two"))
+    assert len(two) and set(whole.index.droplevel("index")) - set(two.index.droplevel("index")) == {methods[0]}
+    pd.testing.assert_frame_equal(two, whole.loc[two.index])
+    manifest = json.loads((tmp_path / "two" / "manifest.json").read_text())
+    assert sum(sitting["trials"] for sitting in manifest["sittings"]) == 6
+    with pytest.raises(InputError, match="no trials of 'magic': the methods are fear"):
+        merge_sweeps(tmp_path / "new", [undisturbed], ["magic"])
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_failed_trial_is_merged_once_and_gives_way_to_a_finished_one(tiny_settings, tmp_path, monkeypatch):
     architectures = ARCHITECTURES[:2]
 
