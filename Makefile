@@ -20,11 +20,11 @@ reproduce: $(SETUP)
 		$(BIN)/papermill --no-progress-bar --stderr-file >(cat >&2) --cwd notebooks \
 			notebooks/$$name.ipynb build/$$name.ipynb 2> build/$$name.log || { cat build/$$name.log; exit 1; }; done
 	@echo "The analysis notebooks, two at a time, for two to three minutes:"
-	@printf '%s\n' zero_cost fear_against_shortreg correlations degradation 'correlations cifar10_compact_long' \
-		synthetic 'zero_cost zero_cost_whole_space' search claims late_bloomers compact_ablation fear_ablation \
-		| xargs -P 2 -I WHAT sh -c 'set -- WHAT; name=$$1$${2:+_$$2}; \
-		$(BIN)/papermill --no-progress-bar --cwd analysis $${2:+-p results ../results/$$2} \
-		analysis/$$1.ipynb build/$${name}_analysis.ipynb 2> build/$$name.log && echo "WHAT is done" \
+	@printf '%s\n' zero_cost fear_against_shortreg correlations degradation "correlations cifar10_compact_long" \
+		synthetic "zero_cost zero_cost_whole_space" search claims late_bloomers compact_ablation fear_ablation \
+		| xargs -P 2 -L 1 sh -c 'name=$$0$${1:+_$$1}; \
+		$(BIN)/papermill --no-progress-bar --cwd analysis $${1:+-p results ../results/$$1} \
+		analysis/$$0.ipynb build/$${name}_analysis.ipynb 2> build/$$name.log && echo "$$0 $$1 is done" \
 		|| { cat build/$$name.log; exit 255; }'
 	@echo
 	@echo "CIFAR-10 (JPEG copy), compact preset, first 100 of the paper's architectures:"

@@ -52,8 +52,9 @@ def ledger(claims: pd.DataFrame, measured: list[dict], missing: dict[str, str]) 
     """A line for every claim, in the order of `claims`, with `COLUMNS`.
 
     `claims` has `id`, `source`, `claim` and `paper`. A line of `measured` names its claim by `id` and has `ours`,
-    `low`, `high`, `paper_scale` and what it rests on (`n`, `seeds`, `preset`, `data`, `command`). `missing` says
-    what claims that were not measured lack, by their id or the parts of it (`T2` of `T2.fear`) before a point.
+    `low`, `high`, `paper_scale` and what it rests on (`n`, `seeds`, `preset`, `data`, `command`); and `chance`,
+    what a random score would have, where that is not zero: the verdict is on what is beyond it. `missing` says what
+    claims that were not measured lack, by their id or the parts of it (`T2` of `T2.fear`) before a point.
     Raises InputError for a measurement of no claim or of one that was measured already, and where nothing says
     what is missing.
     """
@@ -63,11 +64,12 @@ def ledger(claims: pd.DataFrame, measured: list[dict], missing: dict[str, str]) 
         raise InputError(
             f"measurements of no claim: {', '.join(unknown)}." if unknown else "a claim is measured twice."
         )
-    nothing = dict.fromkeys(("ours", "low", "high"), math.nan) | {"paper_scale": False}
+    nothing = dict.fromkeys(("ours", "low", "high"), math.nan) | {"paper_scale": False, "chance": 0.0}
     lines = []
     for claim in claims.to_dict("records"):
         line = claim | nothing | by_id.get(claim["id"], {})
-        line["verdict"] = verdict(*(line[key] for key in ("paper", "ours", "low", "high", "paper_scale")))
+        beyond = (line[key] - line["chance"] for key in ("paper", "ours", "low", "high"))
+        line["verdict"] = verdict(*beyond, line["paper_scale"])
         if line["verdict"] == "not run":
             line["missing"] = _what_is_missing(claim["id"], missing)
         lines.append(line)

@@ -242,7 +242,8 @@ def merge(
     output: Annotated[Path, typer.Argument(help="Results folder that receives the trials; made if need be.")],
     sources: Annotated[list[Path], typer.Argument(help="Results folders of the same configuration.")],
     methods: Annotated[
-        Optional[str], typer.Option(help="These alone, as `fear status` names them, separated by spaces.")
+        Optional[str],
+        typer.Option(help="These alone, as `fear status` names them; `full` too where it is the truth."),
     ] = None,
 ) -> None:
     """Join sweeps of one configuration, run on several machines, in one folder."""
@@ -332,14 +333,14 @@ def _stoppable(output: Path):
 
 
 def _print_ranking(rows):
-    from fearlib.tables import accuracy_from_outside, format_ranking, ranking_table
+    from fearlib.tables import format_ranking, full_is_truth, ranking_table
 
     moments = rows.method.str.contains("(epoch=", regex=False)
     if moments.any():
         print("Measures at moments of training are tabulated by analysis/degradation.ipynb.")
     if not moments.all():
         print(format_ranking(ranking_table(rows[~moments])))
-        if (rows.method == "full").any() and accuracy_from_outside(rows).isna().all():
+        if full_is_truth(rows):
             print("\nThe accuracy of `full` is the truth here, with which the others are compared.")
         if rows[~moments].groupby("method")["index"].agg(frozenset).nunique() > 1:
             print("\nNot all methods were run on the same architectures: `n + out` says on how many.")

@@ -16,15 +16,16 @@ from fearlib.tables import write_tables
 def merge_sweeps(folder: str | Path, sources: list[str | Path], methods: list[str] | None = None) -> int:
     """Add to `folder` the trials of `sources` that it does not hold yet; how many those were.
 
-    Of all methods, or of `methods` alone, named as in a journal. A new folder is made. A finished trial is never
-    replaced, a failed one is added where none was tried, and the sources, which may still grow, are left as they
-    are. Raises InputError if a source is not a sweep, or is one of another configuration or with other test
-    accuracies, or if a method has no trial; nothing is written then.
+    Of all methods, or of `methods` alone, named as in a journal; `full` belongs to them where it is the truth. A
+    new folder is made. A finished trial is never replaced, a failed one is added where none was tried, and the
+    sources, which may still grow, are left as they are. Raises InputError if a source is not a sweep, or is one of
+    another configuration or with other test accuracies, or if a method has no trial; nothing is written then.
     """
     folder, sources = Path(folder), [Path(source) for source in sources]
     configuration = read_manifest(folder if (folder / MANIFEST).exists() else sources[0])["configuration"]
     parts = [_read_part(source, configuration, methods) for source in sources]
-    _check_methods(methods or [], sources)
+    if methods is not None:
+        _check_methods(methods, sources)
     if any(source.resolve() == folder.resolve() for source in sources):
         raise InputError(f"{folder} cannot be merged into itself.")
     _check_accuracies(itertools.chain(read_journal(folder), *(records for _, records in parts)))
@@ -40,6 +41,8 @@ def merge_sweeps(folder: str | Path, sources: list[str | Path], methods: list[st
                     held[trial] = record | {"sitting": sittings[record.get("sitting", 0)]}
                     append_to_journal(folder, held[trial])
                     added += 1
+        count_trials(merged, Counter(record["sitting"] for record in held.values()))
+        write_manifest(folder, merged)
         write_tables(folder)
     return added
 
@@ -50,6 +53,9 @@ def _read_part(source: Path, configuration: dict, methods: list[str] | None) -> 
     records = read_journal(source)  # before the sittings, which may become more meanwhile
     records = [record for record in records if methods is None or record["trial"]["method"] in methods]
     manifest = open_manifest(source, configuration)  # refuses another configuration
+    if methods is not None:
+        for sitting in manifest["sittings"]:
+            sitting["missing"] = {key: n for key, n in sitting.get("missing", {}).items() if key in methods}
     of_sitting = Counter(record.get("sitting", 0) for record in records)
     if max(of_sitting, default=-1) >= len(manifest["sittings"]):
         raise InputError(f"{source} cannot be merged: its journal names a sitting that its manifest lacks.")

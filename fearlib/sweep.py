@@ -82,7 +82,7 @@ def run_sweep(
     torch.set_num_threads(1)  # the cores are the workers'
     for architecture, label in itertools.product(architectures[:1], labels):
         most_macs(architecture, label, loaded, settings)  # refuses what does not fit before anything is written
-    configuration = _configuration(space, dataset, loaded, settings)
+    configuration = sweep_configuration(space, dataset, loaded, settings)
     trials = [
         Trial(architecture.index, label, seed)
         for architecture in architectures
@@ -124,7 +124,8 @@ def run_sweep(
         return _close(folder, manifest, truth)
 
 
-def _configuration(space: str, dataset: str, loaded: Dataset, settings: Settings) -> dict:
+def sweep_configuration(space: str, dataset: str, loaded: Dataset, settings: Settings) -> dict:
+    """What all trials of a sweep share; sweeps that differ in it cannot be one."""
     return {
         "space": space,
         "dataset": dataset,

@@ -114,6 +114,11 @@ def accuracy_from_outside(rows: pd.DataFrame) -> pd.Series:
     return accuracy.where(~np.isclose(accuracy, _accuracy_of_full(rows).reindex(accuracy.index)))
 
 
+def full_is_truth(rows: pd.DataFrame) -> bool:
+    """Whether the test accuracies are the sweep's own `full` training, so that this cannot be ranked by them."""
+    return bool((rows.method == "full").any() and accuracy_from_outside(rows).isna().all())
+
+
 def rows_of_trials(records: Iterable[dict], configuration: dict) -> pd.DataFrame:
     """A journal's records as tidy rows, one for every score, with what they share filled in."""
     space, dataset = configuration["space"], configuration["dataset"]
@@ -176,7 +181,7 @@ def ranking_table(rows: pd.DataFrame, resamples: int = 1000) -> pd.DataFrame:
     against itself. Raises InputError if there are no rows.
     """
     lines = []
-    full_is_truth = accuracy_from_outside(rows).isna().all()
+    own_truth = full_is_truth(rows)
     rows = rows[~rows.outcome.str.startswith("failed")]
     for method, of_method in rows.groupby("method", sort=False):
         each = of_method.groupby("index")[["score", "seconds", "macs", "test_accuracy"]].mean()
@@ -192,7 +197,7 @@ def ranking_table(rows: pd.DataFrame, resamples: int = 1000) -> pd.DataFrame:
         )
         for percent in (*TOP_PERCENTS, BETTER_HALF):
             line[f"common {percent}%"] = common(score, accuracy, percent)
-        if method == "full" and full_is_truth:
+        if method == "full" and own_truth:
             line |= dict.fromkeys(line.keys() - {"method", "n", "out"}, math.nan)
         line["seconds"], line["gmacs"] = each.seconds.mean(), each.macs.mean() / 1e9
         lines.append(line)

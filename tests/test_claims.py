@@ -46,6 +46,14 @@ def test_a_mirrored_claim_gets_the_same_verdict():
     assert seen == set(VERDICTS) - {"not run"}
 
 
+def test_verdict_is_on_what_is_beyond_chance():
+    claims = pd.DataFrame({"id": ["T1.a", "T1.b"], "source": "T1", "claim": "share", "paper": [0.9, 0.9]})
+    line = {"ours": 0.5, "low": 0.3, "high": 0.6, "paper_scale": False, "n": 9, "seeds": "0", "preset": "compact",
+            "data": "", "command": ""}  # fmt: skip
+    book = ledger(claims, [line | {"id": "T1.a"}, line | {"id": "T1.b", "chance": 0.4}], {})
+    assert list(book.verdict) == ["direction holds", "inconclusive"]
+
+
 def test_verdict_refuses_what_is_no_interval():
     with pytest.raises(InputError, match="not within its interval"):
         verdict(0.5, 0.9, 0.1, 0.2, True)

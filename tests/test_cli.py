@@ -70,6 +70,8 @@ def test_rank_prints_its_settings_and_the_table(run, tmp_path):
     assert (rows.test_accuracy == rows["index"] % 89 + 5.0).all()
     code, again, _ = run("table", tmp_path / "out")
     assert code == 0 and again.strip() in out
+    code, said, _ = run("merge", tmp_path / "two", tmp_path / "out", "--methods", "shortreg(epochs=1) zero_cost")
+    assert code == 0 and "8 trials were added" in said and "fear(" not in run("table", tmp_path / "two")[1]
     code, status, _ = run("status", tmp_path / "out")
     assert code == 0 and "12 finished, 0 failed, 0 remaining" in status and "no sweep writes to it now" in status
 

@@ -149,6 +149,11 @@ def test_live_search(ranked):
     record = json.loads((folder / "live" / "search.json").read_text())
     assert record["agree"] and record["live"]["index"] == record["replayed"]["index"]
     trace = pd.read_csv(folder / "live" / "trace.csv")
+    with pytest.raises(papermill.PapermillExecutionError, match="another configuration.*threshold"):
+        execute(
+            "notebooks/live_search.ipynb", folder / "live.ipynb", overrides=SMALL | {"threshold": 0.9},
+            measured=str(folder / "results"), output=str(folder / "live"),
+        )  # fmt: skip
     assert record["live"]["macs"] == trace.macs.sum() and record["live"]["dropped"] == trace.score.isna().sum()
 
 
@@ -310,6 +315,7 @@ def test_claims_on_another_dataset_are_measured_where_its_sweeps_are(tmp_path):
             expected = t1.loc[(value, int(top)), "ours" if whose == "fear" else "theirs"]
             if np.isnan(expected):  # a top of too few
                 continue
+            assert "INDICES" not in line.command and "shortreg(epochs=8)" in line.command
             assert line.ours == pytest.approx(expected, rel=1e-4) and line.low <= line.ours <= line.high
             compared += 1
     assert compared >= 20 and (asked.verdict == "not run").sum() == len(asked) - compared

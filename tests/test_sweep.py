@@ -256,7 +256,11 @@ def test_some_methods_alone_are_merged(undisturbed, tmp_path):
     assert len(two) and set(whole.index.droplevel("index")) - set(two.index.droplevel("index")) == {methods[0]}
     pd.testing.assert_frame_equal(two, whole.loc[two.index])
     manifest = json.loads((tmp_path / "two" / "manifest.json").read_text())
-    assert sum(sitting["trials"] for sitting in manifest["sittings"]) == 6
+    assert [sitting["trials"] for sitting in manifest["sittings"]] == [6]
+    assert set(manifest["sittings"][0]["missing"]) == set(methods[1:])
+    assert merge_sweeps(tmp_path / "two", [undisturbed], methods[:1]) == 3
+    assert json.loads((tmp_path / "two" / "manifest.json").read_text())["sittings"][0]["trials"] == 9
+    assert_same(tmp_path / "two", undisturbed)
     with pytest.raises(InputError, match="no trials of 'magic': the methods are fear"):
         merge_sweeps(tmp_path / "new", [undisturbed], ["magic"])
     assert not (tmp_path / "new").exists()
