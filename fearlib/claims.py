@@ -53,8 +53,8 @@ def ledger(claims: pd.DataFrame, measured: list[dict], missing: dict[str, str]) 
 
     `claims` has `id`, `source`, `claim` and `paper`. A line of `measured` names its claim by `id` and has `ours`,
     `low`, `high`, `paper_scale` and what it rests on (`n`, `seeds`, `preset`, `data`, `command`); and `chance`,
-    what a random score would have, where that is not zero: the verdict is on what is beyond it. `missing` says what
-    claims that were not measured lack, by their id or the parts of it (`T2` of `T2.fear`) before a point.
+    what a random score would have, where that is not zero: the verdict is on what is beyond it. `missing` says
+    what claims that were not measured lack, by their id or the parts of it (`T2` of `T2.fear`) before a point.
     Raises InputError for a measurement of no claim or of one that was measured already, and where nothing says
     what is missing.
     """
