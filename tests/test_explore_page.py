@@ -101,7 +101,8 @@ def test_the_explorer_answers_in_jupyterlab(lab):
         playwright.expect(page.locator(".hovertext")).to_contain_text("nor_conv")
         page.mouse.down()
         page.mouse.up()
-        playwright.expect(page.get_by_text(re.compile(r"^9: \|.*\|$"))).to_be_visible()
+        shown = page.locator(".widget-html", has_text=re.compile(r"^9: \|.*\|$"))  # the label at the mouse is none
+        playwright.expect(shown).to_be_visible()
         playwright.expect(page.locator(".widget-image")).to_have_count(2)
         playwright.expect(page.get_by_text("Rank 1 is the highest")).to_be_visible()
 
