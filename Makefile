@@ -19,7 +19,7 @@ reproduce: $(SETUP)
 		echo "notebooks/$$name.ipynb, at smoke scale:"; \
 		$(BIN)/papermill --no-progress-bar --stderr-file >(cat >&2) --cwd notebooks \
 			notebooks/$$name.ipynb build/$$name.ipynb 2> build/$$name.log || { cat build/$$name.log; exit 1; }; done
-	@echo "The analysis notebooks, two at a time, for two to three minutes:"
+	@echo "The analysis notebooks, two at a time, for about two minutes:"
 	@printf '%s\n' zero_cost fear_against_shortreg correlations degradation "correlations cifar10_compact_long" \
 		synthetic "zero_cost zero_cost_whole_space" search claims late_bloomers compact_ablation fear_ablation \
 		| xargs -P 2 -L 1 sh -c 'name=$$0$${1:+_$$1}; \
