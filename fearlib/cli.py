@@ -100,7 +100,7 @@ def rank(
     from fearlib.presets import preset as make_settings
     from fearlib.spaces import known_space
     from fearlib.sweep import run_sweep
-    from fearlib.tables import read_indices
+    from fearlib.tables import read_indices, truth_method
     from fearlib.truth import benchmark_accuracy
 
     settings = make_settings(preset, dataset, space=space, **dict(_assignment(text) for text in change or []))
@@ -120,7 +120,7 @@ def rank(
     if methods is None:
         methods = "fear shortreg zero_cost" + (" full" if truth is None and dataset == "synthetic" else "")
     chosen = _split_methods(methods)
-    if truth is None and not any(method.startswith("full") for method in chosen):
+    if truth is None and truth_method(chosen) is None:
         print("Without --truth, or the method `full`, there is no accuracy to compare the scores with.")
     with _stoppable(output):
         rows = run_sweep(

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 
+import numpy as np
 import pandas as pd
 
 from fearlib.errors import InputError, one_line
@@ -89,3 +90,16 @@ def read_csv(path: str | Path, most: int, columns: Iterable[str] = ()) -> pd.Dat
     if missing:
         raise InputError(f"{path} lacks the column(s) {', '.join(missing)}.")
     return table
+
+
+def percentages(values: pd.Series, source: str | Path) -> pd.Series:
+    """The accuracies (%) of `values`, by architecture, as floats. Raises InputError unless all lie in 0..100."""
+    numbers = pd.to_numeric(values, errors="coerce").to_numpy(float, na_value=np.nan)
+    for index, value, number in zip(values.index, values, numbers):
+        if not 0 <= number <= 100:
+            where = f" in {values.name}" if values.name else ""
+            raise InputError(
+                f"{source}: architecture {index} has the accuracy {value!r:.80}{where}, "
+                "which is not a number in 0..100."
+            )
+    return pd.Series(numbers, index=values.index, name=values.name)

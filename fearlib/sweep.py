@@ -6,6 +6,7 @@ import itertools
 import math
 import os
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from fearlib.errors import InputError, require
 from fearlib.journal import append_to_journal, only_writer, recover_journal
 from fearlib.manifest import open_manifest, write_manifest
 from fearlib.methods import expand_methods, most_macs, refuse_nan, run_trial
+from fearlib.outside import percentages
 from fearlib.presets import LENGTHS, Settings, as_dict
 from fearlib.provenance import code_commit, hardware, sitting, utc_now
 from fearlib.spaces import known_space, space_of
@@ -45,7 +47,7 @@ def run_sweep(
     architectures: list[Architecture] | list[Genotype],
     seeds: list[int] = (0,),
     data_folder: str | None = None,
-    truth: pd.Series | None = None,
+    truth: pd.Series | dict[int, float] | None = None,
     workers: int = 1,
     scheduler: str | None = None,
     per_gpu: int | None = None,
@@ -56,15 +58,15 @@ def run_sweep(
     """Run every trial that `folder` does not hold yet, and return the table of all its rows.
 
     `methods` as in `fearlib.methods.expand_methods`. `truth` is the benchmark's test accuracy in % by
-    architecture index. One worker is this process; more, or a `scheduler`, or `per_gpu` networks at once on each
+    architecture index, a Series as `benchmark_accuracy` gives it or a dict. One worker is this process; more, or a `scheduler`, or `per_gpu` networks at once on each
     GPU, are dask's, as `fearlib.cluster.cluster` says. A trial that fails (it raises, its workers die, its loss or
     score is not a number) is recorded with its reason, and tried again up to `retries` times once the others are
     done. No trial starts after `time_budget` seconds. Several workers take the longest trials first, so that none
     waits long for the last; but with a time budget, and with one worker, one architecture follows another, so that
     those which are finished are no selection. `after_trial` is called with each finished trial's rows. The folder
     receives `journal.jsonl` while the sweep runs and `rows.csv`, `curves.csv` and `manifest.json` at its end, when
-    it is interrupted too. Raises InputError if the folder holds results of another configuration, or other test
-    accuracies than `truth`, or if another sweep is writing to it.
+    it is interrupted too. Raises InputError if `truth` is not of these architectures, if the folder holds results
+    of another configuration or other test accuracies, or if another sweep is writing to it.
     """
     for name, number, least in (
         ("workers", workers, 1),
@@ -76,6 +78,7 @@ def run_sweep(
     if workers > 1 and (per_gpu or scheduler not in (None, "slurm")):
         raise InputError("workers are those that the scheduler has, or per_gpu for each GPU: leave workers out.")
     space, labels = space_of(architectures), expand_methods(methods, settings)
+    truth = None if truth is None else _checked_truth(truth, [architecture.index for architecture in architectures])
     data_folder = data_folder and os.path.abspath(os.path.expanduser(data_folder))  # workers run elsewhere
     load = functools.partial(cached_dataset, dataset, data_folder, settings.resolution, settings.train_images)
     loaded = load()
@@ -122,6 +125,33 @@ def run_sweep(
                 _close(folder, manifest, truth)
             raise
         return _close(folder, manifest, truth)
+
+
+def _checked_truth(truth: pd.Series | dict[int, float], indices: list[int]) -> pd.Series:
+    """The accuracies (%) as numbers by architecture, once some of `indices` are known to have one."""
+    if not isinstance(truth, pd.Series | dict):
+        raise InputError(
+            f"truth is a {type(truth).__name__}: it must be a Series or a dict of test accuracies in % by "
+            "architecture index."
+        )
+    given = truth if isinstance(truth, pd.Series) else pd.Series(truth, dtype=object)
+    numbered_by_pandas = given is truth and given.index.equals(pd.RangeIndex(len(given))) and not given.index.name
+    if not pd.api.types.is_integer_dtype(given.index) or numbered_by_pandas and list(given.index) != indices:
+        raise InputError(
+            f"truth is numbered {', '.join(map(str, given.index[:3]))}, ..., which are not architecture indices: "
+            "give a Series with these as its index, or a dict."
+        )
+    if given.index.has_duplicates:
+        raise InputError(f"truth has architecture {given.index[given.index.duplicated()][0]} twice.")
+    accuracies = percentages(given.dropna(), "truth")
+    accuracies.attrs = given.attrs
+    lacking = [index for index in indices if index not in accuracies.index]
+    if lacking:
+        message = f"truth has no test accuracy of {len(lacking)} of {len(indices)} architectures, {lacking[0]} for one"
+        if len(lacking) == len(indices):
+            raise InputError(f"{message}: give the accuracies of these, or leave truth out.")
+        warnings.warn(f"{message}: their scores are not ranked.", stacklevel=3)
+    return accuracies
 
 
 def sweep_configuration(space: str, dataset: str, loaded: Dataset, settings: Settings) -> dict:

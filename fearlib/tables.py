@@ -52,7 +52,7 @@ def write_tables(folder: Path, truth: pd.Series | None = None) -> pd.DataFrame:
 
     A trial that ran again counts once, with its last result. A test accuracy that the journal lacks is taken
     from `truth`, else from the `rows.csv` that is replaced. Where no architecture has one from outside, the mean
-    of its `full` rows, training by this very sweep, takes its place.
+    of its own full training (`truth_method`) takes its place.
     """
     last = last_trials(read_journal(folder))
     known = [] if truth is None else [truth]
@@ -92,8 +92,8 @@ def curves_of_trials(records: Iterable[dict]) -> pd.DataFrame:
 def with_accuracy(rows: pd.DataFrame, known: Iterable[pd.Series]) -> pd.DataFrame:
     """The rows with a test accuracy (%): their own, else that of the first of `known` to have one.
 
-    `known` are indexed by architecture. Where no architecture has one, the mean of its `full` rows takes its
-    place.
+    `known` are indexed by architecture. Where no architecture has one, the mean of its own full training
+    (`truth_method`) takes its place.
     """
     known = [rows.groupby("index").test_accuracy.first(), *known]
     if all(accuracy.isna().all() for accuracy in known):
@@ -105,18 +105,31 @@ def with_accuracy(rows: pd.DataFrame, known: Iterable[pd.Series]) -> pd.DataFram
 
 
 def _accuracy_of_full(rows: pd.DataFrame) -> pd.Series:
-    return rows[rows.method == "full"].groupby("index").score.mean().astype(float) * 100
+    return rows[rows.method == truth_method(rows.method)].groupby("index").score.mean().astype(float) * 100
+
+
+def truth_method(methods: Iterable[str]) -> str | None:
+    """Of a sweep's methods the full training that serves as its truth where no benchmark's accuracy is given.
+
+    That is `full`, else the longest `full(epochs=...)`; None if there is neither.
+    """
+    lengths = {}
+    for method in set(methods):
+        if re.match(r"full(\(|$)", method):
+            epochs = re.search(r"\bepochs=(\d+)", method)
+            lengths[method] = int(epochs[1]) if epochs else math.inf
+    return max(sorted(lengths), key=lengths.get, default=None)
 
 
 def accuracy_from_outside(rows: pd.DataFrame) -> pd.Series:
-    """Test accuracy by architecture where it is not the mean of the `full` rows, NaN where it is."""
+    """Test accuracy by architecture where it is not that of the sweep's own full training, NaN where it is."""
     accuracy = rows.groupby("index").test_accuracy.first().astype(float)  # of no rows, pandas knows no type
     return accuracy.where(~np.isclose(accuracy, _accuracy_of_full(rows).reindex(accuracy.index)))
 
 
 def full_is_truth(rows: pd.DataFrame) -> bool:
     """Whether the test accuracies are the sweep's own `full` training, so that this cannot be ranked by them."""
-    return bool((rows.method == "full").any() and accuracy_from_outside(rows).isna().all())
+    return bool(truth_method(rows.method) and accuracy_from_outside(rows).isna().all())
 
 
 def rows_of_trials(records: Iterable[dict], configuration: dict) -> pd.DataFrame:
@@ -177,11 +190,11 @@ def ranking_table(rows: pd.DataFrame, resamples: int = 1000) -> pd.DataFrame:
     and `high`; `kendall`; `top x%`, Spearman within the best x% by accuracy of all architectures (of these, those
     with a score count), for 50% with its interval `top 50% low` and `top 50% high`; `common x%`; mean `seconds`
     and `gmacs` (1e9 multiply-accumulates) an architecture, those without a score included. Seeds are averaged
-    first; failed trials take no part. `full` has its cost alone where its accuracy is the truth: nothing is ranked
-    against itself. Raises InputError if there are no rows.
+    first; failed trials take no part. The full training whose accuracy is the truth has its cost alone: nothing is
+    ranked against itself. Raises InputError if there are no rows.
     """
     lines = []
-    own_truth = full_is_truth(rows)
+    own_truth = truth_method(rows.method) if full_is_truth(rows) else None
     rows = rows[~rows.outcome.str.startswith("failed")]
     for method, of_method in rows.groupby("method", sort=False):
         each = of_method.groupby("index")[["score", "seconds", "macs", "test_accuracy"]].mean()
@@ -197,7 +210,7 @@ def ranking_table(rows: pd.DataFrame, resamples: int = 1000) -> pd.DataFrame:
         )
         for percent in (*TOP_PERCENTS, BETTER_HALF):
             line[f"common {percent}%"] = common(score, accuracy, percent)
-        if method == "full" and own_truth:
+        if method == own_truth:
             line |= dict.fromkeys(line.keys() - {"method", "n", "out"}, math.nan)
         line["seconds"], line["gmacs"] = each.seconds.mean(), each.macs.mean() / 1e9
         lines.append(line)

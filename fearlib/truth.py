@@ -8,7 +8,6 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from fearlib import safe_pickle
@@ -17,7 +16,7 @@ from fearlib.curves import check_threshold
 from fearlib.data import DATASETS
 from fearlib.errors import InputError, one_line, require
 from fearlib.journal import replace_file
-from fearlib.outside import read_csv, read_file
+from fearlib.outside import percentages, read_csv, read_file
 from fearlib.tables import ROWS, read_rows
 
 _ARCHIVE_NAMES = {"cifar10": "cifar10", "cifar100": "cifar100", "imagenet16-120": "ImageNet16-120"}
@@ -50,7 +49,7 @@ def benchmark_accuracy(source: str | Path, dataset: str, indices: Iterable[int],
     indices = [Architecture.from_index(index).index for index in indices]
     source = Path(source)
     if (source / ROWS).is_file():
-        accuracies = _percentages(_read_results(source, dataset), source)
+        accuracies = percentages(_read_results(source, dataset), source)
         _check_held(indices, accuracies.index, source)
         return _named(accuracies.loc[indices], source)
     if source.is_dir():
@@ -81,7 +80,7 @@ def export_truth(archive: str | Path, output: str | Path) -> int:
     wanted = [(dataset, epochs) for epochs in _ARCHIVE_EPOCHS for dataset in _ARCHIVE_NAMES]
     table = _read_archive(archive, progress, wanted)
     for column in table:
-        table[column] = _percentages(table[column], archive)
+        table[column] = percentages(table[column], archive)
     table.insert(0, "arch", [str(Architecture.from_index(index)) for index in table.index])
     _write(table.reset_index(), output)
     return SPACE_SIZE - len(held)
@@ -132,20 +131,9 @@ def _check_held(indices: list[int], held: Iterable[int], source: Path):
 
 
 def _named(accuracies: pd.Series, source: Path) -> pd.Series:
-    checked = _percentages(accuracies, source).rename("test_accuracy")
+    checked = percentages(accuracies, source).rename("test_accuracy")
     checked.attrs["source"] = source.name
     return checked
-
-
-def _percentages(values: pd.Series, source: Path) -> pd.Series:
-    numbers = pd.to_numeric(values, errors="coerce").to_numpy(float, na_value=np.nan)
-    for index, value, number in zip(values.index, values, numbers):
-        if not 0 <= number <= 100:
-            raise InputError(
-                f"{source}: architecture {index} has the accuracy {value!r:.80} in {values.name}, "
-                "which is not a number in 0..100."
-            )
-    return pd.Series(numbers, index=values.index, name=values.name)
 
 
 # Tables
@@ -235,8 +223,9 @@ def _read_results(folder: Path, dataset: str) -> pd.Series:
     rows = read_rows(folder)
     known = rows[(rows.dataset == dataset) & rows.test_accuracy.notna()]
     if known.empty:
-        held = ", ".join(sorted(set(rows.dataset)))
-        raise InputError(f"{folder} holds no test accuracy on {dataset}: it holds rows on {held or 'nothing'}.")
+        held = sorted(set(rows.dataset))
+        why = "its rows have none" if dataset in held else f"it holds rows on {', '.join(held) or 'nothing'}"
+        raise InputError(f"{folder} holds no test accuracy on {dataset}: {why}.")
     return known.groupby("index").test_accuracy.first()
 
 

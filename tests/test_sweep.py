@@ -1,15 +1,17 @@
 import json
 import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from fearlib import MEASURES, Architecture, InputError, preset, run_sweep
+from fearlib import MEASURES, Architecture, InputError, benchmark_accuracy, preset, ranking_table, run_sweep
 from fearlib.journal import JOURNAL, read_journal
 from fearlib.merge import merge_sweeps
 from fearlib.tables import CURVE_COLUMNS, ROW_COLUMNS, read_rows
@@ -169,9 +171,46 @@ def test_a_trial_that_fails_is_recorded_and_tried_again(tiny_settings, tmp_path,
 
 def test_truth_is_written_beside_the_scores(tiny_settings, tmp_path):
     truth = pd.Series({12148: 93.5, 13226: 91.25})
-    rows = run_sweep(tmp_path, "synthetic", tiny_settings, ["zero_cost"], ARCHITECTURES, truth=truth)
+    with pytest.warns(UserWarning, match="no test accuracy of 1 of 3 architectures, 1291 for one"):
+        rows = run_sweep(tmp_path, "synthetic", tiny_settings, ["zero_cost"], ARCHITECTURES, truth=truth)
     assert rows.groupby("index").test_accuracy.first().to_dict().items() >= truth.to_dict().items()
     assert rows[rows["index"] == 1291].test_accuracy.isna().all()
+
+
+@pytest.mark.parametrize(
+    "truth, says",
+    [
+        (pd.Series([10, 20, 30]), "numbered 0, 1, 2, ..., which are not architecture indices"),
+        (pd.Series({str(each): 90.0 for each in ARCHITECTURES}), "which are not architecture indices"),
+        ([10.0, 20.0, 30.0], "truth is a list: it must be a Series or a dict"),
+        ({12148: 500.0}, "truth: architecture 12148 has the accuracy 500.0, which is not a number in 0..100"),
+        (pd.Series({12148: "high"}), "'high', which is not a number in 0..100"),
+        (pd.Series([90.0, 80.0], index=[12148, 12148]), "truth has architecture 12148 twice"),
+        ({7: 90.0}, "no test accuracy of 3 of 3 architectures"),
+        ({each.index: np.nan for each in ARCHITECTURES}, "no test accuracy of 3 of 3 architectures"),
+    ],
+)
+def test_a_truth_that_is_not_of_these_architectures_is_refused(truth, says, tiny_settings, tmp_path):
+    with pytest.raises(InputError, match=re.escape(says)):
+        run_sweep(tmp_path / "out", "synthetic", tiny_settings, ["zero_cost"], ARCHITECTURES, truth=truth)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_truth_may_be_a_dict_in_any_order(tiny_settings, tmp_path):
+    truth = {each.index: accuracy for each, accuracy in zip(reversed(ARCHITECTURES), (30.0, 20.0, 10.0))}
+    rows = run_sweep(tmp_path, "synthetic", tiny_settings, ["zero_cost"], ARCHITECTURES, truth=truth)
+    assert rows.groupby("index").test_accuracy.first().to_dict() == truth
+
+
+def test_full_training_of_another_length_is_the_truth_of_its_sweep(tiny_settings, tmp_path):
+    methods = ["zero_cost", "full(epochs=1)", "full(epochs=2)"]
+    rows = run_sweep(tmp_path, "synthetic", tiny_settings, methods, ARCHITECTURES)
+    longest = rows[rows.method == "full(epochs=2)"].set_index("index").score * 100
+    assert (rows.test_accuracy == rows["index"].map(longest)).all()
+    table = ranking_table(rows, resamples=10).set_index("method")
+    assert np.isnan(table["common 50%"]["full(epochs=2)"]) and np.isfinite(table["common 50%"]["full(epochs=1)"])
+    found = benchmark_accuracy(tmp_path, "synthetic", [each.index for each in ARCHITECTURES])
+    assert found.to_dict() == pytest.approx(longest.to_dict())
 
 
 def test_truth_stays_when_a_later_run_does_not_give_it(tiny_settings, tmp_path):
