@@ -26,7 +26,8 @@ class Dataset:
 
     Images are (count, 3, side, side): uint8 with a `mean` and `std` to normalise by, or float32 ready to use.
     Labels are int64 (count,). `padding` is how far a training crop may shift, in pixels; 0 turns crop and flip
-    off. `verified` is False for files whose checksums differ from the official ones.
+    off. `verified` is False for files whose checksums differ from the official ones. `num_classes` is one more
+    than the largest training label unless given.
     """
 
     name: str
@@ -39,11 +40,11 @@ class Dataset:
     mean: torch.Tensor | None = None
     std: torch.Tensor | None = None
     padding: int = 0
+    num_classes: int | None = None
 
-    @functools.cached_property
-    def num_classes(self) -> int:
-        """Those of the named dataset; of one that is not in `NUM_CLASSES`, one more than the largest label."""
-        return NUM_CLASSES.get(self.name) or int(self.train_labels.max()) + 1
+    def __post_init__(self):
+        if self.num_classes is None:
+            object.__setattr__(self, "num_classes", int(self.train_labels.max()) + 1)
 
     @property
     def resolution(self) -> int:
@@ -153,7 +154,10 @@ def _load_official(name: str, folder: str | None, resolution: int | None, train_
         for part in ("train_images", "test_images"):
             arrays[part] = F.avg_pool2d(arrays[part].float(), 2).round().to(torch.uint8)
     mean, std = (torch.tensor(values) for values in MEAN_AND_STD[name])
-    return Dataset(name, files.source, files.verified, **arrays, mean=mean, std=std, padding=resolution // 8)
+    return Dataset(
+        name, files.source, files.verified, **arrays,
+        mean=mean, std=std, padding=resolution // 8, num_classes=NUM_CLASSES[name],
+    )  # fmt: skip
 
 
 def _known_size(name: str, resolution: int | None, train_images: int | None) -> int:

@@ -78,7 +78,9 @@ def run_sweep(
     if workers > 1 and (per_gpu or scheduler not in (None, "slurm")):
         raise InputError("workers are those that the scheduler has, or per_gpu for each GPU: leave workers out.")
     space, labels = space_of(architectures), expand_methods(methods, settings)
-    truth = None if truth is None else _checked_truth(truth, [architecture.index for architecture in architectures])
+    truth = (
+        None if truth is None else _checked_truth(truth, [architecture.index for architecture in architectures])
+    )
     data_folder = data_folder and os.path.abspath(os.path.expanduser(data_folder))  # workers run elsewhere
     load = functools.partial(cached_dataset, dataset, data_folder, settings.resolution, settings.train_images)
     loaded = load()
@@ -147,7 +149,9 @@ def _checked_truth(truth: pd.Series | dict[int, float], indices: list[int]) -> p
     accuracies.attrs = given.attrs
     lacking = [index for index in indices if index not in accuracies.index]
     if lacking:
-        message = f"truth has no test accuracy of {len(lacking)} of {len(indices)} architectures, {lacking[0]} for one"
+        message = (
+            f"truth has no test accuracy of {len(lacking)} of {len(indices)} architectures, {lacking[0]} for one"
+        )
         if len(lacking) == len(indices):
             raise InputError(f"{message}: give the accuracies of these, or leave truth out.")
         warnings.warn(f"{message}: their scores are not ranked.", stacklevel=3)

@@ -37,9 +37,8 @@ def load_synthetic(resolution: int = 32, train_images: int | None = None, folder
         torch.save(arrays, partial)
         os.replace(partial, path)
     try:
-        return Dataset(
-            "synthetic", f"generated from seed {SEED}", True, *_read_arrays(path, resolution, train_images)
-        )
+        arrays = _read_arrays(path, resolution, train_images)
+        return Dataset("synthetic", f"generated from seed {SEED}", True, *arrays, num_classes=CLASSES)
     except Exception as error:  # torch raises nearly every kind there is
         raise InputError(
             f"{path} is not a complete cached dataset ({one_line(error)}): delete it, it will be made anew."

@@ -1,3 +1,6 @@
+import warnings
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -129,3 +132,14 @@ def cifar10_files(tmp_path):
 def test_wrong_requests(arguments, message):
     with pytest.raises(InputError, match=message):
         load_dataset(**arguments)
+
+
+def test_classes_are_counted_from_the_labels_unless_given(colour_dataset):
+    few = replace(colour_dataset, train_labels=colour_dataset.train_labels.clamp(max=6), num_classes=None)
+    assert few.num_classes == 7 and replace(few, num_classes=100).to("cpu").num_classes == 100
+
+
+def test_the_synthetic_dataset_has_ten_classes_however_few_images():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # rare classes
+        assert load_dataset("synthetic", resolution=16, train_images=100).num_classes == 10
