@@ -1,10 +1,10 @@
-"""Every decimal number of the README and of results/README.md is a link to the table that holds it, and agrees with it.
+"""Every decimal number of the README and of results/README.md is a link to the table that holds it, and agrees.
 
 A link's definition, at the end of the document, names a file and after `#` the row's cells, and last the column:
-`[label]: <tables/x.csv#method=synflow&top=50&spearman>`, of JSON the path alone, as `live.macs`. A factor may follow,
-`macs/1e12`. A header of a table in the document links all cells below it; `{header}` in its definition stands for
-the row's cell under that other header. In code stands what is no result: `0.4`. So do the tables between
-`<!-- name -->` and `<!-- /name -->`, which other tests hold.
+`[label]: <tables/x.csv#method=synflow&top=50&spearman>`, of JSON the path alone, as `live.macs`. A factor may
+follow, `macs/1e12`. A header of a table in the document links all cells below it; `{header}` in its definition
+stands for the row's cell under that other header. What is no result stands in code: `0.4`. The tables between
+`<!-- name -->` and `<!-- /name -->` are held by other tests.
 """
 
 import json
@@ -32,8 +32,8 @@ def table(path):
         return pd.json_normalize(json.loads(path.read_text())).astype(str)
     if path.suffix == ".csv":
         return pd.read_csv(path, dtype=str, keep_default_na=False)
-    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in path.read_text().splitlines() if "|" in line]
-    return pd.DataFrame(lines[2:], columns=lines[0])
+    ((header, lines),) = tables_of(path.read_text())
+    return pd.DataFrame(lines, columns=header)
 
 
 def held(target, text):
@@ -50,7 +50,7 @@ def held(target, text):
     if re.fullmatch(rf"{DECIMAL} .+", row[column]):
         return row[column] if " " in text else row[column].split()[0]
     digits = len(text.split()[0].partition(".")[2])
-    scale = float(factor[1:] or 1) if factor.startswith("*") else 1 / float(factor[1:] or 1)
+    scale = float(factor[1:]) ** (1 if factor[0] == "*" else -1) if factor else 1
 
     def of(name):
         return f"{float(row[name if name in row else name.split()[-1]]) * scale:.{digits}f}"
@@ -88,7 +88,8 @@ def claims(document):
 def test_numbers_agree_with_the_tables_that_they_link(document, monkeypatch):
     monkeypatch.chdir((ROOT / document).parent)
     found = [(re.match(NUMBER, text)[0], target) for text, target in claims(document)]
-    wrong = [f"{text}, where {target} has {held(target, text)}" for text, target in found if held(target, text) != text]
+    compared = [(text, held(target, text), target) for text, target in found]
+    wrong = [f"{text}, where {target} has {right}" for text, right, target in compared if text != right]
     assert found and not wrong, "\n".join(wrong)
 
 

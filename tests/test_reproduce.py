@@ -1,4 +1,4 @@
-"""`make reproduce` makes every committed table and figure: its analysis notebooks, without resampling or drawing."""
+"""`make reproduce` makes every committed table and figure: its notebooks, without resampling or drawing."""
 
 import json
 import re
@@ -14,7 +14,7 @@ FEW = {"orders": 2, "ratios": [2.0], "measures": ["params"]}  # of the searches
 
 
 def analyses():
-    """The notebooks of the Makefile's list, each with the folder of results/ and the method given to it, if any."""
+    """The notebooks of the Makefile's list, each with the folder and the method given to it, if any."""
     listed = re.search(r"^ANALYSES := (.*)$", (ROOT / "Makefile").read_text().replace("\\\n", " "), re.M)[1]
     return [shlex.split(analysis) for analysis in shlex.split(listed)]
 
@@ -41,8 +41,10 @@ def test_every_committed_table_and_figure_is_made_again(tmp_path, monkeypatch):
         if getattr(function, "__module__", "") == figures.__name__:
             monkeypatch.setattr(figures, name, save_figure if name == "save_figure" else MagicMock())
     monkeypatch.chdir(ROOT / "analysis")
-    for notebook, *given in (each for each in analyses() if each != ["claims"]):  # which writes the ledger alone
-        given = {key: value for key, value in zip(("results", "reference"), given)}
+    for notebook, *given in analyses():
+        if notebook == "claims":  # writes the ledger alone
+            continue
+        given = dict(zip(("results", "reference"), given))
         if given:
             given["results"] = f"../results/{given['results']}"
         execute(notebook, output=str(tmp_path), **FEW, **given)
