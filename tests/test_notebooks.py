@@ -167,7 +167,8 @@ def test_late_bloomers(ranked):
     shutil.copytree(folder / "results", folder / "alike")  # two sweeps of the same settings stay two
     text = execute(
         "analysis/late_bloomers.ipynb", folder / "late.ipynb",
-        results=[str(folder / "results"), str(folder / "alike")], darts=str(folder / "none"), output=str(folder / "late"),
+        results=[str(folder / "results"), str(folder / "alike")], darts=str(folder / "none"),
+        output=str(folder / "late"),
     )  # fmt: skip
     table = pd.read_csv(folder / "late" / "tables" / "results_late_bloomers.csv")
     assert set(table.cost) == {"epochs", "seconds", "gmacs"} and (table.reached + table.never == 5).all()
