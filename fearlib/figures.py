@@ -64,7 +64,8 @@ def cost_against_spearman(table: pd.DataFrame, rows: pd.DataFrame):
     cost = "cost an architecture (10$^9$ multiply-accumulates)"
     axis.set_xlabel(cost + "; at the left edge: none" * bool((table.gmacs == 0).any()))
     axis.set_ylabel("Spearman with test accuracy")
-    axis.set_title(f"{_where(rows)}, n={_range(table.n)}, bars: 95% bootstrap", fontsize=9)
+    title = f"{_where(rows)}, n={_range(table.n)}, bars: 95% bootstrap"
+    axis.set_title(textwrap.fill(title, 80), fontsize=9)
     return figure
 
 

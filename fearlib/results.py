@@ -1,5 +1,6 @@
 """A results folder, finished or still being written: read as far as it is, and then on."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -117,3 +118,17 @@ def _read_curves(folder: Path) -> pd.DataFrame:
         return pd.DataFrame(columns=CURVE_COLUMNS)
     curves = read_csv(folder / CURVES, MAX_ROWS_BYTES, CURVE_COLUMNS)
     return curves
+
+
+def by_name(folders: Iterable[str | Path]) -> dict[str, str | Path]:
+    """The folders by the names under which tables show them. Raises InputError if two have the same name."""
+    named = {}
+    for folder in folders:
+        name = Path(folder).name
+        if name in named:
+            raise InputError(
+                f"Two folders are named {name}, {named[name]} and {folder}: sweeps that are shown together need "
+                "names of their own."
+            )
+        named[name] = folder
+    return named

@@ -138,6 +138,11 @@ def test_fear_ablation_analysis(ranked):
     odd = shared["index"] % 2
     assert noise.seeds == 3 and noise.noise == pytest.approx(0.01 * np.sqrt(odd.mean() / 3), rel=1e-4)
     assert (folder / "fear_ablation" / "figures" / "fear_ablation.pdf").exists()
+    with pytest.raises(papermill.PapermillExecutionError, match="Two of the sweeps hold fear.* with seed 1"):
+        execute(
+            "analysis/fear_ablation.ipynb", folder / "fear_ablation.ipynb",
+            reference=str(reference), sweeps=[str(seeds), str(seeds)], output=str(folder / "fear_ablation"),
+        )  # fmt: skip
 
 
 def test_live_search(ranked):
@@ -159,12 +164,15 @@ def test_live_search(ranked):
 
 def test_late_bloomers(ranked):
     folder, _ = ranked
+    shutil.copytree(folder / "results", folder / "alike")  # two sweeps of the same settings stay two
     text = execute(
         "analysis/late_bloomers.ipynb", folder / "late.ipynb",
-        results=[str(folder / "results")], darts=str(folder / "none"), output=str(folder / "late"),
+        results=[str(folder / "results"), str(folder / "alike")], darts=str(folder / "none"),
+        output=str(folder / "late"),
     )  # fmt: skip
     table = pd.read_csv(folder / "late" / "tables" / "results_late_bloomers.csv")
     assert set(table.cost) == {"epochs", "seconds", "gmacs"} and (table.reached + table.never == 5).all()
+    assert list(table.source.str.split(":").str[0]) == ["results"] * 3 + ["alike"] * 3
     assert (folder / "late" / "figures" / "results_late_bloomers.pdf").exists() and "of the never" in text
 
 

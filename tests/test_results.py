@@ -12,7 +12,7 @@ from hypothesis import strategies
 from fearlib import InputError, preset, read_rows
 from fearlib.journal import append_to_journal, recover_journal
 from fearlib.presets import as_dict
-from fearlib.results import Results
+from fearlib.results import Results, by_name
 from fearlib.tables import ROW_COLUMNS, write_tables
 
 COMMITTED = Path(__file__).parents[1] / "results" / "compact_seeds"
@@ -175,3 +175,9 @@ def test_a_folder_that_goes_away_leaves_what_was_read(tmp_path):
     with pytest.raises(InputError, match="is no longer there"):
         results.refresh()
     assert len(results.rows) == 2
+
+
+def test_two_folders_of_one_name_are_not_taken_for_one(tmp_path):
+    assert list(by_name([tmp_path / "a", tmp_path / "b"])) == ["a", "b"]
+    with pytest.raises(InputError, match="Two folders are named a"):
+        by_name([tmp_path / "a", tmp_path / "b" / "a"])
