@@ -17,7 +17,7 @@ import torch
 from fearlib.architecture import Architecture
 from fearlib.cluster import cluster, run_here
 from fearlib.darts import Genotype
-from fearlib.data import Dataset, load_dataset
+from fearlib.data import Dataset, known_dataset, load_dataset
 from fearlib.errors import InputError, require
 from fearlib.journal import append_to_journal, only_writer, recover_journal
 from fearlib.manifest import open_manifest, write_manifest
@@ -75,6 +75,7 @@ def run_sweep(
             raise InputError(f"{name} is {number}: it must be at least {least}.")
     if workers > 1 and (per_gpu or scheduler not in (None, "slurm")):
         raise InputError("workers are those that the scheduler has, or per_gpu for each GPU: leave workers out.")
+    dataset = known_dataset(dataset)
     space, labels = space_of(architectures), expand_methods(methods, settings)
     data_folder = data_folder and os.path.abspath(os.path.expanduser(data_folder))  # workers run elsewhere
     load = functools.partial(cached_dataset, dataset, data_folder, settings.resolution, settings.train_images)

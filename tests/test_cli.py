@@ -106,7 +106,7 @@ def test_data_says_what_it_loaded(run):
         (["rank", "out", "--seeds", "-1", *SMALL], "seed '-1': seeds are integers from 0"),
         (["rank", "out", "--set", "dataset=cifar10"], "unknown setting 'dataset'"),
         (["rank", "out", "--count", "99999"], "the space has 15625"),
-        (["rank", "out", "--indices", "absent.txt"], "absent.txt is not a file of architecture indices"),
+        (["rank", "out", "--indices", "absent.txt"], "absent.txt is not a file."),
         (["rank", "out", "--truth", "absent.csv"], "absent.csv"),
         (["rank", "out", "--dataset", "cifar10", "--folder", "absent"], "absent"),
         (["rank", "out", "--workers", "0", *SMALL], "workers is 0"),

@@ -275,7 +275,7 @@ def test_times_to_a_training_accuracy_are_those_of_the_mean_curve(genuine):
         assert line.seconds == pytest.approx(9.5 * first, nan_ok=True)  # the pseudo time of an epoch
         assert line.test_accuracy == pytest.approx(mean(curves, index, "cifar100", 200))
     assert archive_times(folder, "cifar100", 1.0).epochs.isna().all()
-    with pytest.raises(InputError, match="does not hold synthetic"):
+    with pytest.raises(InputError, match="not for synthetic"):
         archive_times(folder, "synthetic", 0.5)
 
 
@@ -306,7 +306,8 @@ def test_an_archive_says_what_it_lacks(archive):
     message = refusal(archive, indices=[0, 5, 6, 7, 8, 9, 10, 5])
     assert "lacks 6 of" in message and "5, 6, 7, 8, 9, ..." in message and "holds 4" in message
     assert "holds 12, 200" in refusal(archive, epochs=90)
-    assert "holds cifar10, cifar100, imagenet16-120" in refusal(archive, dataset="synthetic")
+    assert "read for cifar10, cifar100, imagenet16-120 alone" in refusal(archive, dataset="synthetic")
+    assert "not for cifar10-valid" in refusal(archive, dataset="cifar10-valid")
     respoil(archive / "000000.pickle.pbz2", lambda value: value["200"]["dataset_seed"].pop("cifar100"))
     message = refusal(archive, dataset="cifar100")
     assert "no cifar100 after 200 epochs" in message and "cifar10-valid, cifar10, ImageNet16-120" in message
