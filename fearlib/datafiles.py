@@ -243,7 +243,7 @@ def _members(dataset: DatasetFiles, archive: Path) -> Iterator[tuple[str, Path, 
                     return
     except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
         raise InputError(f"{archive} cannot be read: {one_line(error)}.") from error
-    raise InputError(f"{archive} is damaged, or not of {dataset.title}: it lacks {', '.join(wanted)}.")
+    raise InputError(f"{archive} is damaged, or not of {dataset.title}: it lacks {', '.join(wanted.values())}.")
 
 
 def _joined(

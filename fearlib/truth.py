@@ -257,9 +257,10 @@ def _read_results(folder: Path, dataset: str, epochs: int | None) -> tuple[pd.Se
     if known.empty:
         held = ", ".join(sorted(set(rows.dataset)))
         raise InputError(f"{folder} holds no test accuracy on {dataset}: it holds rows on {held or 'nothing'}.")
+    lengths = {trained, *(length for length in _ARCHIVE_EPOCHS if _column(dataset, length) in beside)} - {None}
     raise InputError(
-        f"{folder} holds no test accuracy on {dataset} after {epochs} epochs: its rows have those after "
-        f"{'a number of epochs that it does not say' if trained is None else trained}."
+        f"{folder} holds no test accuracy on {dataset} after {epochs} epochs: it holds those after "
+        f"{' or '.join(map(str, sorted(lengths))) or 'a number that it does not say'}."
     )
 
 
