@@ -64,7 +64,7 @@ def agreed(index: int, arch: str, source: str | Path, space: str = "nats-tss") -
         raise InputError(f"{source}: {error}") from error
     if arch != str(found) and not _is_of(arch, found):
         given = f"{arch:.200}" if isinstance(arch, str) else f"a {type(arch).__name__}"
-        raise InputError(f"{source}: architecture {index} is {found}, but is given there as {given}.")
+        raise InputError(f"{source}: architecture {index} is {found}, but is given there as {given}; the two must agree.")
     return found
 
 

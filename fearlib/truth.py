@@ -218,6 +218,10 @@ def _by_index(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     if "index" in table:
         _check_integers(table, path)
     table.index = pd.Index([found.index for found in architectures_of_table(table, path)], dtype=int, name="index")
+    return _once_each(table, path)
+
+
+def _once_each(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     doubled = table.index[table.index.duplicated()]
     if len(doubled):
         raise InputError(f"{path} has more than one row of architecture {doubled[0]}.")
@@ -282,7 +286,7 @@ def _read_beside(folder: Path) -> pd.DataFrame:
         return pd.DataFrame()
     table = read_csv(folder / ACCURACIES, MAX_TABLE_BYTES, ["index"])
     _check_integers(table, folder / ACCURACIES)
-    return table.set_index("index")
+    return _once_each(table.set_index("index"), folder / ACCURACIES)
 
 
 # NATS-Bench's archive
