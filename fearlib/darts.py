@@ -57,7 +57,8 @@ class Genotype:
         cells = _parse(text) or _parse_published(text)
         if cells is None:
             raise InputError(
-                f"{string!r:.500} is not a genotype: expected the form {_TEMPLATE.format(*['OP', 'S'] * 2 * EDGES)}, "
+                f"{string!r:.500} is not a genotype: expected the form "
+                f"{_TEMPLATE.format(*['OP', 'S'] * 2 * EDGES)}, "
                 "OP an operation and S its source, or Genotype(normal=[('OP', S), ...], "
                 "normal_concat=range(2, 6), reduce=[('OP', S), ...], reduce_concat=range(2, 6))."
             )

@@ -18,6 +18,7 @@ from fearlib.outside import BoundedMember, read_at_most, read_file
 
 MAX_ARCHIVE_BYTES = 2**29  # of an archive's members, unpacked; CIFAR-10's have 186 MB
 MAX_MEMBERS = 100  # of an archive; CIFAR-10's has nine
+MAX_PADDING = 2**20  # bytes behind an archive's last member; tar pads to 10 kB
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,7 +159,7 @@ def _missing(dataset: DatasetFiles, place: Path) -> list[str]:
 
 
 def _locate(dataset: DatasetFiles, folder: Path) -> Path:
-    """The folder with the dataset's files, its official folder inside `folder` or `folder` itself; or its archive."""
+    """The folder with the dataset's files, which is `folder` or inside it; else the archive in `folder`."""
     place = min(folder / dataset.folder, folder, key=lambda place: len(_missing(dataset, place)))
     missing = _missing(dataset, place)
     if missing and dataset.archive and (folder / dataset.archive).is_file():
@@ -224,8 +225,9 @@ def _contents(dataset: DatasetFiles, place: Path) -> Iterator[tuple[str, Path, b
 
 
 def _members(dataset: DatasetFiles, archive: Path) -> Iterator[tuple[str, Path, bytes]]:
-    """The same out of an archive, of which nothing is written anywhere."""
-    wanted, size = {f"{dataset.folder}/{file}": file for file in (*dataset.train, *dataset.test)}, 0
+    """The same out of an archive, read to its end for gzip's checksum; nothing is written anywhere."""
+    missing, size = {f"{dataset.folder}/{file}": file for file in (*dataset.train, *dataset.test)}, 0
+    official = dict(missing)
     try:
         with tarfile.open(archive, "r:gz", tarinfo=BoundedMember) as tar:
             for number, member in enumerate(tar):
@@ -235,21 +237,26 @@ def _members(dataset: DatasetFiles, archive: Path) -> Iterator[tuple[str, Path, 
                         f"{archive} has more than {MAX_MEMBERS} members or, unpacked, {MAX_ARCHIVE_BYTES} bytes: "
                         f"it is not the archive of {dataset.title}."
                     )
-                if member.isfile() and member.name.removeprefix("./") in wanted:
-                    file = wanted.pop(member.name.removeprefix("./"))
+                name = member.name.removeprefix("./")
+                if member.isfile() and name in official:
+                    file = missing.pop(name, None)
+                    if file is None:
+                        raise InputError(f"{archive} has more than one file {name}.")
                     content = read_at_most(tar.extractfile(member), safe_pickle.MAX_BYTES, f"{archive}/{file}")
                     yield file, archive / file, content
-                if not wanted:
-                    return
+            read_at_most(tar.fileobj, MAX_PADDING, f"{archive}, behind its last member,")
     except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
         raise InputError(f"{archive} cannot be read: {one_line(error)}.") from error
-    raise InputError(f"{archive} is damaged, or not of {dataset.title}: it lacks {', '.join(wanted.values())}.")
+    if missing:
+        raise InputError(
+            f"{archive} is damaged, or not of {dataset.title}: it lacks {', '.join(missing.values())}."
+        )
 
 
 def _joined(
     dataset: DatasetFiles, place: Path, batches: dict[str, tuple[np.ndarray, np.ndarray]], files: dict[str, str]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Images (N, 3, size, size) and labels (N,) of those of the `batches` that are called `files`, in their order."""
+    """Images (N, 3, size, size) and labels (N,) of those `batches` that are called `files`, in their order."""
     images, labels = (np.concatenate(parts) for parts in zip(*(batches[file] for file in files)))
     if not len(labels):
         raise InputError(f"{', '.join(files)} in {place} hold no image of {dataset.title}.")
@@ -271,7 +278,7 @@ def _read_batch(dataset: DatasetFiles, path: Path, content: bytes) -> tuple[np.n
     if not _are_labels(labels, dataset.labels):
         first, last = dataset.labels[0], dataset.labels[-1]
         raise InputError(
-            f"'{dataset.label_key}' in {path} must be a list, or an array of one axis, of integers in {first}..{last}."
+            f"'{dataset.label_key}' in {path} must be a list or plain array of integers in {first}..{last}."
         )
     if len(data) != len(labels):
         raise InputError(f"{path} holds {len(data)} images but {len(labels)} labels: there must be one an image.")

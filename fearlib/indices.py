@@ -43,7 +43,8 @@ def architectures_of_table(
     """
     if "index" in table and "arch" in table:
         return [agreed(index, arch, path, space) for index, arch in zip(table["index"], table["arch"])]
-    for name, read in (("index", known_space(space).kind.from_index), ("arch", known_space(space).kind.from_string)):
+    kind = known_space(space).kind
+    for name, read in (("index", kind.from_index), ("arch", kind.from_string)):
         if name in table:
             try:
                 return [read(value) for value in table[name]]
@@ -64,7 +65,9 @@ def agreed(index: int, arch: str, source: str | Path, space: str = "nats-tss") -
         raise InputError(f"{source}: {error}") from error
     if arch != str(found) and not _is_of(arch, found):
         given = f"{arch:.200}" if isinstance(arch, str) else f"a {type(arch).__name__}"
-        raise InputError(f"{source}: architecture {index} is {found}, but is given there as {given}; the two must agree.")
+        raise InputError(
+            f"{source}: architecture {index} is {found}, but is given there as {given}; the two must agree."
+        )
     return found
 
 

@@ -114,7 +114,7 @@ def _check_names(header: str, separator: str) -> None:
 
 
 def spelt(name: str, names: Iterable[str]) -> list[str]:
-    """Those of `names` that are `name`; if there is none, those that differ from it in case, blanks, - and _ alone."""
+    """Those of `names` that are `name`; if none is, those that differ from it in case, blanks, - and _ alone."""
     names = list(names)
     exact = [each for each in names if each == name]
     return exact or [each for each in names if isinstance(name, str) and _bare(each) == _bare(name)]

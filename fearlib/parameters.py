@@ -83,8 +83,9 @@ KINDS = {
 def check_parameters(namespace: MutableMapping[str, object], names: str) -> None:
     """A notebook's parameters, in its own `globals()`: those called `names`, separated by spaces, and no others.
 
-    A dataset is given the name under which it is known. Others are looked for once: when the cell runs again, the notebook's own names are there. Raises InputError if
-    one has a value that its name does not allow, or one of another name was set.
+    A dataset is given the name under which it is known. Others are looked for once: when the cell runs again, the
+    notebook's own names are there. Raises InputError if one has a value that its name does not allow, or one of
+    another name was set.
     """
     names = names.split()
     for name in names:

@@ -39,12 +39,13 @@ def benchmark_accuracy(
 ) -> pd.Series:
     """Test accuracy in %, averaged over the seeds, after `epochs` epochs of full training, 200 by default.
 
-    `source` is either a table (.csv, .csv.gz or .parquet) with the columns `arch`, `index` if it likes, and one for
-    each dataset, `cifar10`, `cifar10_valid`, `cifar100`, `imagenet16_120` or `synthetic`, ending in `_12ep` for 12
-    epochs; or the folder of NATS-Bench's topology archive, NATS-tss-v1_0-3ffb9-simple (Dong et al., NATS-Bench,
-    2021); or a results folder, for the accuracies in its rows: those that the sweep was given, or those of its own
-    full training, by default whatever its number of epochs; or in the folder's `accuracies.csv`. It may hold only
-    some of the architectures. Datasets and columns may be spelt as the field does, `ImageNet16-120`. On CIFAR-10 the networks are trained on the whole training set; on CIFAR-100 and ImageNet16-120 the test set
+    `source` is either a table (.csv, .csv.gz or .parquet) with the columns `arch`, `index` if it likes, and one
+    for each dataset, `cifar10`, `cifar10_valid`, `cifar100`, `imagenet16_120` or `synthetic`, ending in `_12ep`
+    for 12 epochs; or the folder of NATS-Bench's topology archive, NATS-tss-v1_0-3ffb9-simple (Dong et al.,
+    NATS-Bench, 2021); or a results folder, for the accuracies in its rows: those that the sweep was given, or those
+    of its own full training, by default whatever its number of epochs; else for those in its `accuracies.csv`. It
+    may hold only some of the architectures. Datasets and columns may be spelt as the field does, `ImageNet16-120`.
+    On CIFAR-10 the networks are trained on the whole training set; on CIFAR-100 and ImageNet16-120 the test set
     is the half that NATS-Bench does not use for validation.
 
     The result is indexed by NATS-Bench's architecture index, in the order of `indices`, and named `test_accuracy`;

@@ -35,7 +35,7 @@ def test_index_is_a_bijection():
 
 
 def test_naslib_tuples():
-    """Against what NASLib's own `convert_op_indices_to_str` gives, and another tuple by hand from its two lists."""
+    """Against what NASLib's own `convert_op_indices_to_str` gives, and another by hand from its two lists."""
     published = {
         "(4, 0, 3, 1, 4, 3)":
             "|avg_pool_3x3~0|+|skip_connect~0|none~1|+|nor_conv_1x1~0|avg_pool_3x3~1|nor_conv_1x1~2|",
@@ -85,8 +85,8 @@ def test_immutable():
 @pytest.mark.parametrize(
     "string",
     ["", "nonsense", None, 5, "|none~0|+|none~0|none~1|+|none~0|none~1|none~1|", "|none~0|+|none~0|none~1|",
-     "|none~0|+|none~0|none~1|+|none~0|none~1|none~2||", "(4, 0, 3, 1, 4)", "(4, 0, 3, 1, 4, 5)", "4, 0, 3, 1, 4, 3",
-     "|" * 10**6, " " * 10**6],
+     "|none~0|+|none~0|none~1|+|none~0|none~1|none~2||", "(4, 0, 3, 1, 4)",
+     "(4, 0, 3, 1, 4, 5)", "4, 0, 3, 1, 4, 3", "|" * 10**6, " " * 10**6],
 )  # fmt: skip
 def test_malformed_strings(string):
     with pytest.raises(InputError, match="is not an architecture: expected the form"):

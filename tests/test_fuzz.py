@@ -722,8 +722,8 @@ def test_a_pickle_of_many_operations_is_refused(monkeypatch):
         safe_pickle.load(io.BytesIO(b"(" + 1000 * b"]" + b"l."), "x")
 
 
-BOMBS = ("long name of CIFAR", "member", "csv.gz", "parquet", "pickle", "nested", "field", "header", "tensor", "packed tensor",
-         "long name", "packed log")  # fmt: skip
+BOMBS = ("long name of CIFAR", "member", "csv.gz", "parquet", "pickle", "nested", "field", "header", "tensor",
+         "packed tensor", "long name", "packed log")  # fmt: skip
 
 
 def bomb(kind, folder):

@@ -197,7 +197,8 @@ def test_a_text_of_architectures(tmp_path):
     """Indices, strings and NASLib's numbers, with comments, blanks and a byte order mark; of any space."""
     path = tmp_path / "chosen.txt"
     numbers = Architecture.from_string("(4, 0, 3, 1, 4, 3)").index
-    text = f"# chosen\r\n{STRINGS[0]}  # best\r\n\r\n 77 3\t4 \r\n(4, 0, 3, 1, 4, 3)\n{STRINGS[2].replace('+', ' + ')}"
+    text = f"# chosen\r\n{STRINGS[0]}  # best\r\n\r\n 77 3\t4 \r\n(4, 0, 3, 1, 4, 3)\n"
+    text += STRINGS[2].replace("+", " + ")
     for mark in ("", "\ufeff"):
         path.write_text(mark + text, encoding="utf-8")
         assert [architecture.index for architecture in read_indices(path)] == [9930, 77, 3, 4, numbers, 5]
