@@ -87,7 +87,7 @@ def read_csv(path: str | Path, most: int, columns: Iterable[str] = ()) -> pd.Dat
             with gzip.open(io.BytesIO(content)) as file:
                 content = read_at_most(file, most, f"{path} when unpacked")
         content = content.removeprefix(codecs.BOM_UTF8)
-        header = content.partition(b"\n")[0]
+        header = content.lstrip(b"\r\n").partition(b"\n")[0]
         if len(header) > MAX_HEADER:
             raise ValueError(f"its first line, the columns' names, is longer than {MAX_HEADER} bytes")
         separator = next((each for each in ",;\t" if each.encode() in header), ",")

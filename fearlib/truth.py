@@ -42,9 +42,10 @@ def benchmark_accuracy(
     `source` is either a table (.csv, .csv.gz or .parquet) with the columns `arch`, `index` if it likes, and one
     for each dataset, `cifar10`, `cifar10_valid`, `cifar100`, `imagenet16_120` or `synthetic`, ending in `_12ep`
     for 12 epochs; or the folder of NATS-Bench's topology archive, NATS-tss-v1_0-3ffb9-simple (Dong et al.,
-    NATS-Bench, 2021); or a results folder, for the accuracies in its rows: those that the sweep was given, or those
-    of its own full training, by default whatever its number of epochs; else for those in its `accuracies.csv`. It
-    may hold only some of the architectures. Datasets and columns may be spelt as the field does, `ImageNet16-120`.
+    NATS-Bench, 2021); or a results folder, for the accuracies in its rows: those that the sweep was given, or
+    those of its own full training, by default whatever its number of epochs; else for those in its
+    `accuracies.csv`. It may hold only some of the architectures. Datasets and columns may be spelt as the field
+    does, `ImageNet16-120`.
     On CIFAR-10 the networks are trained on the whole training set; on CIFAR-100 and ImageNet16-120 the test set
     is the half that NATS-Bench does not use for validation.
 
@@ -276,8 +277,9 @@ def _epochs_of_rows(folder: Path, rows: pd.DataFrame) -> int | None:
     labels = [label for label in rows.method.unique() if re.fullmatch(r"full(\(.*\))?", label)]
     with contextlib.suppress(InputError):
         settings = read_manifest(folder)["configuration"]["settings"]
-        lengths = {parse_method(label)[1].get("epochs", settings.get("full_epochs")) for label in labels}
-        return lengths.pop() if len(lengths) == 1 else None
+        first, *others = [parse_method(label)[1].get("epochs", settings.get("full_epochs")) for label in labels]
+        if type(first) is int and all(other == first for other in others):
+            return first
     return None
 
 

@@ -523,7 +523,7 @@ def test_a_results_folder_answers_for_the_epochs_it_knows(tmp_path):
     assert "more than one row of architecture 21" in refusal(tmp_path, indices=[21], epochs=12)
 
 
-def test_a_folder_of_its_own_full_training_knows_how_long_that_was():
+def test_a_folder_of_its_own_full_training_knows_how_long_that_was(tmp_path):
     folder = Path(__file__).parents[1] / "results" / "synthetic_compact"
     length = json.loads((folder / "manifest.json").read_text())["configuration"]["settings"]["full_epochs"]
     rows = pd.read_csv(folder / "rows.csv").query("method == 'full'")
@@ -533,6 +533,13 @@ def test_a_folder_of_its_own_full_training_knows_how_long_that_was():
         found = benchmark_accuracy(folder, "synthetic", [index], epochs)
         assert found[index] == pytest.approx(expected) and found.attrs["epochs"] == length
     assert f"it holds those after {length}." in refusal(folder, "synthetic", [index], 200)
+    for wrong in ([10], "10", None):
+        manifest = json.loads((folder / "manifest.json").read_text())
+        manifest["configuration"]["settings"]["full_epochs"] = wrong
+        (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+        (tmp_path / "rows.csv").write_bytes((folder / "rows.csv").read_bytes())
+        assert benchmark_accuracy(tmp_path, "synthetic", [index]).attrs["epochs"] is None
+        assert "after a number that it does not say" in refusal(tmp_path, "synthetic", [index], 10)
 
 
 def test_a_results_folder_gives_the_accuracies_of_its_journal_to_the_bit():
