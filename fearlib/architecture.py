@@ -15,6 +15,9 @@ SPACE_SIZE = len(OPERATIONS) ** len(EDGES)
 
 _TEMPLATE = "|{}~0|+|{}~0|{}~1|+|{}~0|{}~1|{}~2|"
 _PATTERN = re.compile(re.escape(_TEMPLATE).replace(r"\{\}", "([^|~+]*)"))
+_NASLIB = re.compile(r"[(\[]" + ",".join(["([0-4])"] * len(EDGES)) + r",?[)\]]")
+_NASLIB_OPERATIONS = ("skip_connect", "none", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3")
+_NASLIB_EDGES = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
 
 
 @dataclass(frozen=True)
@@ -36,16 +39,25 @@ class Architecture:
             )
         for op in self.ops:
             if op not in OPERATIONS:
-                raise InputError(f"unknown operation {op!r}: the operations are {', '.join(OPERATIONS)}.")
+                raise InputError(f"unknown operation {op!r:.80}: the operations are {', '.join(OPERATIONS)}.")
 
     @classmethod
     def from_string(cls, string: str) -> "Architecture":
-        """The architecture of a NATS-Bench string. Raises InputError if it is malformed."""
-        match = _PATTERN.fullmatch(string) if isinstance(string, str) else None
+        """The architecture of a NATS-Bench string, or of NASLib's six operations, `(4, 0, 3, 1, 4, 3)`.
+
+        Blanks do not count. NASLib orders edges by their source node and has an order of its own for operations
+        (`EDGE_LIST` and `OP_NAMES_NB201` in its nasbench201/conversions.py; Mehta et al., NAS-Bench-Suite, 2022).
+        Raises InputError if the string is malformed.
+        """
+        text = "".join(string.split()) if isinstance(string, str) else ""
+        if match := _NASLIB.fullmatch(text):
+            op = dict(zip(_NASLIB_EDGES, (_NASLIB_OPERATIONS[int(number)] for number in match.groups())))
+            return cls(tuple(op[edge] for edge in EDGES))
+        match = _PATTERN.fullmatch(text)
         if match is None:
             raise InputError(
-                f"{string!r} is not an architecture: expected the form {_TEMPLATE.format(*['OP'] * 6)}, "
-                f"OP one of {', '.join(OPERATIONS)}."
+                f"{string!r:.200} is not an architecture: expected the form {_TEMPLATE.format(*['OP'] * 6)}, "
+                f"OP one of {', '.join(OPERATIONS)}, or NASLib's six numbers, as in (4, 0, 3, 1, 4, 3)."
             )
         return cls(match.groups())
 

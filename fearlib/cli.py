@@ -77,7 +77,10 @@ def rank(
     sample_seed: Annotated[int, typer.Option(help="Seed of that draw.")] = 0,
     indices: Annotated[
         Optional[Path],
-        typer.Option(help="File of indices, one a line, or a rows.csv; all are taken, or the first COUNT."),
+        typer.Option(
+            help="File of indices or architecture strings, one a line; a table of them; or a results folder. "
+            "All are taken, or the first COUNT."
+        ),
     ] = None,
     seeds: Annotated[str, typer.Option(help="Training seeds, separated by commas.")] = "0",
     folder: Annotated[Optional[Path], typer.Option(help="Where the dataset's official files are.")] = None,
@@ -96,6 +99,7 @@ def rank(
     time_budget: Annotated[Optional[float], typer.Option(help="Minutes after which no trial starts.")] = None,
 ) -> None:
     """Score architectures with every method, and print how well each ranks them."""
+    from fearlib.data import known_dataset
     from fearlib.presets import as_dict
     from fearlib.presets import preset as make_settings
     from fearlib.spaces import known_space
@@ -103,6 +107,7 @@ def rank(
     from fearlib.tables import read_indices, truth_method
     from fearlib.truth import benchmark_accuracy
 
+    dataset = known_dataset(dataset)
     settings = make_settings(preset, dataset, space=space, **dict(_assignment(text) for text in change or []))
     print(
         f"{settings.preset} on {dataset}: " + ", ".join(f"{k}={_plain(v)}" for k, v in as_dict(settings).items())
@@ -151,11 +156,12 @@ def score(
     csv: Annotated[Optional[Path], typer.Option(help="Write a line an architecture to this file, too.")] = None,
 ) -> None:
     """Print zero-cost measures of architectures at initialisation, on one minibatch."""
-    from fearlib.data import load_dataset
+    from fearlib.data import known_dataset, load_dataset
     from fearlib.measures import score_architectures
     from fearlib.minibatch import first_minibatch, noise_minibatch
     from fearlib.spaces import parse_architecture
 
+    dataset = known_dataset(dataset, ("noise",))
     chosen = [parse_architecture(text) for text in architectures]
     if dataset == "noise":
         images, labels, classes = *noise_minibatch(batch, resolution or 32, seed), 10
@@ -199,7 +205,8 @@ def show_architecture(
     scores = known_scores(found, results or results_folders())
     accuracies = scores.groupby("dataset").test_accuracy.first().dropna()
     if truth is not None:
-        accuracies[dataset] = benchmark_accuracy(truth, dataset, [found.index]).iloc[0]
+        accuracy = benchmark_accuracy(truth, dataset, [found.index])
+        accuracies[accuracy.attrs["dataset"]] = accuracy.iloc[0]
     print(f"{space} {found.index}\n{found}\n\ncell\n{cell_text(found)}\n\n{sizes_text(found)}\n")
     for name, accuracy in accuracies.items():
         print(f"test accuracy on {name}: {accuracy:.2f}%")
@@ -286,18 +293,23 @@ def data(
 
 @truth_app.command()
 def show(
-    source: Annotated[Path, typer.Argument(help="Table or NATS-Bench archive folder.")],
+    source: Annotated[Path, typer.Argument(help="Table, NATS-Bench archive folder or results folder.")],
     architecture: Annotated[str, typer.Argument(help="Index or architecture string.")],
     dataset: Annotated[str, typer.Option(help="See `fear list`.")] = "cifar10",
-    epochs: Annotated[int, typer.Option(help="200, or 12 for the benchmark's short training.")] = 200,
+    epochs: Annotated[
+        Optional[int],
+        typer.Option(help="200 by default, 12 for the benchmark's short training; of own training its length."),
+    ] = None,
 ) -> None:
     """Print the benchmark's test accuracy of one architecture."""
     from fearlib.spaces import parse_architecture
     from fearlib.truth import benchmark_accuracy
 
     found = parse_architecture(architecture)
-    accuracy = benchmark_accuracy(source, dataset, [found.index], epochs).iloc[0]
-    print(f"{found.index} {found} {dataset} {epochs} epochs: {accuracy:.2f}%")
+    accuracy = benchmark_accuracy(source, dataset, [found.index], epochs)
+    length = accuracy.attrs["epochs"]
+    length = "" if length is None else f" {length} epochs"
+    print(f"{found.index} {found} {accuracy.attrs['dataset']}{length}: {accuracy.iloc[0]:.2f}%")
 
 
 @truth_app.command()

@@ -53,10 +53,12 @@ class Genotype:
         The latter is `Genotype(normal=[('sep_conv_3x3', 0), ...], normal_concat=range(2, 6), reduce=[...],
         reduce_concat=range(2, 6))`; it is read as data and never run. Raises InputError if it is neither.
         """
-        cells = _parse(string) or _parse_published(string) if isinstance(string, str) else None
+        text = " ".join(string.split()) if isinstance(string, str) else ""
+        cells = _parse(text) or _parse_published(text)
         if cells is None:
             raise InputError(
-                f"{string!r} is not a genotype: expected the form {_TEMPLATE.format(*['OP', 'S'] * 2 * EDGES)}, "
+                f"{string!r:.500} is not a genotype: expected the form "
+                f"{_TEMPLATE.format(*['OP', 'S'] * 2 * EDGES)}, "
                 "OP an operation and S its source, or Genotype(normal=[('OP', S), ...], "
                 "normal_concat=range(2, 6), reduce=[('OP', S), ...], reduce_concat=range(2, 6))."
             )
@@ -147,7 +149,7 @@ def _parse(string: str) -> tuple[list, list] | None:
 def _parse_published(string: str) -> tuple[list, list] | None:
     """The cells, if `string` has the form in which DARTS publishes genotypes."""
     try:
-        call = ast.parse(string.strip(), mode="eval").body
+        call = ast.parse(string, mode="eval").body
         given = {keyword.arg: keyword.value for keyword in call.keywords}
         concatenated = {ast.unparse(given.pop(f"{cell}_concat")) for cell in ("normal", "reduce")}
         normal, reduce = (ast.literal_eval(given.pop(cell)) for cell in ("normal", "reduce"))

@@ -2,7 +2,7 @@
 
 import functools
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from fearlib.errors import InputError
+from fearlib.outside import spelt
 
 # Per channel, in units of 0..255: the values that NATS-Bench trains with.
 MEAN_AND_STD = {
@@ -125,9 +126,22 @@ def load_dataset(
     are averaged 2x2), 16 for ImageNet16-120. `train_images` keeps that many training images, the first of each
     class in equal numbers. Raises InputError for an unknown name or a size that the dataset does not have.
     """
-    if name not in DATASETS:
-        raise InputError(f"unknown dataset {name!r}: the datasets are {', '.join(DATASETS)}.")
-    return DATASETS[name](folder, resolution, train_images)
+    return DATASETS[known_dataset(name)](folder, resolution, train_images)
+
+
+def known_dataset(name: str, others: Iterable[str] = ()) -> str:
+    """The name in `DATASETS`, or in `others`, that is meant: `ImageNet16-120` and `CIFAR-10` are taken, too.
+
+    Case, blanks, hyphens and underscores do not count unless a name is the same to the letter. Raises InputError
+    if no dataset is meant, or it could be several.
+    """
+    names = (*DATASETS, *others)
+    meant = spelt(name, names)
+    if len(meant) > 1:
+        raise InputError(f"dataset {name!r} may be {' or '.join(meant)}: give it to the letter.")
+    if not meant:
+        raise InputError(f"unknown dataset {name!r:.80}: the datasets are {', '.join(names)}.")
+    return meant[0]
 
 
 def _load_synthetic(folder: str | None, resolution: int | None, train_images: int | None) -> Dataset:

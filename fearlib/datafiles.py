@@ -5,14 +5,20 @@ import io
 import os
 import tarfile
 import tempfile
+import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from fearlib import safe_pickle
-from fearlib.errors import InputError, require
-from fearlib.outside import read_file
+from fearlib.errors import InputError, one_line, require
+from fearlib.outside import BoundedMember, read_at_most, read_file
+
+MAX_ARCHIVE_BYTES = 2**29  # of an archive's members, unpacked; CIFAR-10's have 186 MB
+MAX_MEMBERS = 100  # of an archive; CIFAR-10's has nine
+MAX_PADDING = 2**20  # bytes behind an archive's last member; tar pads to 10 kB
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +52,11 @@ class DatasetFiles:
     size: int  # pixels a side
     origin: str
     archive_md5: str | None = None  # of the archive at `origin`; without it nothing is downloaded
+
+    @property
+    def archive(self) -> str | None:
+        """The name of the archive that holds all files."""
+        return self.origin.rsplit("/", 1)[-1] if self.archive_md5 else None
 
 
 DATASETS = {
@@ -109,7 +120,8 @@ def read_images(name: str, folder: str | os.PathLike | None = None) -> Images:
 
     The files are looked for in `folder`, or in the folder that the environment variable FEARLIB_DATA
     names, or in pooch's cache, where CIFAR is downloaded to when it is not there yet. Either folder may
-    hold the dataset's official folder (`cifar-10-batches-py`, `cifar-100-python`, `ImageNet16`) or be it.
+    hold the dataset's official folder (`cifar-10-batches-py`, `cifar-100-python`, `ImageNet16`) or be it; or
+    CIFAR's archive as it was downloaded (`cifar-10-python.tar.gz`), which is then read without being unpacked.
     ImageNet16-120 is the classes 1..120 of downsampled ImageNet (Chrabaszcz et al. 2017), renumbered
     0..119, its validation images being the test images (Dong & Yang, NAS-Bench-201, 2020).
 
@@ -123,9 +135,13 @@ def read_images(name: str, folder: str | os.PathLike | None = None) -> Images:
     folder = folder or os.environ.get("FEARLIB_DATA")
     place = _locate(dataset, Path(folder).expanduser()) if folder else _cached(dataset)
 
-    train_images, train_labels, train_verified = _read_split(dataset, place, dataset.train)
-    test_images, test_labels, test_verified = _read_split(dataset, place, dataset.test)
-    verified = train_verified and test_verified
+    batches, verified = {}, True
+    for file, path, content in _contents(dataset, place):
+        md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        verified &= md5 == (dataset.train | dataset.test)[file]
+        batches[file] = _read_batch(dataset, path, content)
+    train_images, train_labels = _joined(dataset, place, batches, dataset.train)
+    test_images, test_labels = _joined(dataset, place, batches, dataset.test)
     return Images(
         train_images,
         train_labels,
@@ -143,13 +159,16 @@ def _missing(dataset: DatasetFiles, place: Path) -> list[str]:
 
 
 def _locate(dataset: DatasetFiles, folder: Path) -> Path:
-    """The folder with the dataset's files: its official folder inside `folder`, or `folder` itself."""
+    """The folder with the dataset's files, which is `folder` or inside it; else the archive in `folder`."""
     place = min(folder / dataset.folder, folder, key=lambda place: len(_missing(dataset, place)))
     missing = _missing(dataset, place)
+    if missing and dataset.archive and (folder / dataset.archive).is_file():
+        return folder / dataset.archive
     if missing:
         raise InputError(
             f"{place} lacks {', '.join(missing)} of {dataset.title}, distributed by {dataset.origin}: "
-            "put them there, or name the folder that holds them as `folder` (--folder) or in FEARLIB_DATA."
+            f"put them there{f', or {dataset.archive} into {folder}' if dataset.archive else ''}, "
+            "or name the folder that holds them as `folder` (--folder) or in FEARLIB_DATA."
         )
     return place
 
@@ -170,7 +189,7 @@ def _download(dataset: DatasetFiles, cache: Path) -> str:
         return pooch.retrieve(
             dataset.origin,
             known_hash=f"md5:{dataset.archive_md5}",
-            fname=dataset.origin.rsplit("/", 1)[-1],
+            fname=dataset.archive,
             path=cache,
         )
     except OSError as error:
@@ -197,19 +216,51 @@ def _unpack(dataset: DatasetFiles, archive: str, cache: Path) -> None:
             os.replace(unpacked / file, cache / dataset.folder / file)
 
 
-def _read_split(
-    dataset: DatasetFiles, place: Path, checksums: dict[str, str]
-) -> tuple[np.ndarray, np.ndarray, bool]:
-    """Images (N, 3, size, size), labels (N,), and whether every file has its published MD5."""
-    batches, verified = [], True
-    for file, md5 in checksums.items():
-        content = read_file(place / file, safe_pickle.MAX_BYTES)
-        verified &= hashlib.md5(content, usedforsecurity=False).hexdigest() == md5
-        batches.append(_read_batch(dataset, place / file, content))
-    images, labels = (np.concatenate(parts) for parts in zip(*batches))
+def _contents(dataset: DatasetFiles, place: Path) -> Iterator[tuple[str, Path, bytes]]:
+    """Name, path and content of every file, in any order, from their folder or archive."""
+    if place.is_file():
+        return _members(dataset, place)
+    files = (*dataset.train, *dataset.test)
+    return ((file, place / file, read_file(place / file, safe_pickle.MAX_BYTES)) for file in files)
+
+
+def _members(dataset: DatasetFiles, archive: Path) -> Iterator[tuple[str, Path, bytes]]:
+    """The same out of an archive, read to its end for gzip's checksum; nothing is written anywhere."""
+    missing, size = {f"{dataset.folder}/{file}": file for file in (*dataset.train, *dataset.test)}, 0
+    official = dict(missing)
+    try:
+        with tarfile.open(archive, "r:gz", tarinfo=BoundedMember) as tar:
+            for number, member in enumerate(tar):
+                size += member.size
+                if number >= MAX_MEMBERS or size > MAX_ARCHIVE_BYTES:
+                    raise InputError(
+                        f"{archive} has more than {MAX_MEMBERS} members or, unpacked, {MAX_ARCHIVE_BYTES} bytes: "
+                        f"it is not the archive of {dataset.title}."
+                    )
+                name = member.name.removeprefix("./")
+                if member.isfile() and name in official:
+                    file = missing.pop(name, None)
+                    if file is None:
+                        raise InputError(f"{archive} has more than one file {name}.")
+                    content = read_at_most(tar.extractfile(member), safe_pickle.MAX_BYTES, f"{archive}/{file}")
+                    yield file, archive / file, content
+            read_at_most(tar.fileobj, MAX_PADDING, f"{archive}, behind its last member,")
+    except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
+        raise InputError(f"{archive} cannot be read: {one_line(error)}.") from error
+    if missing:
+        raise InputError(
+            f"{archive} is damaged, or not of {dataset.title}: it lacks {', '.join(missing.values())}."
+        )
+
+
+def _joined(
+    dataset: DatasetFiles, place: Path, batches: dict[str, tuple[np.ndarray, np.ndarray]], files: dict[str, str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Images (N, 3, size, size) and labels (N,) of those `batches` that are called `files`, in their order."""
+    images, labels = (np.concatenate(parts) for parts in zip(*(batches[file] for file in files)))
     if not len(labels):
-        raise InputError(f"{', '.join(checksums)} in {place} hold no image of {dataset.title}.")
-    return images.reshape(-1, 3, dataset.size, dataset.size), labels, verified
+        raise InputError(f"{', '.join(files)} in {place} hold no image of {dataset.title}.")
+    return images.reshape(-1, 3, dataset.size, dataset.size), labels
 
 
 def _read_batch(dataset: DatasetFiles, path: Path, content: bytes) -> tuple[np.ndarray, np.ndarray]:
@@ -224,14 +275,25 @@ def _read_batch(dataset: DatasetFiles, path: Path, content: bytes) -> tuple[np.n
         )
     if not (isinstance(data, np.ndarray) and data.dtype == np.uint8 and data.shape[1:] == (pixels,)):
         raise InputError(f"'data' in {path} must be an array of uint8 with one row of {pixels} pixels an image.")
-    if not (isinstance(labels, list) and all(type(label) is int and label in dataset.labels for label in labels)):
+    if not _are_labels(labels, dataset.labels):
         first, last = dataset.labels[0], dataset.labels[-1]
-        raise InputError(f"'{dataset.label_key}' in {path} must be a list of integers in {first}..{last}.")
+        raise InputError(
+            f"'{dataset.label_key}' in {path} must be a list or plain array of integers in {first}..{last}."
+        )
     if len(data) != len(labels):
         raise InputError(f"{path} holds {len(data)} images but {len(labels)} labels: there must be one an image.")
     labels = np.array(labels, dtype=np.int64)
     kept = (labels >= dataset.kept.start) & (labels < dataset.kept.stop)
     return data[kept], labels[kept] - dataset.kept.start
+
+
+def _are_labels(labels: object, allowed: range) -> bool:
+    if isinstance(labels, np.ndarray):
+        whole = labels.ndim == 1 and labels.dtype.kind in "iu"
+        return whole and bool(((labels >= allowed.start) & (labels < allowed.stop)).all())
+    return isinstance(labels, list) and all(
+        (type(label) is int or isinstance(label, np.integer)) and int(label) in allowed for label in labels
+    )
 
 
 def _entry(batch: object, key: str) -> object:

@@ -18,12 +18,9 @@ import pandas as pd
 from fearlib.curves import check_threshold
 from fearlib.darts import Genotype
 from fearlib.errors import InputError, one_line, require
+from fearlib.outside import BoundedMember
 
 MAX_BYTES = 16 * 2**20  # of one log
-MAX_EXTENSION = 2**16  # of a name, or extended header, in a .tar
-_EXTENSIONS = (
-    tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE,
-)  # fmt: skip
 _CONFIGURATION = "optimized_hyperparamater_config"  # so spelt in the logs
 _COLUMNS = (
     "name", "genotype", "epochs", "trained_epochs", "seconds", "runtime", "test_accuracy",
@@ -75,7 +72,7 @@ def _logs(source: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
                 with path.open("rb") as file:
                     yield path.relative_to(source).as_posix(), path.stat().st_size, file
     elif _is_tar(source):
-        with tarfile.open(source, tarinfo=_Member) as archive:
+        with tarfile.open(source, tarinfo=BoundedMember) as archive:
             for member in progress(archive):
                 if member.isfile() and _is_log(member.name):
                     yield member.name, member.size, archive.extractfile(member)
@@ -97,19 +94,10 @@ def _logs(source: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
 
 def _is_tar(source: Path) -> bool:
     try:
-        tarfile.open(source, tarinfo=_Member).close()
+        tarfile.open(source, tarinfo=BoundedMember).close()
     except tarfile.TarError:
         return False
     return True
-
-
-class _Member(tarfile.TarInfo):
-    """A member whose long name, and whatever else precedes it, is not read without bound."""
-
-    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
-        if self.type in _EXTENSIONS and self.size > MAX_EXTENSION:
-            raise tarfile.ReadError(f"a name or extended header in it has {self.size} bytes")
-        return super()._proc_member(archive)
 
 
 def _is_log(name: str) -> bool:

@@ -5,9 +5,10 @@ from collections.abc import Callable, MutableMapping
 from pathlib import Path
 from typing import NamedTuple
 
-from fearlib.data import DATASETS
+from fearlib.data import DATASETS, known_dataset
 from fearlib.errors import InputError
 from fearlib.measures import MEASURES
+from fearlib.outside import spelt
 from fearlib.presets import PRESETS
 
 _OF_THE_NOTEBOOK, _CHECKED = ("In", "Out"), "_parameters_are_checked"
@@ -47,6 +48,7 @@ def _or(*kinds: _Kind) -> _Kind:
 _NONE = _Kind("None", lambda value: value is None)
 _TEXT = _Kind("text", lambda value: isinstance(value, str) and value != "")
 _NAMED = _Kind("a dictionary by name", lambda value: isinstance(value, dict) and all(map(_TEXT.fits, value)))
+_DATASET = _Kind(_choice(DATASETS).allowed, lambda value: len(spelt(value, DATASETS)) == 1)
 _EITHER = _Kind("True or False", lambda value: isinstance(value, bool))
 _EXISTING = _Kind(
     "a file or folder that exists", lambda value: _TEXT.fits(value) and Path(value).expanduser().exists()
@@ -55,8 +57,7 @@ _SEED, _COUNT, _SHARE = _whole(0), _whole(1), _number(0, 1)
 KINDS = {
     "preset": _choice(PRESETS),
     "overrides": _NAMED,
-    "dataset": _choice(DATASETS),
-    "archive_dataset": _choice(DATASETS),
+    **dict.fromkeys(("dataset", "archive_dataset"), _DATASET),
     **dict.fromkeys(("data_folder", "indices_file", "truth", "archive", "logs"), _or(_EXISTING, _NONE)),
     **dict.fromkeys(("measured", "rows"), _EXISTING),
     **dict.fromkeys(("output", "method", "reference", "benchmark", "darts"), _TEXT),
@@ -82,13 +83,16 @@ KINDS = {
 def check_parameters(namespace: MutableMapping[str, object], names: str) -> None:
     """A notebook's parameters, in its own `globals()`: those called `names`, separated by spaces, and no others.
 
-    Others are looked for once: when the cell runs again, the notebook's own names are there. Raises InputError if
-    one has a value that its name does not allow, or one of another name was set.
+    A dataset is given the name under which it is known. Others are looked for once: when the cell runs again, the
+    notebook's own names are there. Raises InputError if one has a value that its name does not allow, or one of
+    another name was set.
     """
     names = names.split()
     for name in names:
         if not KINDS[name].fits(namespace[name]):
             raise InputError(f"parameter {name}={namespace[name]!r:.200}: it must be {KINDS[name].allowed}.")
+        if KINDS[name] is _DATASET:
+            namespace[name] = known_dataset(namespace[name])
     for name, value in [] if namespace.get(_CHECKED) else list(namespace.items()):
         plain = value is None or isinstance(value, (str, int, float, list, tuple, dict))
         if plain and not (name in names or name.startswith("_") or name in _OF_THE_NOTEBOOK):

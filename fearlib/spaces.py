@@ -34,7 +34,7 @@ def known_space(name: str) -> Space:
 
 def parse_architecture(text: str, space: str = "nats-tss") -> Architecture | darts.Genotype:
     """The architecture that an index or a string names. Raises InputError if there is none, or no such space."""
-    kind = known_space(space).kind
+    kind, text = known_space(space).kind, text.strip()
     return kind.from_index(int(text)) if re.fullmatch(r"-?\d{1,40}", text) else kind.from_string(text)
 
 

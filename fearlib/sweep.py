@@ -18,7 +18,7 @@ import torch
 from fearlib.architecture import Architecture
 from fearlib.cluster import cluster, run_here
 from fearlib.darts import Genotype
-from fearlib.data import Dataset, load_dataset
+from fearlib.data import Dataset, known_dataset, load_dataset
 from fearlib.errors import InputError, require
 from fearlib.journal import append_to_journal, only_writer, recover_journal
 from fearlib.manifest import open_manifest, write_manifest
@@ -57,16 +57,17 @@ def run_sweep(
 ) -> pd.DataFrame:
     """Run every trial that `folder` does not hold yet, and return the table of all its rows.
 
-    `methods` as in `fearlib.methods.expand_methods`. `truth` is the benchmark's test accuracy in % by
-    architecture index, a Series as `benchmark_accuracy` gives it or a dict. One worker is this process; more, or a `scheduler`, or `per_gpu` networks at once on each
-    GPU, are dask's, as `fearlib.cluster.cluster` says. A trial that fails (it raises, its workers die, its loss or
-    score is not a number) is recorded with its reason, and tried again up to `retries` times once the others are
-    done. No trial starts after `time_budget` seconds. Several workers take the longest trials first, so that none
-    waits long for the last; but with a time budget, and with one worker, one architecture follows another, so that
-    those which are finished are no selection. `after_trial` is called with each finished trial's rows. The folder
-    receives `journal.jsonl` while the sweep runs and `rows.csv`, `curves.csv` and `manifest.json` at its end, when
-    it is interrupted too. Raises InputError if `truth` is not of these architectures, if the folder holds results
-    of another configuration or other test accuracies, or if another sweep is writing to it.
+    `methods` as in `fearlib.methods.expand_methods`. `truth` is the benchmark's test accuracy in % by architecture
+    index, a Series as `benchmark_accuracy` gives it or a dict. One worker is this process; more, or a `scheduler`,
+    or `per_gpu` networks at once on each GPU, are dask's, as `fearlib.cluster.cluster` says. A trial that fails
+    (it raises, its workers die, its loss or score is not a number) is recorded with its reason, and tried again up
+    to `retries` times once the others are done. No trial starts after `time_budget` seconds. Several workers take
+    the longest trials first, so that none waits long for the last; but with a time budget, and with one worker,
+    one architecture follows another, so that those which are finished are no selection. `after_trial` is called
+    with each finished trial's rows. The folder receives `journal.jsonl` while the sweep runs and `rows.csv`,
+    `curves.csv` and `manifest.json` at its end, when it is interrupted too. Raises InputError if `truth` is not of
+    these architectures, if the folder holds results of another configuration or other test accuracies, or if
+    another sweep is writing to it.
     """
     for name, number, least in (
         ("workers", workers, 1),
@@ -77,6 +78,7 @@ def run_sweep(
             raise InputError(f"{name} is {number}: it must be at least {least}.")
     if workers > 1 and (per_gpu or scheduler not in (None, "slurm")):
         raise InputError("workers are those that the scheduler has, or per_gpu for each GPU: leave workers out.")
+    dataset = known_dataset(dataset)
     space, labels = space_of(architectures), expand_methods(methods, settings)
     truth = (
         None if truth is None else _checked_truth(truth, [architecture.index for architecture in architectures])

@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 
 from fearlib.errors import InputError, require
+from fearlib.indices import architectures_of_lines, architectures_of_table
 from fearlib.journal import JOURNAL, read_journal, replace_file
 from fearlib.manifest import read_manifest
 from fearlib.measures import MEASURES
-from fearlib.outside import read_csv, read_file
+from fearlib.outside import own_names, read_csv, read_file
 from fearlib.ranking import (
     average_cost,
     bootstrap_interval,
@@ -373,33 +374,28 @@ def format_ranking(table: pd.DataFrame) -> str:
     return shown.to_markdown(index=False, disable_numparse=True)
 
 
-def _index(word: bytes) -> int:
-    if not re.fullmatch(rb"\d{1,19}", word):
-        raise ValueError(f"{word[:40]!r} is not one")
-    return int(word)
-
-
 def read_indices(path: str | Path, count: int | None = None, space: str = "nats-tss") -> list:
-    """The first `count` architectures of a file of their indices, one a line; of a sweep's `rows.csv`, sorted; or
-    of a results folder, in the order in which its sweep came to them.
+    """The first `count` architectures that a file names, or a sweep, in their order there.
 
-    Raises InputError if an entry is not an index, an index is doubled, or there are fewer than `count`.
+    `path` is a text with an index, an architecture string or NASLib's six numbers a line, and comments after #; a
+    table (.csv or .csv.gz) with the columns `index`, `arch` or both, such as a sweep's `rows.csv`, where an
+    architecture may have several rows; or a results folder, in the order in which its sweep came to them.
+
+    Raises InputError if a line is none of these, an index and a string contradict each other, a text names an
+    architecture twice, or there are fewer than `count`.
     """
-    try:
-        if Path(path).is_dir():
-            _refuse_others({read_manifest(path)["configuration"]["space"]} - {space}, path, space)
-            indices = list(dict.fromkeys(record["trial"]["index"] for record in read_journal(path)))
-        elif Path(path).suffix == ".csv":
-            rows = read_csv(path, MAX_ROWS_BYTES)
-            _refuse_others(set(rows.get("space", pd.Series([space]))) - {space}, path, space)
-            indices = rows["index"].unique().tolist()
-        else:
-            indices = [_index(line) for line in read_file(path, MAX_INDICES_BYTES).split()]
-            if len(set(indices)) < len(indices):
-                raise InputError(f"{path} names an architecture twice.")
-        architectures = [known_space(space).kind.from_index(index) for index in indices]
-    except (ValueError, KeyError) as error:
-        raise InputError(f"{path} is not a file of architecture indices, one a line ({error}).") from error
+    if Path(path).is_dir():
+        _refuse_others({read_manifest(path)["configuration"]["space"]} - {space}, path, space)
+        indices = dict.fromkeys(record["trial"]["index"] for record in read_journal(path))
+        architectures = architectures_of_table(pd.DataFrame({"index": list(indices)}, dtype=object), path, space)
+    elif Path(path).name.endswith((".csv", ".csv.gz")):
+        table = read_csv(path, MAX_ROWS_BYTES)
+        table = table.rename(columns=own_names(table.columns, ("index", "arch", "space"), path))
+        _refuse_others(set(table.get("space", [])) - {space}, path, space)
+        table = table.drop_duplicates([name for name in ("index", "arch") if name in table] or None)
+        architectures = list(dict.fromkeys(architectures_of_table(table, path, space)))
+    else:
+        architectures = architectures_of_lines(read_file(path, MAX_INDICES_BYTES), path, space)
     if count is not None and not 0 <= count <= len(architectures):
         raise InputError(f"{path} has {len(architectures)} architectures, but {count} were asked for.")
     return architectures[:count]

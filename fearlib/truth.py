@@ -13,45 +13,55 @@ import pandas as pd
 from fearlib import safe_pickle
 from fearlib.architecture import SPACE_SIZE, Architecture
 from fearlib.curves import check_threshold
-from fearlib.data import DATASETS
+from fearlib.data import known_dataset
 from fearlib.errors import InputError, one_line, require
+from fearlib.indices import agreed, architectures_of_table
 from fearlib.journal import replace_file
-from fearlib.outside import percentages, read_csv, read_file
-from fearlib.tables import ROWS, read_rows
+from fearlib.manifest import read_manifest
+from fearlib.methods import parse_method
+from fearlib.outside import own_names, percentages, read_csv, read_file
+from fearlib.tables import ROWS, full_is_truth, read_rows, truth_method
 
 _ARCHIVE_NAMES = {"cifar10": "cifar10", "cifar100": "cifar100", "imagenet16-120": "ImageNet16-120"}
 _ARCHIVE_EPOCHS = (200, 12)
+_OF_TABLES = ("cifar10-valid",)  # what a table may hold besides the datasets that networks are trained on here
+ACCURACIES = "accuracies.csv"  # a table of the benchmark's, without `arch`, that a results folder may hold
 MAX_TABLE_BYTES = 2**24  # unpacked; all architectures on all datasets take 4 MB
 MAX_MEMBER_BYTES = 2**26  # of a file of the archive, unpacked; the longest training takes 2 MB
 _EXTENSION = ".pickle.pbz2"
 _META = "meta" + _EXTENSION
 
 
-def benchmark_accuracy(source: str | Path, dataset: str, indices: Iterable[int], epochs: int = 200) -> pd.Series:
-    """Test accuracy in %, averaged over the seeds, after `epochs` epochs of full training.
+def benchmark_accuracy(
+    source: str | Path, dataset: str, indices: Iterable[int], epochs: int | None = None
+) -> pd.Series:
+    """Test accuracy in %, averaged over the seeds, after `epochs` epochs of full training, 200 by default.
 
-    `source` is either a table (.csv, .csv.gz or .parquet) with the columns `index`, `arch` and one for each
-    dataset, `cifar10`, `cifar100`, `imagenet16_120` or `synthetic`, ending in `_12ep` for 12 epochs instead of
-    200; or the folder of NATS-Bench's topology archive, NATS-tss-v1_0-3ffb9-simple (Dong et al., NATS-Bench,
-    2021); or a results folder, for the accuracies in its rows: those that the sweep was given, or those of its
-    own full training (method `full`, whatever its number of epochs). It may hold only some of the architectures.
+    `source` is either a table (.csv, .csv.gz or .parquet) with the columns `arch`, `index` if it likes, and one
+    for each dataset, `cifar10`, `cifar10_valid`, `cifar100`, `imagenet16_120` or `synthetic`, ending in `_12ep`
+    for 12 epochs; or the folder of NATS-Bench's topology archive, NATS-tss-v1_0-3ffb9-simple (Dong et al.,
+    NATS-Bench, 2021); or a results folder, for the accuracies in its rows: those that the sweep was given, or
+    those of its own full training, by default whatever its number of epochs; else for those in its
+    `accuracies.csv`. It may hold only some of the architectures. Datasets and columns may be spelt as the field
+    does, `ImageNet16-120`.
     On CIFAR-10 the networks are trained on the whole training set; on CIFAR-100 and ImageNet16-120 the test set
     is the half that NATS-Bench does not use for validation.
 
     The result is indexed by NATS-Bench's architecture index, in the order of `indices`, and named `test_accuracy`;
-    its `attrs["source"]` is the source's name.
+    its `attrs` are the `source`'s name, the `dataset`, and the `epochs`, None if the source does not say how many.
 
     Raises InputError if the source cannot be read, contradicts NATS-Bench's numbering of the architectures, lacks
     what is asked for, or has an accuracy for it that is not a number in 0..100.
     """
-    if dataset not in DATASETS:
-        raise InputError(f"unknown dataset {dataset!r}: the datasets are {', '.join(DATASETS)}.")
+    dataset = known_dataset(dataset, _OF_TABLES)
     indices = [Architecture.from_index(index).index for index in indices]
     source = Path(source)
     if (source / ROWS).is_file():
-        accuracies = percentages(_read_results(source, dataset), source)
+        accuracies, epochs = _read_results(source, dataset, epochs)
+        accuracies = percentages(accuracies, source)
         _check_held(indices, accuracies.index, source)
-        return _named(accuracies.loc[indices], source)
+        return _named(accuracies.loc[indices], source, dataset, epochs)
+    epochs = 200 if epochs is None else epochs
     if source.is_dir():
         held = _held(source)
         _check_held(indices, held, source)
@@ -60,7 +70,7 @@ def benchmark_accuracy(source: str | Path, dataset: str, indices: Iterable[int],
         table = _read_table(source, _column(dataset, epochs))
         _check_held(indices, table.index, source)
     accuracies = table.loc[indices, _column(dataset, epochs)]
-    return _named(accuracies, source)
+    return _named(accuracies, source, dataset, epochs)
 
 
 def export_truth(archive: str | Path, output: str | Path) -> int:
@@ -96,7 +106,7 @@ def archive_times(archive: str | Path, dataset: str, threshold: float) -> pd.Dat
     unless 0 < threshold <= 1.
     """
     check_threshold(threshold)
-    archive = Path(archive)
+    archive, dataset = Path(archive), known_dataset(dataset, _OF_TABLES)
     progress = require("tqdm", "show how far the archive is read").tqdm(_held(archive), desc="architectures")
     epochs = _ARCHIVE_EPOCHS[0]
 
@@ -130,9 +140,9 @@ def _check_held(indices: list[int], held: Iterable[int], source: Path):
         )
 
 
-def _named(accuracies: pd.Series, source: Path) -> pd.Series:
+def _named(accuracies: pd.Series, source: Path, dataset: str, epochs: int | None) -> pd.Series:
     checked = percentages(accuracies, source).rename("test_accuracy")
-    checked.attrs["source"] = source.name
+    checked.attrs |= {"source": source.name, "dataset": dataset, "epochs": epochs}
     return checked
 
 
@@ -147,21 +157,24 @@ def _check_format(path: Path):
 
 
 def _read_table(path: Path, column: str) -> pd.DataFrame:
-    """The table at `path`, its rows by architecture index, once these are found to be consistent."""
+    """The table at `path` by architecture index, `column` under this name, once its rows are consistent."""
     if not path.is_file():
         raise InputError(f"{path} is neither a table of accuracies nor the folder of NATS-Bench's archive.")
     _check_format(path)
-    wanted = ("index", "arch", column)
-    table = _read_parquet(path, wanted) if path.suffix == ".parquet" else read_csv(path, MAX_TABLE_BYTES)
-    for name in wanted:
+    needed = ("arch", column)
+    if path.suffix == ".parquet":
+        table = _read_parquet(path, needed)
+    else:
+        table = read_csv(path, MAX_TABLE_BYTES)
+        table = table.rename(columns=own_names(table.columns, ("index", *needed), path))
+    for name in needed:
         if name not in table:
             raise InputError(f"{path} has no column {name}: it has {', '.join(map(str, table.columns))}.")
-    _check_rows(table, path)
-    return table.set_index("index")
+    return _by_index(table, path)
 
 
-def _read_parquet(path: Path, wanted: tuple[str, ...]) -> pd.DataFrame:
-    """The columns `wanted`, or, if one is missing, a table with no row and the columns that there are.
+def _read_parquet(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
+    """The columns `needed`, and `index` if there is one; or, if one is missing, no row and the columns there are.
 
     Equal texts of a column stay one: there may be millions of them in a small file.
     """
@@ -169,40 +182,44 @@ def _read_parquet(path: Path, wanted: tuple[str, ...]) -> pd.DataFrame:
 
     content = read_file(path, MAX_TABLE_BYTES)
     try:
-        file = parquet.ParquetFile(io.BytesIO(content), read_dictionary=wanted)
-        names, metadata = file.schema_arrow.names, file.metadata
-        if not set(wanted) <= set(names):
+        names = parquet.read_schema(io.BytesIO(content)).names
+        own = own_names(names, ("index", *needed), path)
+        if not set(needed) <= set(own.values()):
             return pd.DataFrame(columns=names)
+        file = parquet.ParquetFile(io.BytesIO(content), read_dictionary=list(own))
+        metadata = file.metadata
         groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
         if metadata.num_rows > SPACE_SIZE or sum(group.total_byte_size for group in groups) > MAX_TABLE_BYTES:
             raise ValueError(f"it has more than {SPACE_SIZE} rows or, unpacked, {MAX_TABLE_BYTES} bytes")
-        if any(types.is_nested(file.schema_arrow.field(name).type) for name in wanted):
+        if any(types.is_nested(file.schema_arrow.field(name).type) for name in own):
             raise ValueError("it has lists in place of values")
-        table = file.read(columns=list(wanted), use_threads=False).to_pandas(ignore_metadata=True)
+        table = file.read(columns=list(own), use_threads=False).to_pandas(ignore_metadata=True)
+    except InputError:
+        raise
     except Exception as error:  # Arrow has no common kind of its own
         raise InputError(f"{path} is not a readable table: {one_line(error)}.") from error
     shared = table.select_dtypes("category")
-    return table.astype(dict.fromkeys(shared, object))
+    return table.astype(dict.fromkeys(shared, object)).rename(columns=own)
 
 
-def _check_rows(table: pd.DataFrame, path: Path):
+def _by_index(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """The rows by their architectures' indices, each of which occurs once."""
+    if "index" in table:
+        _check_integers(table, path)
+    table.index = pd.Index([found.index for found in architectures_of_table(table, path)], dtype=int, name="index")
+    return _once_each(table, path)
+
+
+def _once_each(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    doubled = table.index[table.index.duplicated()]
+    if len(doubled):
+        raise InputError(f"{path} has more than one row of architecture {doubled[0]}.")
+    return table
+
+
+def _check_integers(table: pd.DataFrame, path: Path):
     if not pd.api.types.is_integer_dtype(table["index"]) or table["index"].isna().any():
         raise InputError(f"{path}: the column index must hold integers, NATS-Bench's architecture indices.")
-    doubled = table["index"][table["index"].duplicated()]
-    if len(doubled):
-        raise InputError(f"{path} has more than one row of architecture {doubled.iloc[0]}.")
-    for index, arch in zip(table["index"], table["arch"]):
-        _check_arch(index, arch, path)
-
-
-def _check_arch(index: int, arch: str, source: Path):
-    try:
-        expected = str(Architecture.from_index(index))
-    except InputError as error:
-        raise InputError(f"{source}: {error}") from error
-    if arch != expected:
-        given = f"{arch:.200}" if isinstance(arch, str) else f"a {type(arch).__name__}"
-        raise InputError(f"{source}: architecture {index} is {expected}, but is given there as {given}.")
 
 
 def _write(table: pd.DataFrame, path: Path):
@@ -219,14 +236,45 @@ def _write(table: pd.DataFrame, path: Path):
 # A results folder
 
 
-def _read_results(folder: Path, dataset: str) -> pd.Series:
+def _read_results(folder: Path, dataset: str, epochs: int | None) -> tuple[pd.Series, int | None]:
+    """Accuracies by architecture index, of its rows if these have what is asked for, and after how many epochs."""
     rows = read_rows(folder)
     known = rows[(rows.dataset == dataset) & rows.test_accuracy.notna()]
+    trained = _epochs_of_rows(folder, known)
+    if len(known) and epochs in (None, trained):
+        return known.groupby("index").test_accuracy.first(), trained
+    column = _column(dataset, 200 if epochs is None else epochs)
+    beside = _read_beside(folder)
+    if column in beside:
+        return beside[column].dropna(), 200 if epochs is None else epochs
     if known.empty:
         held = sorted(set(rows.dataset))
         why = "its rows have none" if dataset in held else f"it holds rows on {', '.join(held) or 'nothing'}"
         raise InputError(f"{folder} holds no test accuracy on {dataset}: {why}.")
-    return known.groupby("index").test_accuracy.first()
+    lengths = {trained, *(length for length in _ARCHIVE_EPOCHS if _column(dataset, length) in beside)} - {None}
+    raise InputError(
+        f"{folder} holds no test accuracy on {dataset} after {epochs} epochs: it holds those after "
+        f"{' or '.join(map(str, sorted(lengths))) or 'a number that it does not say'}."
+    )
+
+
+def _epochs_of_rows(folder: Path, rows: pd.DataFrame) -> int | None:
+    """The length of the training whose test accuracies the rows have, None if it is not known."""
+    if rows.empty or not full_is_truth(rows):
+        return 200 if set(rows.dataset) <= set(_ARCHIVE_NAMES) else None
+    with contextlib.suppress(InputError):
+        settings = read_manifest(folder)["configuration"]["settings"]
+        epochs = parse_method(truth_method(rows.method))[1].get("epochs", settings.get("full_epochs"))
+        return epochs if type(epochs) is int else None
+
+
+def _read_beside(folder: Path) -> pd.DataFrame:
+    """The folder's `accuracies.csv` by architecture index, or an empty table."""
+    if not (folder / ACCURACIES).is_file():
+        return pd.DataFrame()
+    table = read_csv(folder / ACCURACIES, MAX_TABLE_BYTES, ["index"])
+    _check_integers(table, folder / ACCURACIES)
+    return _once_each(table.set_index("index"), folder / ACCURACIES)
 
 
 # NATS-Bench's archive
@@ -264,14 +312,14 @@ def _each_architecture(
     """What `read` makes of NATS-Bench's API for every index, once its trainings are known to be there."""
     for dataset, _ in wanted:
         if dataset not in _ARCHIVE_NAMES:
-            raise InputError(f"{folder} does not hold {dataset}: it holds {', '.join(_ARCHIVE_NAMES)}.")
+            raise InputError(f"{folder} is read for {', '.join(_ARCHIVE_NAMES)} alone, not for {dataset}.")
     with _nats_bench(folder) as nats_bench:
         with _format_errors(folder / _META):
             api = nats_bench.create(str(folder), "tss", fast_mode=True, verbose=False)
         for index in indices:
             path = folder / f"{index:06d}{_EXTENSION}"
             with _format_errors(path):
-                _check_arch(index, api.arch(index), folder / _META)
+                agreed(index, api.arch(index), folder / _META)
                 api.reload(str(folder), index)
                 for dataset, epochs in wanted:
                     _check_training(api.arch2infos_dict[index], index, dataset, epochs, path)
@@ -302,7 +350,7 @@ def _check_training(trainings: dict, index: int, dataset: str, epochs: int, path
     if str(epochs) not in trainings:
         raise InputError(f"{path} holds no training of {epochs} epochs: it holds {', '.join(trainings)}.")
     results = trainings[str(epochs)]
-    _check_arch(index, results.arch_str, path)
+    agreed(index, results.arch_str, path)
     names = results.get_dataset_names()
     if _ARCHIVE_NAMES[dataset] not in names:
         raise InputError(f"{path} holds no {dataset} after {epochs} epochs: it holds {', '.join(names)}.")

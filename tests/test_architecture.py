@@ -34,6 +34,27 @@ def test_index_is_a_bijection():
     assert len({Architecture.from_index(index).ops for index in range(SPACE_SIZE)}) == SPACE_SIZE == 15625
 
 
+def test_naslib_tuples():
+    """Against what NASLib's own `convert_op_indices_to_str` gives, and another by hand from its two lists."""
+    published = {
+        "(4, 0, 3, 1, 4, 3)":
+            "|avg_pool_3x3~0|+|skip_connect~0|none~1|+|nor_conv_1x1~0|avg_pool_3x3~1|nor_conv_1x1~2|",
+        "[2,0,1,3,4,2]":
+            "|nor_conv_3x3~0|+|skip_connect~0|nor_conv_1x1~1|+|none~0|avg_pool_3x3~1|nor_conv_3x3~2|",
+    }  # fmt: skip
+    for numbers, string in published.items():
+        assert str(Architecture.from_string(numbers)) == string
+
+
+@given(architectures, st.data())
+def test_blanks_in_a_string_do_not_count(architecture, data):
+    text = str(architecture)
+    places = data.draw(st.lists(st.sampled_from([k for k, sign in enumerate(text) if sign in "|~+"]), max_size=3))
+    for place in sorted(places, reverse=True):
+        text = text[:place] + data.draw(st.sampled_from((" ", "\t", "\n"))) + text[place:]
+    assert Architecture.from_string(f" {text} ") == architecture
+
+
 @given(architectures)
 def test_round_trips(architecture):
     assert Architecture.from_string(str(architecture)) == architecture
@@ -64,7 +85,8 @@ def test_immutable():
 @pytest.mark.parametrize(
     "string",
     ["", "nonsense", None, 5, "|none~0|+|none~0|none~1|+|none~0|none~1|none~1|", "|none~0|+|none~0|none~1|",
-     "|none~0|+|none~0|none~1|+|none~0|none~1|none~2| "],
+     "|none~0|+|none~0|none~1|+|none~0|none~1|none~2||", "(4, 0, 3, 1, 4)",
+     "(4, 0, 3, 1, 4, 5)", "4, 0, 3, 1, 4, 3", "|" * 10**6, " " * 10**6],
 )  # fmt: skip
 def test_malformed_strings(string):
     with pytest.raises(InputError, match="is not an architecture: expected the form"):

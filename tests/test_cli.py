@@ -8,6 +8,7 @@ import torch
 from fearlib import MEASURES, METHODS, Architecture, build_network, cli, zero_cost
 from fearlib.minibatch import noise_minibatch
 
+ZERO_COST = str(Path(__file__).parents[1] / "results" / "zero_cost_cifar10")
 SMALL = (
     "--set train_images=100 --set stage1_epochs=1 --set threshold=0.01 --set stage2_epochs=1 "
     "--set shortreg_epochs=1 --set zero_cost_batch=8"
@@ -89,8 +90,26 @@ def test_rank_takes_another_search_space(run, tmp_path):
     assert code == 2 and "the spaces are nats-tss, darts" in err
 
 
+@pytest.mark.parametrize("words, shown", [((), "200 epochs: 92.22%"), (("--epochs", 12), "12 epochs: 84.01%")])
+def test_truth_of_a_results_folder_is_after_the_epochs_asked_for(run, words, shown):
+    code, out, _ = run("truth", "show", ZERO_COST, 21, "--dataset", "CIFAR-10", *words)
+    assert code == 0 and out.endswith(f" cifar10 {shown}\n")
+
+
+def test_rank_refuses_indices_that_contradict_their_strings(run, tmp_path):
+    strings = [str(Architecture.from_index(index)) for index in (9930, 77)]
+    pd.DataFrame({"arch": strings}).reset_index().to_csv(tmp_path / "x.csv", index=False)
+    words = ["rank", tmp_path / "out", "--dataset", "Synthetic", "--methods", "zero_cost", *SMALL]
+    code, _, err = run(*words, "--indices", tmp_path / "x.csv")
+    assert code == 2 and "x.csv: architecture 0 is" in err and strings[0] in err
+    (tmp_path / "x.txt").write_text("\n".join(strings))
+    code, out, err = run(*words, "--indices", tmp_path / "x.txt")
+    rows = pd.read_csv(tmp_path / "out" / "rows.csv")
+    assert code == 0 and set(rows["index"]) == {9930, 77} and set(rows.dataset) == {"synthetic"}
+
+
 def test_data_says_what_it_loaded(run):
-    code, out, _ = run("data", "synthetic", "--resolution", 16, "--train-images", 100)
+    code, out, _ = run("data", "Synthetic", "--resolution", 16, "--train-images", 100)
     assert code == 0 and "16x16 pixels" in out and "fingerprint" in out
 
 
@@ -106,7 +125,7 @@ def test_data_says_what_it_loaded(run):
         (["rank", "out", "--seeds", "-1", *SMALL], "seed '-1': seeds are integers from 0"),
         (["rank", "out", "--set", "dataset=cifar10"], "unknown setting 'dataset'"),
         (["rank", "out", "--count", "99999"], "the space has 15625"),
-        (["rank", "out", "--indices", "absent.txt"], "absent.txt is not a file of architecture indices"),
+        (["rank", "out", "--indices", "absent.txt"], "absent.txt is not a file."),
         (["rank", "out", "--truth", "absent.csv"], "absent.csv"),
         (["rank", "out", "--dataset", "cifar10", "--folder", "absent"], "absent"),
         (["rank", "out", "--workers", "0", *SMALL], "workers is 0"),
@@ -123,6 +142,8 @@ def test_data_says_what_it_loaded(run):
         (["report", "absent"], "absent is not a folder of results."),
         (["report", "."], "holds no claims.csv"),
         (["truth", "show", "absent.csv", "3"], "absent.csv"),
+        (["truth", "show", ZERO_COST, "21", "--epochs", "90"], "after 90 epochs: it holds those after 12 or 200."),
+        (["truth", "show", ZERO_COST, "21", "--dataset", "cifar10-valid"], "no test accuracy on cifar10-valid"),
         (["truth", "show", "absent.csv", "99999"], "must be an integer in 0..15624"),
         (["truth", "show", "absent.csv", "|a~0|"], "is not an architecture"),
         (["truth", "export", "absent", "out.csv"], "absent"),

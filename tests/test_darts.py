@@ -153,7 +153,7 @@ def test_index_out_of_range(index):
 
 @pytest.mark.parametrize(
     "string",
-    ["", "nonsense", None, str(EVERY_OPERATION) + " ", str(EVERY_OPERATION).replace("~4", "~44"), "Genotype()",
+    ["", "nonsense", None, str(EVERY_OPERATION) + "|", str(EVERY_OPERATION).replace("~4", "~44"), "Genotype()",
      DARTS_V2.replace("range(2, 6)", "range(3, 6)"), DARTS_V2.replace("range(2, 6)", "print(2)"),
      DARTS_V2.replace("Genotype", "Network"), DARTS_V2.replace("normal=[", "normal=[print(1)] + ["),
      DARTS_V2.replace("Genotype(", "Genotype(1, "), DARTS_V2.replace("Genotype(", "Genotype(normal=[], "),

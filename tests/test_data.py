@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fearlib import Dataset, InputError, load_dataset
-from fearlib.data import MEAN_AND_STD, crop_and_flip, first_of_each_class
+from fearlib import DATASETS, Dataset, InputError, load_dataset, preset
+from fearlib.data import MEAN_AND_STD, crop_and_flip, first_of_each_class, known_dataset
 
 
 @settings(max_examples=40, deadline=None)
@@ -115,6 +115,24 @@ def cifar10_files(tmp_path):
     for name in [*(f"data_batch_{k}" for k in range(1, 6)), "test_batch"]:
         batch = {b"data": random.integers(0, 256, (10, 3072), dtype=np.uint8), b"labels": list(range(10))}
         (folder / name).write_bytes(pickle.dumps(batch, protocol=2))
+
+
+def test_a_dataset_may_be_spelt_as_the_field_does(tmp_path, cifar10_files, monkeypatch):
+    expected = load_dataset("cifar10", tmp_path).fingerprint
+    for name in ("CIFAR10", "CIFAR-10", "cifar_10", "Cifar 10"):
+        loaded = load_dataset(name, tmp_path)
+        assert loaded.name == "cifar10" and loaded.fingerprint == expected
+        assert preset("paper", name) == preset("paper", "cifar10")
+    assert known_dataset("ImageNet16-120") == "imagenet16-120"
+    assert known_dataset("CIFAR10-Valid", ["cifar10-valid"]) == "cifar10-valid"
+    monkeypatch.setitem(DATASETS, "CIFAR-10", lambda *sizes: "the user's own")
+    assert load_dataset("CIFAR-10") == "the user's own"
+    assert load_dataset("cifar10", tmp_path).fingerprint == expected
+    with pytest.raises(InputError, match="may be cifar10 or CIFAR-10: give it to the letter"):
+        load_dataset("CIFAR10")
+    for name in (None, 5, ["cifar10"], "", "cifar1 00 0"):
+        with pytest.raises(InputError, match="unknown dataset"):
+            load_dataset(name)
 
 
 @pytest.mark.parametrize(

@@ -319,13 +319,45 @@ def test_wrong_dtype_or_shape(tmp_path, data):
     "labels",
     [
         *([0, 10], [-1, 0], [0, 10**5000], [0, 1.0], ["0", "1"], [True, False], [[0], [1, 2]]),
-        *("01", 7, np.array([0, 1])),
+        *("01", 7, (0, 1), np.array(7), np.array([[0, 1]]), np.array([0.0, 1.0]), np.array([True, False])),
+        *(np.array([0, 10]), np.array([0, 2**64 - 1], np.uint64)),
+        *([np.int64(0), np.int64(-1)], [np.bool_(True), 0]),
     ],
-    ids=["10", "-1", "huge", "float", "str", "bool", "ragged", "string", "number", "array"],
+    ids=[
+        "10",
+        "-1",
+        "huge",
+        "float",
+        "str",
+        "bool",
+        "ragged",
+        "string",
+        "number",
+        "tuple",
+        "no axis",
+        "two axes",
+        "floats",
+        "booleans",
+        "10 in an array",
+        "huge in an array",
+        "-1 of numpy",
+        "boolean of numpy",
+    ],
 )
 def test_labels_that_are_no_list_of_classes(tmp_path, labels):
     message = cifar10_with(tmp_path, python3_pickle(pixel_rows(2, 3072), "labels", labels))
     assert "integers in 0..9" in message
+
+
+@pytest.mark.parametrize(
+    "kind", [np.array, lambda labels: np.array(labels, np.uint8), lambda labels: list(np.array(labels))],
+    ids=["array", "bytes", "numpy integers"],
+)  # fmt: skip
+def test_labels_may_be_numpys(tmp_path, kind):
+    write_cifar100(tmp_path, lambda rows, key, labels: python3_pickle(rows, key, kind(labels)))
+    read = read_images("cifar100", tmp_path)
+    assert read.train_labels.tolist() == [99, 0, 50] and read.train_labels.dtype == np.int64
+    assert type(read.train_labels) is np.ndarray
 
 
 @pytest.mark.parametrize("label", [0, 1001])
@@ -395,6 +427,66 @@ def test_pickle_that_runs_code_is_not_run(tmp_path):
     assert not trace.exists()
 
 
+# Archives that were not unpacked --------------------------------------------------------------------------
+
+
+def tar_of(folder, prefix, *others):
+    """A .tar.gz of the files in `folder` under `prefix`, and of `others`, pairs of member and content."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        for path in sorted(folder.iterdir()):
+            tar.add(path, f"{prefix}/{path.name}")
+        for member, content in others:
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def test_an_archive_is_read_as_it_is(tmp_path, monkeypatch):
+    """Like its files, in the order of their names in the dataset; nothing is written beside it."""
+    made, folder = tmp_path / "made", tmp_path / "given"
+    write_cifar10(made, rows_each=3)
+    folder.mkdir()
+    extra = [(tarfile.TarInfo("cifar-10-batches-py/readme.html"), b"x"), (tarfile.TarInfo("../evil"), b"evil")]
+    (folder / "cifar-10-python.tar.gz").write_bytes(tar_of(made, "./cifar-10-batches-py", *extra))
+    for verified in (False, True):
+        read, expected = read_images("cifar10", folder), read_images("cifar10", made)
+        for name in ("train_images", "train_labels", "test_images", "test_labels"):
+            np.testing.assert_array_equal(getattr(read, name), getattr(expected, name))
+        assert read.verified is verified and read.source == expected.source
+        publish(monkeypatch, "cifar10", made)
+    assert {*tmp_path.rglob("*")} == {made, folder, *made.iterdir(), folder / "cifar-10-python.tar.gz"}
+    write_cifar10(folder / "cifar-10-batches-py", rows_each=1)
+    assert len(read_images("cifar10", folder).train_labels) == 5, "unpacked files go first"
+
+
+def test_a_wrong_archive_is_refused(tmp_path, monkeypatch):
+    made, archive = tmp_path / "made", tmp_path / "cifar-10-python.tar.gz"
+    write_cifar10(made)
+    whole = tar_of(made, "cifar-10-batches-py")
+    for content in (b"", b"no archive", whole[:100], whole[: len(whole) // 2]):
+        archive.write_bytes(content)
+        assert "cifar-10-python.tar.gz" in refusal("cifar10", tmp_path)
+    archive.write_bytes(tar_of(made, "elsewhere"))
+    assert "it lacks data_batch_1" in refusal("cifar10", tmp_path)
+    archive.write_bytes(tar_of(made, "cifar-10-batches-py", (link("cifar-10-batches-py/x", "/etc/hosts"), b"")))
+    assert len(read_images("cifar10", tmp_path).train_labels) == 10
+    (made / "test_batch").unlink()
+    linked = link("cifar-10-batches-py/test_batch", "/etc/hosts")
+    archive.write_bytes(tar_of(made, "cifar-10-batches-py", (linked, b"")))
+    assert "it lacks test_batch" in refusal("cifar10", tmp_path)
+    write_cifar10(made)
+    again = tarfile.TarInfo("cifar-10-batches-py/data_batch_5")
+    archive.write_bytes(tar_of(made, "cifar-10-batches-py", (again, b"other")))
+    assert "more than one file cifar-10-batches-py/data_batch_5" in refusal("cifar10", tmp_path)
+    archive.write_bytes(whole)
+    for bound, least in (("MAX_MEMBERS", 5), ("MAX_ARCHIVE_BYTES", 6 * 3072), ("MAX_PADDING", 100)):
+        with monkeypatch.context() as patch:
+            patch.setattr(datafiles, bound, least)
+            message = refusal("cifar10", tmp_path)
+            assert "not the archive of CIFAR-10" in message or "more than 100 bytes" in message
+
+
 # What is downloaded ---------------------------------------------------------------------------------------
 
 
@@ -431,18 +523,6 @@ def server(monkeypatch):
         yield web
         web.shutdown()
         thread.join()
-
-
-def tar_of(folder, prefix, *others):
-    """A .tar.gz of the files in `folder` under `prefix`, and of `others`, pairs of member and content."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        for path in sorted(folder.iterdir()):
-            tar.add(path, f"{prefix}/{path.name}")
-        for member, content in others:
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
-    return buffer.getvalue()
 
 
 def serve_cifar10(server, monkeypatch, folder, *others, md5=None):

@@ -9,6 +9,7 @@ import json
 import math
 import os
 import pickle
+import re
 import subprocess
 import sys
 import tarfile
@@ -43,7 +44,7 @@ from fearlib.truth import benchmark_accuracy
 EXAMPLES = {
     "cifar10": 1000, "cifar100": 1000, "imagenet16": 800, "archive": 1200, "table.csv": 800, "table.csv.gz": 500,
     "table.parquet": 800, "journal": 1200, "manifest": 1000, "rows": 1000, "indices": 800, "logs": 1000,
-    "synthetic": 800,
+    "synthetic": 800, "cifar10.tar.gz": 500,
 }  # fmt: skip
 assert sum(EXAMPLES.values()) >= 10_000
 
@@ -230,6 +231,27 @@ def batch_file(name, write_genuine, spoilt, classes):
     return check
 
 
+def packed_batches(folder):
+    """CIFAR-10's archive, damaged within or without its packing; its files have no checksums but gzip's."""
+    write_cifar10(folder / "made", 1)
+    path, content = folder / "cifar-10-python.tar.gz", io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as tar:
+        tar.add(folder / "made", "cifar-10-batches-py")
+    plain, original = content.getvalue(), read_images("cifar10", folder / "made")
+
+    def attempt(draw):
+        within = draw(st.booleans())
+        genuine = gzip.compress(plain)
+        put(path, gzip.compress(damaged(draw, plain)) if within else damaged(draw, genuine), genuine)
+        read = read_or_refused(lambda: read_images("cifar10", folder), path)
+        if read is not None:
+            assert read.train_images.shape == (5, 3, 32, 32) and read.test_images.shape == (1, 3, 32, 32)
+            assert read.train_labels.dtype == np.int64 and set(read.train_labels) <= set(range(10))
+            assert within or (read.train_images == original.train_images).all()
+
+    return attempt
+
+
 def archive(folder):
     """NATS-Bench's archive of two architectures with 12 epochs; its list of architectures is cut to four."""
 
@@ -320,13 +342,14 @@ def truth_table(ending):
                 assert list(read.index) == [3, 1] and read.dtype == float and read.between(0, 100).all()
                 plain = gzip.decompress(content) if ending == ".csv.gz" else content
                 if ending != ".parquet" and not set(b'"\r\0') & set(plain):
-                    lines = list(csv.reader(plain.decode().splitlines()))
-                    columns = [lines[0].index(name) for name in ("index", "cifar10")]
+                    lines = list(csv.reader(plain.decode("utf-8-sig").splitlines()))
+                    names = [re.sub(r"[\s_-]", "", name).lower() for name in lines[0]]
+                    columns = [names.index(name) for name in ("arch", "cifar10")]
                     pairs = [
                         [line[column] for column in columns] for line in lines[1:] if len(line) > max(columns)
                     ]
-                    found = {int(index): accuracy for index, accuracy in pairs if index.strip().isdecimal()}
-                    assert read.to_list() == [float(found[3]), float(found[1])]
+                    found = {"".join(arch.split()): accuracy for arch, accuracy in pairs}
+                    assert read.to_list() == [float(found[STRINGS[3]]), float(found[STRINGS[1]])]
 
         return attempt
 
@@ -518,9 +541,9 @@ def indices(folder):
             put(path, encoded(altered_table(draw, TABLE)), TABLE.encode())
         read = read_or_refused(lambda: read_indices(path), path)
         if read is not None and path is plain:
-            assert [architecture.index for architecture in read] == [
-                int(word) for word in path.read_text().split()
-            ]
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+            words = [word for line in lines for word in line.partition("#")[0].split()]
+            assert [architecture.index for architecture in read] == [int(word) for word in words]
         assert read is None or len(set(read)) == len(read)
 
     return attempt
@@ -612,6 +635,7 @@ CHECKS = {
         "imagenet16-120", lambda folder: write_imagenet(folder, {name: [5, 121] for name in IMAGENET_FILES}),
         "train_data_batch_3", 120,
     ),
+    "cifar10.tar.gz": packed_batches,
     "archive": archive,
     "table.csv": truth_table(".csv"),
     "table.csv.gz": truth_table(".csv.gz"),
@@ -698,14 +722,20 @@ def test_a_pickle_of_many_operations_is_refused(monkeypatch):
         safe_pickle.load(io.BytesIO(b"(" + 1000 * b"]" + b"l."), "x")
 
 
-BOMBS = ("member", "csv.gz", "parquet", "pickle", "nested", "field", "header", "tensor", "packed tensor",
-         "long name", "packed log")  # fmt: skip
+BOMBS = ("long name of CIFAR", "member", "csv.gz", "parquet", "pickle", "nested", "field", "header", "tensor",
+         "packed tensor", "long name", "packed log")  # fmt: skip
 
 
 def bomb(kind, folder):
     """Write one into `folder`; the expression that reads it. Unpacked, each takes 256 MB or more."""
     folder.mkdir(parents=True, exist_ok=True)
     zeros = bytes(2**23)
+    if kind == "long name of CIFAR":
+        member = tarfile.TarInfo("././@LongLink")
+        member.type, member.size = tarfile.GNUTYPE_LONGNAME, 2**32
+        packed = gzip.compress(member.tobuf()) + gzip.compress(zeros) * 2**9
+        (folder / "cifar-10-python.tar.gz").write_bytes(packed)
+        return f"read_images('cifar10', {str(folder)!r})"
     if kind == "member":
         (folder / "meta.pickle.pbz2").write_bytes(bz2.compress(zeros) * 2**9)
         (folder / "000000.pickle.pbz2").write_bytes(b"")

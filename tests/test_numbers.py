@@ -81,7 +81,10 @@ def claims(document):
             for link, cell in zip(links, line):
                 if link and cell:
                     values = {name: value.strip("`") for name, value in zip(names, line)}
-                    yield cell, re.sub(r"\{([^}]+)\}", lambda place: values[place[1]], targets[link[2]])
+                    yield (
+                        cell,
+                        re.sub(r"\{([^}]+)\}", lambda place, values=values: values[place[1]], targets[link[2]]),
+                    )
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fearlib import InputError
-from fearlib.parameters import KINDS
+from fearlib.parameters import KINDS, check_parameters
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted(
@@ -63,6 +63,12 @@ def test_parameters_of_every_notebook(notebook, monkeypatch):
             exec(check, given)
     with pytest.raises(InputError, match="unknown parameter 'presett': the parameters are .*(output|results)"):
         exec(check, as_they_are | {"presett": "compact"})
+
+
+def test_a_dataset_gets_the_name_under_which_it_is_known():
+    namespace = {"dataset": "ImageNet16-120", "preset": "smoke"}
+    check_parameters(namespace, "dataset preset")
+    assert namespace["dataset"] == "imagenet16-120"
 
 
 def test_every_kind_is_a_notebooks():

@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from fearlib import Architecture, InputError, ranking_table, read_rows
+from fearlib.darts import sample_genotypes
 from fearlib.tables import (
     ROW_COLUMNS,
     common_table,
@@ -143,8 +144,78 @@ def test_indices_from_rows(tmp_path, rows):
     rows.to_csv(tmp_path / "rows.csv", index=False)
     assert [architecture.index for architecture in read_indices(tmp_path / "rows.csv", 7)] == list(range(7))
     rows.drop(columns="index").to_csv(tmp_path / "rows.csv", index=False)
-    with pytest.raises(InputError, match="not a file of architecture indices"):
+    assert [architecture.index for architecture in read_indices(tmp_path / "rows.csv", 7)] == list(range(7))
+    rows.drop(columns=["index", "arch"]).to_csv(tmp_path / "rows.csv", index=False)
+    with pytest.raises(InputError, match="neither a column index nor a column arch, but space, dataset"):
         read_indices(tmp_path / "rows.csv")
+
+
+STRINGS = [str(Architecture.from_index(index)) for index in (9930, 77, 5)]
+
+
+@pytest.mark.parametrize("ending", [".csv", ".csv.gz"])
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda table, path: table[["arch"]].to_csv(path, index=False),
+        lambda table, path: table[["arch"]].to_csv(path),
+        lambda table, path: table[["index"]].to_csv(path, index=False),
+        lambda table, path: table.to_csv(path, index=False, sep=";", encoding="utf-8-sig"),
+        lambda table, path: table.rename(columns={"arch": " Arch "}).to_csv(path, index=False, sep="\t"),
+        lambda table, path: table.assign(arch=table.arch.str.replace("+", " + ")).to_csv(path, index=False),
+        lambda table, path: pd.concat([table, table]).to_csv(path, index=False),
+    ],
+    ids=["arch", "arch after the rows' numbers", "index", "semicolons and a mark", "tabs", "blanks", "twice"],
+)
+def test_a_table_of_architectures(tmp_path, write, ending):
+    path = tmp_path / f"chosen{ending}"
+    write(pd.DataFrame({"index": [9930, 77, 5], "arch": STRINGS, "note": "a"}), path)
+    assert [architecture.index for architecture in read_indices(path)] == [9930, 77, 5]
+
+
+def test_an_index_that_contradicts_its_string_is_refused(tmp_path):
+    """What `df.reset_index().to_csv()` makes: the rows' numbers, called index, beside other architectures."""
+    path = tmp_path / "chosen.csv"
+    pd.DataFrame({"arch": STRINGS}).reset_index().to_csv(path, index=False)
+    with pytest.raises(InputError) as error:
+        read_indices(path)
+    assert str(path) in str(error.value) and STRINGS[0] in str(error.value)
+    assert f"architecture 0 is {Architecture.from_index(0)}" in str(error.value)
+    for line in ("77,", "77,nonsense", ",", "x,"):
+        path.write_text(f"index,arch\n{line}\n")
+        with pytest.raises(InputError, match="chosen.csv"):
+            read_indices(path)
+    path.write_text(f"index,index,arch\n77,5,{STRINGS[1]}\n")
+    with pytest.raises(InputError, match="more than one column index"):
+        read_indices(path)
+    path.write_text(f"Index,INDEX,arch\n77,5,{STRINGS[1]}\n")
+    with pytest.raises(InputError, match="more than one column index: Index, INDEX"):
+        read_indices(path)
+
+
+def test_a_text_of_architectures(tmp_path):
+    """Indices, strings and NASLib's numbers, with comments, blanks and a byte order mark; of any space."""
+    path = tmp_path / "chosen.txt"
+    numbers = Architecture.from_string("(4, 0, 3, 1, 4, 3)").index
+    text = f"# chosen\r\n{STRINGS[0]}  # best\r\n\r\n 77 3\t4 \r\n(4, 0, 3, 1, 4, 3)\n"
+    text += STRINGS[2].replace("+", " + ")
+    for mark in ("", "\ufeff"):
+        path.write_text(mark + text, encoding="utf-8")
+        assert [architecture.index for architecture in read_indices(path)] == [9930, 77, 3, 4, numbers, 5]
+    path.write_text(f"77\n{STRINGS[1]}\n")
+    with pytest.raises(InputError, match="names an architecture twice"):
+        read_indices(path)
+    for line in ("index,arch", f"5,{STRINGS[2]}", STRINGS[2] + STRINGS[2], "-5", "3.0", "9" * 5000, "\0"):
+        path.write_text(f"3\n{line}\n")
+        with pytest.raises(InputError, match="chosen.txt, line 2: ") as error:
+            read_indices(path)
+        assert len(str(error.value)) < 1000
+    path.write_bytes(b"3\n\xff\xfe\n")
+    with pytest.raises(InputError, match="chosen.txt is not a text"):
+        read_indices(path)
+    genotypes = sample_genotypes(2, 0)
+    path.write_text(f" {genotypes[0]} # one\n{genotypes[1].index}\n")
+    assert read_indices(path, space="darts") == genotypes
 
 
 def test_indices_from_a_file(tmp_path):
@@ -153,15 +224,15 @@ def test_indices_from_a_file(tmp_path):
     assert [a.index for a in read_indices(path)] == [3, 0, 15624]
     assert [a.index for a in read_indices(path, 2)] == [3, 0]
     for text, message in (
-        ("3\nx\n", "not a file of architecture indices"),
-        ("3\n99999\n", "not a file of architecture indices.*99999"),
+        ("3\nx\n", "line 2: 'x' is not an architecture"),
+        ("3\n99999\n", "line 2: architecture index 99999"),
         ("3\n3\n", "names an architecture twice"),
         ("3\n", "has 1 architectures, but 2 were asked for"),
     ):
         path.write_text(text)
         with pytest.raises(InputError, match=message):
             read_indices(path, 2)
-    with pytest.raises(InputError, match="not a file of architecture indices"):
+    with pytest.raises(InputError, match="absent.txt is not a file"):
         read_indices(tmp_path / "absent.txt")
 
 

@@ -275,7 +275,7 @@ def test_times_to_a_training_accuracy_are_those_of_the_mean_curve(genuine):
         assert line.seconds == pytest.approx(9.5 * first, nan_ok=True)  # the pseudo time of an epoch
         assert line.test_accuracy == pytest.approx(mean(curves, index, "cifar100", 200))
     assert archive_times(folder, "cifar100", 1.0).epochs.isna().all()
-    with pytest.raises(InputError, match="does not hold synthetic"):
+    with pytest.raises(InputError, match="not for synthetic"):
         archive_times(folder, "synthetic", 0.5)
 
 
@@ -306,7 +306,8 @@ def test_an_archive_says_what_it_lacks(archive):
     message = refusal(archive, indices=[0, 5, 6, 7, 8, 9, 10, 5])
     assert "lacks 6 of" in message and "5, 6, 7, 8, 9, ..." in message and "holds 4" in message
     assert "holds 12, 200" in refusal(archive, epochs=90)
-    assert "holds cifar10, cifar100, imagenet16-120" in refusal(archive, dataset="synthetic")
+    assert "read for cifar10, cifar100, imagenet16-120 alone" in refusal(archive, dataset="synthetic")
+    assert "not for cifar10-valid" in refusal(archive, dataset="cifar10-valid")
     respoil(archive / "000000.pickle.pbz2", lambda value: value["200"]["dataset_seed"].pop("cifar100"))
     message = refusal(archive, dataset="cifar100")
     assert "no cifar100 after 200 epochs" in message and "cifar10-valid, cifar10, ImageNet16-120" in message
@@ -403,6 +404,52 @@ def test_a_tables_rows_must_be_the_architectures_they_say(tmp_path):
     assert "15625" in (message := refusal(path)) and "0..15624" in message
 
 
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.parquet"])
+def test_a_table_without_index_is_read_by_its_strings(tmp_path, name):
+    """As NASLib's numbers, with blanks, as they are; with an index too, these are compared with it."""
+    arch = ["(4, 3, 3, 0, 0, 0)", f" {STRINGS[3]} ", STRINGS[77].replace("+", " + "), STRINGS[15624]]
+    rows = table(arch=arch, cifar10=[1, 2, 3, 4])
+    for held in (rows, rows.drop(columns="index")):
+        path = write(held, tmp_path / name)
+        assert benchmark_accuracy(path, "cifar10", [77, 0, 15624, 3]).to_list() == [3, 1, 4, 2]
+    write(pd.concat([rows, rows.iloc[:1].assign(arch=STRINGS[0])]).drop(columns="index"), path)
+    assert "more than one row of architecture 0" in refusal(path)
+    write(rows.assign(arch=["(4, 3, 3, 0, 0, 1)", *arch[1:]]), path)
+    assert "architecture 0 is" in refusal(path)
+    write(rows.assign(arch="nonsense").drop(columns="index"), path)
+    assert "'nonsense' is not an architecture" in refusal(path)
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.parquet"])
+def test_datasets_may_be_spelt_as_the_field_does(tmp_path, name):
+    columns = {"ImageNet16-120": 11, "cifar10-valid": 12, "CIFAR10": 13, "CIFAR-100": 14}
+    columns["ImageNet16-120_12ep"] = 15
+    path = write(table(**columns).rename(columns={"index": "Index", "arch": "Arch"}), tmp_path / name)
+    for spelling, value in columns.items():
+        for dataset in (spelling, spelling.lower(), spelling.upper(), spelling.replace("-", "_")):
+            if not spelling.endswith("ep"):
+                assert benchmark_accuracy(path, dataset, [77])[77] == value
+    assert benchmark_accuracy(path, "ImageNet16-120", [77], epochs=12)[77] == 15
+    assert benchmark_accuracy(path, "ImageNet16-120", [77]).attrs["dataset"] == "imagenet16-120"
+    write(table(cifar10=1, CIFAR10=2), path)
+    assert benchmark_accuracy(path, "CIFAR10", [77])[77] == 1, "the name to the letter goes first"
+    write(table(**{"CIFAR-10": 1, "CIFAR10": 2}), path)
+    assert "more than one column cifar10: CIFAR-10, CIFAR10" in refusal(path)
+    assert "no column cifar10_valid" in refusal(path, "cifar10-valid")
+    assert "no column cifar10_valid" in refusal(path, "CIFAR10-valid")
+
+
+def test_a_csv_may_have_semicolons_a_mark_and_blanks(tmp_path):
+    """Values and columns are those of the plain file."""
+    rows, path = table(cifar10=[1.5, 2.5, 3.5, 4.5]), tmp_path / "t.csv"
+    for separator, mark in ((";", "\ufeff"), ("\t", ""), (" , ", "\ufeff"), ("; ", "")):
+        lines = [separator.join(map(str, line)) for line in [rows.columns, *rows.to_numpy()]]
+        path.write_text(mark + "\n".join(lines) + "\n", encoding="utf-8")
+        assert benchmark_accuracy(path, "cifar10", INDICES).to_list() == [1.5, 2.5, 3.5, 4.5]
+    path.write_text(f"index,arch,cifar10,cifar10\n3,{STRINGS[3]},1,2\n")
+    assert "more than one column cifar10" in refusal(path)
+
+
 def test_a_table_says_how_many_architectures_it_lacks(tmp_path):
     path = write(table(cifar10=50.0), tmp_path / "t.csv")
     message = refusal(path, indices=[0, 1, 2])
@@ -454,6 +501,45 @@ def test_a_results_folder_serves_as_the_truth(tmp_path):
     rows.assign(test_accuracy=140.0).to_csv(tmp_path / "rows.csv", index=False)
     with pytest.raises(InputError, match="0..100"):
         benchmark_accuracy(tmp_path, "synthetic", [5])
+
+
+def test_a_results_folder_answers_for_the_epochs_it_knows(tmp_path):
+    """The benchmark's after 200 from its rows, after 12 from its accuracies.csv; no others."""
+    folder = Path(__file__).parents[1] / "results" / "zero_cost_cifar10"
+    lines = (line.split(",") for line in (folder / "accuracies.csv").read_text().splitlines())
+    names = next(lines)
+    line = dict(zip(names, next(line for line in lines if line[0] == "21")))
+    for epochs, column in ((12, "cifar10_12ep"), (200, "cifar10"), (None, "cifar10")):
+        found = benchmark_accuracy(folder, "cifar10", [21], epochs)
+        assert found[21] == pytest.approx(float(line[column]), abs=1e-3)
+        assert found.attrs["epochs"] == (epochs or 200)
+    assert benchmark_accuracy(folder, "cifar100", [21], 12)[21] == float(line["cifar100_12ep"])
+    for epochs in (90, 0, -1, True, 12.5):
+        assert "it holds those after 12 or 200" in refusal(folder, indices=[21], epochs=epochs)
+    rows = pd.read_csv(folder / "rows.csv")
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    assert "after 12 epochs: it holds those after 200." in refusal(tmp_path, indices=[21], epochs=12)
+    (tmp_path / "accuracies.csv").write_text("index,cifar10_12ep\n21,84\n21,85\n")
+    assert "more than one row of architecture 21" in refusal(tmp_path, indices=[21], epochs=12)
+
+
+def test_a_folder_of_its_own_full_training_knows_how_long_that_was(tmp_path):
+    folder = Path(__file__).parents[1] / "results" / "synthetic_compact"
+    length = json.loads((folder / "manifest.json").read_text())["configuration"]["settings"]["full_epochs"]
+    rows = pd.read_csv(folder / "rows.csv").query("method == 'full'")
+    index = rows["index"].iloc[0]
+    expected = 100 * rows.score[rows["index"] == index].mean()
+    for epochs in (None, length):
+        found = benchmark_accuracy(folder, "synthetic", [index], epochs)
+        assert found[index] == pytest.approx(expected) and found.attrs["epochs"] == length
+    assert f"it holds those after {length}." in refusal(folder, "synthetic", [index], 200)
+    for wrong in ([10], "10", None):
+        manifest = json.loads((folder / "manifest.json").read_text())
+        manifest["configuration"]["settings"]["full_epochs"] = wrong
+        (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+        (tmp_path / "rows.csv").write_bytes((folder / "rows.csv").read_bytes())
+        assert benchmark_accuracy(tmp_path, "synthetic", [index]).attrs["epochs"] is None
+        assert "after a number that it does not say" in refusal(tmp_path, "synthetic", [index], 10)
 
 
 def test_a_results_folder_gives_the_accuracies_of_its_journal_to_the_bit():
