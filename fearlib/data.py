@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 
 from fearlib.errors import InputError
+from fearlib.outside import user_path
+from fearlib.plugin import OTHERS
 
 # Per channel, in units of 0..255: the values that NATS-Bench trains with.
 MEAN_AND_STD = {
@@ -114,6 +116,12 @@ def crop_and_flip(images: torch.Tensor, padding: int, shifts: torch.Tensor, flip
     return padded[which, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
+def known_dataset(name: str) -> None:
+    """Raises InputError if there is no dataset of that name."""
+    if name not in DATASETS:
+        raise InputError(f"unknown dataset {name!r}: the datasets are {', '.join(DATASETS)}; {OTHERS}.")
+
+
 def load_dataset(
     name: str, folder: str | None = None, resolution: int | None = None, train_images: int | None = None
 ) -> Dataset:
@@ -124,8 +132,8 @@ def load_dataset(
     are averaged 2x2), 16 for ImageNet16-120. `train_images` keeps that many training images, the first of each
     class in equal numbers. Raises InputError for an unknown name or a size that the dataset does not have.
     """
-    if name not in DATASETS:
-        raise InputError(f"unknown dataset {name!r}: the datasets are {', '.join(DATASETS)}.")
+    known_dataset(name)
+    folder = folder and str(user_path(folder))
     return DATASETS[name](folder, resolution, train_images)
 
 

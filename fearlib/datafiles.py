@@ -12,7 +12,7 @@ import numpy as np
 
 from fearlib import safe_pickle
 from fearlib.errors import InputError, require
-from fearlib.outside import read_file
+from fearlib.outside import read_file, user_path
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +121,7 @@ def read_images(name: str, folder: str | os.PathLike | None = None) -> Images:
         raise InputError(f"unknown dataset {name!r}: official files are read of {', '.join(DATASETS)}.")
     dataset = DATASETS[name]
     folder = folder or os.environ.get("FEARLIB_DATA")
-    place = _locate(dataset, Path(folder).expanduser()) if folder else _cached(dataset)
+    place = _locate(dataset, user_path(folder)) if folder else _cached(dataset)
 
     train_images, train_labels, train_verified = _read_split(dataset, place, dataset.train)
     test_images, test_labels, test_verified = _read_split(dataset, place, dataset.test)

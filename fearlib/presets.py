@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass, fields, replace
 
-from fearlib.data import DATASETS
+from fearlib.data import known_dataset
 from fearlib.errors import InputError
 from fearlib.spaces import known_space
 from fearlib.training import known_precision
@@ -72,8 +72,7 @@ def preset(name: str, dataset: str, /, space: str = "nats-tss", **overrides) -> 
     """
     if name not in PRESETS:
         raise InputError(f"unknown preset {name!r}: the presets are {', '.join(PRESETS)}.")
-    if dataset not in DATASETS:
-        raise InputError(f"unknown dataset {dataset!r}: the datasets are {', '.join(DATASETS)}.")
+    known_dataset(dataset)
     known_space(space)
     settings = {
         "smoke": SMOKE,

@@ -17,8 +17,8 @@ from fearlib.curves import check_threshold
 from fearlib.data import DATASETS
 from fearlib.errors import InputError, one_line, require
 from fearlib.journal import replace_file
-from fearlib.outside import read_csv, read_file
-from fearlib.tables import ROWS, read_rows
+from fearlib.outside import read_csv, read_file, user_path
+from fearlib.tables import holds_sweep, read_rows
 
 _ARCHIVE_NAMES = {"cifar10": "cifar10", "cifar100": "cifar100", "imagenet16-120": "ImageNet16-120"}
 _ARCHIVE_EPOCHS = (200, 12)
@@ -48,8 +48,8 @@ def benchmark_accuracy(source: str | Path, dataset: str, indices: Iterable[int],
     if dataset not in DATASETS:
         raise InputError(f"unknown dataset {dataset!r}: the datasets are {', '.join(DATASETS)}.")
     indices = [Architecture.from_index(index).index for index in indices]
-    source = Path(source)
-    if (source / ROWS).is_file():
+    source = user_path(source)
+    if holds_sweep(source):
         accuracies = _percentages(_read_results(source, dataset), source)
         _check_held(indices, accuracies.index, source)
         return _named(accuracies.loc[indices], source)
@@ -72,7 +72,7 @@ def export_truth(archive: str | Path, output: str | Path) -> int:
 
     Raises InputError if the archive cannot be read or `output` cannot be a table.
     """
-    archive, output = Path(archive), Path(output)
+    archive, output = user_path(archive), user_path(output)
     _check_format(output)
     if not output.parent.is_dir():
         raise InputError(f"{output} cannot be written: there is no folder {output.parent}.")
@@ -97,7 +97,7 @@ def archive_times(archive: str | Path, dataset: str, threshold: float) -> pd.Dat
     unless 0 < threshold <= 1.
     """
     check_threshold(threshold)
-    archive = Path(archive)
+    archive = user_path(archive)
     progress = require("tqdm", "show how far the archive is read").tqdm(_held(archive), desc="architectures")
     epochs = _ARCHIVE_EPOCHS[0]
 
