@@ -57,8 +57,8 @@ def cluster(workers: int, scheduler: str | None = None, per_gpu: int | None = No
         except (OSError, ValueError, RuntimeError) as error:
             if scheduler is None:
                 raise InputError(
-                    f"the workers could not be started ({one_line(error)}): if a script asked for them, it must do "
-                    'so under `if __name__ == "__main__":`, for every worker imports it.'
+                    f"the workers could not be started ({one_line(error)}): if a script asked for them, it must "
+                    'do so under `if __name__ == "__main__":`, for every worker imports it.'
                 ) from None  # dask's tracebacks say no more
             if scheduler == "slurm":
                 raise InputError(f"the workers could not be started: {one_line(error)}.") from error

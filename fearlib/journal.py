@@ -201,8 +201,8 @@ def _locked(folder: Path):
         lock = SoftFileLock(folder / SOFT_LOCK)
         lock.acquire(timeout=0)
         warnings.warn(
-            f"the file system of {folder} has no locks ({error.strerror}): {SOFT_LOCK} in it keeps other sweeps out, "
-            "and is left behind where this one is killed on another machine.",
+            f"the file system of {folder} has no locks ({error.strerror}): {SOFT_LOCK} in it keeps other sweeps "
+            "out, and is left behind where this one is killed on another machine.",
             stacklevel=4,
         )
     return lock

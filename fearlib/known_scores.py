@@ -34,8 +34,9 @@ def known_scores(architecture: Architecture | Genotype, folders: Iterable[str | 
         rows = Results(folder).rows
         rows = rows[rows.space == space]
         peers = rows.groupby(["method", "seed"]).score
-        rows = rows.assign(folder=user_path(folder).name, rank=peers.rank(ascending=False), of=peers.transform("count"))
-        rows = rows.assign(gmacs=rows.macs / 1e9)[rows["index"] == architecture.index]
+        rows = rows.assign(rank=peers.rank(ascending=False), of=peers.transform("count"))
+        rows = rows.assign(folder=user_path(folder).name, gmacs=rows.macs / 1e9)
+        rows = rows[rows["index"] == architecture.index]
         found += sorted(rows.to_dict("records"), key=lambda row: (method_order(row["method"]), row["seed"]))
     return pd.DataFrame(found, columns=_COLUMNS)
 

@@ -6,11 +6,9 @@ import pandas as pd
 
 from fearlib.errors import InputError
 from fearlib.journal import START, collector_at_rest, end_of_journal, read_journal_on
-from fearlib.outside import read_csv, user_path
+from fearlib.outside import user_path
 from fearlib.tables import (
     CURVE_COLUMNS,
-    CURVES,
-    MAX_ROWS_BYTES,
     ROW_COLUMNS,
     accuracy_from_outside,
     curves_of_trials,
@@ -18,6 +16,7 @@ from fearlib.tables import (
     last_trials,
     rows_of_folder,
     with_accuracy,
+    written_curves,
     written_rows,
 )
 
@@ -68,7 +67,7 @@ class Results:
     def curves(self) -> pd.DataFrame:
         """The learning curves so far, a line an epoch, with the columns `CURVE_COLUMNS`; read when asked for."""
         if self._tables_are_unread:
-            self._curves, self._tables_are_unread = _read_curves(self.folder), False
+            self._curves, self._tables_are_unread = written_curves(self.folder), False
         records, self._curves_end, other = read_journal_on(self.folder, self._curves_end)
         records = last_trials(records)
         if other:
@@ -89,10 +88,3 @@ def _replaced(table: pd.DataFrame, new: pd.DataFrame, records: list[dict]) -> pd
     }
     kept = table[~pd.MultiIndex.from_frame(table[_KEYS]).isin(again)]
     return pd.concat([part for part in (kept, new) if len(part)], ignore_index=True)
-
-
-def _read_curves(folder: Path) -> pd.DataFrame:
-    if not (folder / CURVES).exists():
-        return pd.DataFrame(columns=CURVE_COLUMNS)
-    curves = read_csv(folder / CURVES, MAX_ROWS_BYTES, CURVE_COLUMNS)
-    return curves

@@ -243,8 +243,8 @@ def _run(
         others = set(MEASURES).symmetric_difference(MEASURES if measures is None else measures)
         if others:
             raise ValueError(
-                f"worker and driver do not both know the measure(s) {', '.join(sorted(others))}: {PLUGIN} can name "
-                "a module that registers them"
+                f"worker and driver do not both know the measure(s) {', '.join(sorted(others))}: {PLUGIN} can "
+                "name a module that registers them"
             )
         dataset = load()
         if dataset.fingerprint != fingerprint:

@@ -51,8 +51,8 @@ def _write_cache(arrays: dict[str, torch.Tensor], path: Path) -> None:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
         warnings.warn(
-            f"{path} cannot be written, so the synthetic dataset is drawn again by every process; a folder that can "
-            f"be written, as FEARLIB_DATA or `folder`, would keep it ({one_line(error)}).",
+            f"{path} cannot be written, so the synthetic dataset is drawn again by every process; a folder that "
+            f"can be written, as FEARLIB_DATA or `folder`, would keep it ({one_line(error)}).",
             stacklevel=3,
         )
 

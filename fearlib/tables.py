@@ -57,7 +57,7 @@ def write_tables(folder: Path, truth: pd.Series | None = None) -> pd.DataFrame:
     last = last_trials(read_journal(folder))
     known = [] if truth is None else [truth]
     rows = _rows_of_journal(folder, last, known, written_rows(folder))
-    curves = curves_of_trials(last).sort_values(["method", "seed", "index", "stage", "epoch"], ignore_index=True)
+    curves = _ordered(curves_of_trials(last))
     for name, table in ((ROWS, rows), (CURVES, curves)):
         replace_file(user_path(folder) / name, table.to_csv(index=False, lineterminator="\n").encode())
     return rows
@@ -67,8 +67,12 @@ def _rows_of_journal(
     folder: Path, last: list[dict], known: list[pd.Series], written: pd.DataFrame | None
 ) -> pd.DataFrame:
     known = [*known, *([] if written is None else [accuracy_from_outside(written)])]
-    rows = with_accuracy(rows_of_folder(folder, last), known)
-    return rows.sort_values(["method", "seed", "index"], ignore_index=True)
+    return _ordered(with_accuracy(rows_of_folder(folder, last), known))
+
+
+def _ordered(table: pd.DataFrame) -> pd.DataFrame:
+    keys = [key for key in ("method", "seed", "index", "stage", "epoch") if key in table]
+    return table.sort_values(keys, ignore_index=True)
 
 
 def last_trials(records: Iterable[dict]) -> list[dict]:
@@ -77,7 +81,7 @@ def last_trials(records: Iterable[dict]) -> list[dict]:
 
 
 def rows_of_folder(folder: Path, records: list[dict]) -> pd.DataFrame:
-    """`rows_of_trials` with the folder's manifest. Raises InputError if a record is not of its space, or that unknown."""
+    """`rows_of_trials` with the folder's manifest. Raises InputError if the space is unknown or not theirs."""
     configuration = read_manifest(folder)["configuration"]
     known_space(configuration["space"])
     try:
@@ -154,13 +158,27 @@ def read_rows(folder: str | Path) -> pd.DataFrame:
     return _rows_of_journal(folder, last_trials(read_journal(folder)), [], written)
 
 
+def read_curves(folder: str | Path) -> pd.DataFrame:
+    """The learning curves of the sweep in `folder`, a line an epoch, as far as `read_rows` has its rows."""
+    written = written_rows(folder)
+    if written is None or not holds_journal(written, *end_of_journal(folder)):
+        return _ordered(curves_of_trials(last_trials(read_journal(folder))))
+    return written_curves(folder)
+
+
+def written_curves(folder: str | Path) -> pd.DataFrame:
+    """The curves in `curves.csv` as they are, none without it."""
+    path = user_path(folder) / CURVES
+    return read_csv(path, MAX_ROWS_BYTES, CURVE_COLUMNS) if path.exists() else pd.DataFrame(columns=CURVE_COLUMNS)
+
+
 def holds_sweep(folder: str | Path) -> bool:
     """Whether a sweep has begun in `folder`."""
     return any((user_path(folder) / name).is_file() for name in (ROWS, JOURNAL, MANIFEST))
 
 
 def holds_journal(rows: pd.DataFrame, last: dict | None, end: Position) -> bool:
-    """Whether `rows`, which a file has rounded, are all of a journal's, as `end_of_journal` gives its last trial."""
+    """Whether `rows`, which a file has rounded, are a journal's; `last` and `end` are `end_of_journal`'s."""
     if last is None:
         return end == START
     of_trial = rows[(rows["index"] == last["trial"]["index"]) & (rows.seed == last["trial"]["seed"])]
