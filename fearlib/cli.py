@@ -343,7 +343,7 @@ def _print_ranking(rows):
     moments = rows.method.str.contains("(epoch=", regex=False)
     if moments.any():
         print("Measures at moments of training are tabulated by analysis/degradation.ipynb.")
-    if not moments.all():
+    if rows.empty or not moments.all():
         print(format_ranking(ranking_table(rows[~moments])))
         if full_is_truth(rows):
             print("\nThe accuracy of `full` is the truth here, with which the others are compared.")

@@ -180,6 +180,8 @@ def test_a_folder_without_tables_has_those_of_its_journal(finished, tmp_path):
     other.mkdir()
     shutil.copy(finished / MANIFEST, other)
     assert read_rows(other).empty and read_curves(other).empty
+    result = CliRunner().invoke(app, ["table", str(other)])
+    assert isinstance(result.exception, InputError) and "no trial has finished" in str(result.exception)
     with pytest.raises(InputError, match="holds no test accuracy on synthetic"):
         benchmark_accuracy(other, "synthetic", [7])
 
