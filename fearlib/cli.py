@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Optional
 
 from fearlib.errors import InputError, require
+from fearlib.plugin import import_plugin
 
 try:
     typer = require("typer", "run the command line")
@@ -28,6 +29,7 @@ app.add_typer(truth_app, name="truth")
 def main() -> None:
     """Run the command line; an error in what was given is one sentence on standard error and exit code 2."""
     try:
+        import_plugin()
         app()
     except (InputError, ImportError) as error:
         print(f"fear: {error}", file=sys.stderr)
@@ -43,6 +45,7 @@ def list_choices() -> None:
     from dataclasses import fields
 
     from fearlib.data import DATASETS
+    from fearlib.measures import MEASURES
     from fearlib.methods import METHODS
     from fearlib.presets import PRESETS, Settings, preset
     from fearlib.spaces import SPACES
@@ -50,6 +53,7 @@ def list_choices() -> None:
     print("methods")
     for name, what in METHODS.items():
         print(f"  {name:21} {what}")
+    print("\nmeasures\n  " + ", ".join(MEASURES))
     print("\ndatasets\n  " + ", ".join(DATASETS))
     print("\nsearch spaces\n  " + ", ".join(SPACES))
     print("\npresets")
@@ -159,6 +163,7 @@ def score(
     from fearlib.data import known_dataset, load_dataset
     from fearlib.measures import score_architectures
     from fearlib.minibatch import first_minibatch, noise_minibatch
+    from fearlib.outside import user_path
     from fearlib.spaces import parse_architecture
 
     dataset = known_dataset(dataset, ("noise",))
@@ -178,7 +183,7 @@ def score(
     for reason in undefined:
         print(reason)
     if csv is not None:
-        table.to_csv(csv, index=False)
+        table.to_csv(user_path(csv), index=False)
 
 
 @app.command("show")
@@ -350,7 +355,7 @@ def _print_ranking(rows):
     moments = rows.method.str.contains("(epoch=", regex=False)
     if moments.any():
         print("Measures at moments of training are tabulated by analysis/degradation.ipynb.")
-    if not moments.all():
+    if rows.empty or not moments.all():
         print(format_ranking(ranking_table(rows[~moments])))
         if full_is_truth(rows):
             print("\nThe accuracy of `full` is the truth here, with which the others are compared.")

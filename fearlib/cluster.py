@@ -55,7 +55,12 @@ def cluster(workers: int, scheduler: str | None = None, per_gpu: int | None = No
         except InputError:
             raise
         except (OSError, ValueError, RuntimeError) as error:
-            if scheduler in (None, "slurm"):
+            if scheduler is None:
+                raise InputError(
+                    f"the workers could not be started ({one_line(error)}): if a script asked for them, it must "
+                    'do so under `if __name__ == "__main__":`, for every worker imports it.'
+                ) from None  # dask's tracebacks say no more
+            if scheduler == "slurm":
                 raise InputError(f"the workers could not be started: {one_line(error)}.") from error
             raise InputError(f"no dask scheduler answers at {scheduler!r}: expected tcp://HOST:PORT.") from error
         if scheduler not in (None, "slurm") or importlib.util.find_spec("bokeh"):  # without it there is no page

@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 
 from fearlib.errors import InputError
-from fearlib.outside import spelt
+from fearlib.outside import spelt, user_path
+from fearlib.plugin import OTHERS
 
 # Per channel, in units of 0..255: the values that NATS-Bench trains with.
 MEAN_AND_STD = {
@@ -126,7 +127,7 @@ def load_dataset(
     are averaged 2x2), 16 for ImageNet16-120. `train_images` keeps that many training images, the first of each
     class in equal numbers. Raises InputError for an unknown name or a size that the dataset does not have.
     """
-    return DATASETS[known_dataset(name)](folder, resolution, train_images)
+    return DATASETS[known_dataset(name)](folder and str(user_path(folder)), resolution, train_images)
 
 
 def known_dataset(name: str, others: Iterable[str] = ()) -> str:
@@ -140,7 +141,7 @@ def known_dataset(name: str, others: Iterable[str] = ()) -> str:
     if len(meant) > 1:
         raise InputError(f"dataset {name!r} may be {' or '.join(meant)}: give it to the letter.")
     if not meant:
-        raise InputError(f"unknown dataset {name!r:.80}: the datasets are {', '.join(names)}.")
+        raise InputError(f"unknown dataset {name!r:.80}: the datasets are {', '.join(names)}; {OTHERS}.")
     return meant[0]
 
 

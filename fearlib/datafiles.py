@@ -14,7 +14,7 @@ import numpy as np
 
 from fearlib import safe_pickle
 from fearlib.errors import InputError, one_line, require
-from fearlib.outside import BoundedMember, read_at_most, read_file
+from fearlib.outside import BoundedMember, read_at_most, read_file, user_path
 
 MAX_ARCHIVE_BYTES = 2**29  # of an archive's members, unpacked; CIFAR-10's have 186 MB
 MAX_MEMBERS = 100  # of an archive; CIFAR-10's has nine
@@ -133,7 +133,7 @@ def read_images(name: str, folder: str | os.PathLike | None = None) -> Images:
         raise InputError(f"unknown dataset {name!r}: official files are read of {', '.join(DATASETS)}.")
     dataset = DATASETS[name]
     folder = folder or os.environ.get("FEARLIB_DATA")
-    place = _locate(dataset, Path(folder).expanduser()) if folder else _cached(dataset)
+    place = _locate(dataset, user_path(folder)) if folder else _cached(dataset)
 
     batches, verified = {}, True
     for file, path, content in _contents(dataset, place):

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from fearlib.errors import require
+from fearlib.outside import user_path
 from fearlib.ranking import bootstrap_interval, pareto_front, spearman
 
 _MARKERS = {"fear": ("s", "#d55e00"), "shortreg": ("o", "#0072b2")}
@@ -284,7 +285,7 @@ def ablation(table: pd.DataFrame, standard: dict[str, float], rows: pd.DataFrame
 
 def save_figure(figure, path: str | Path) -> None:
     """Write `path` as PNG and PDF, without dates, so that the same figure is the same file."""
-    path = Path(path)
+    path = user_path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path.with_suffix(".png"), dpi=200, metadata={"Software": None})
     figure.set_layout_engine("none")  # both files, and the notebook, as laid out for the first

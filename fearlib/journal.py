@@ -1,6 +1,7 @@
 """The journal of a sweep: one line of JSON for every finished trial, on disk before the next one starts."""
 
 import contextlib
+import errno
 import gc
 import io
 import json
@@ -14,14 +15,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fearlib.errors import InputError
-from fearlib.outside import check_file, read_at_most, read_file
+from fearlib.outside import check_file, read_at_most, read_file, user_path
 from fearlib.provenance import utc_now
 
 JOURNAL = "journal.jsonl"
 DAMAGED = "journal.damaged"
 WRITER = ".writer"
+LOCK, SOFT_LOCK = ".lock", ".lock.soft"
 MAX_BYTES = 2**31  # of a journal; a trial takes 1 to 40 KB
 MAX_LINE = 2**22
+_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP)
 
 
 def read_journal(folder: Path) -> list[dict]:
@@ -53,7 +56,7 @@ def read_journal_on(
     is still being written and is left for the next time. Without `curves`, most of a journal, these are left
     empty, unread and unchecked. Raises InputError as `read_journal` does.
     """
-    path = Path(folder) / JOURNAL
+    path = user_path(folder) / JOURNAL
     content, other = b"", position.offset > 0
     if path.exists():
         check_file(path, MAX_BYTES)
@@ -75,7 +78,7 @@ def read_journal_on(
 
 def end_of_journal(folder: Path) -> tuple[dict | None, Position]:
     """The last trial, None if its line cannot be read, and the position after it; nothing before it is read."""
-    path = Path(folder) / JOURNAL
+    path = user_path(folder) / JOURNAL
     if not path.exists():
         return None, Position()
     with path.open("rb") as file:
@@ -98,8 +101,8 @@ def recover_journal(folder: Path) -> Iterator[dict]:
         else:
             yield _of_this_version(record, folder)
     if bad:
-        path = Path(folder) / JOURNAL
-        with open(Path(folder) / DAMAGED, "ab") as damaged:
+        path = user_path(folder) / JOURNAL
+        with open(user_path(folder) / DAMAGED, "ab") as damaged:
             damaged.writelines(lines[number] for number in sorted(bad))
         replace_file(path, b"".join(line for number, line in enumerate(lines) if number not in bad))
         warnings.warn(
@@ -111,7 +114,7 @@ def recover_journal(folder: Path) -> Iterator[dict]:
 def _of_this_version(record: dict, folder: Path) -> dict:
     if "test_accuracy" not in record:
         raise InputError(
-            f"{Path(folder) / JOURNAL} was written by another version of fearlib: continue it with that one, "
+            f"{user_path(folder) / JOURNAL} was written by another version of fearlib: continue it with that one, "
             "or choose another folder."
         )
     return record
@@ -122,7 +125,7 @@ def append_to_journal(folder: Path, record: dict) -> None:
 
     Raises InputError if it cannot be written (a full disk, for one); what was in the journal before stays whole.
     """
-    path = Path(folder) / JOURNAL
+    path = user_path(folder) / JOURNAL
     line = (json.dumps(record) + "\n").encode()
     before = path.stat().st_size if path.exists() else 0
     try:
@@ -144,7 +147,7 @@ def replace_file(path: Path, content: bytes) -> None:
 
     Raises InputError if it cannot be written; the old content then stays.
     """
-    partial = Path(path).with_name(f"{Path(path).name}.part")
+    partial = user_path(path).with_name(f"{user_path(path).name}.part")
     try:
         with open(partial, "wb") as file:
             file.write(content)
@@ -158,33 +161,57 @@ def replace_file(path: Path, content: bytes) -> None:
 
 @contextlib.contextmanager
 def only_writer(folder: Path):
-    """Hold a results folder, made if need be, for this process. Raises InputError if another one holds it."""
-    from filelock import FileLock, Timeout  # torch brings it
+    """Hold a results folder, made if need be, for this process. Raises InputError if another one holds it.
 
+    Where the file system has no locks a file that only one process can make takes their place, with a warning.
+    """
+    from filelock import Timeout  # torch brings it
+
+    folder = user_path(folder)
     try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        lock = FileLock(Path(folder) / ".lock")
-        lock.acquire(timeout=0)
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = _locked(folder)
     except Timeout as error:
         who = writer(folder) or "another process"
+        died = f", or, if it has died, delete {error.lock_file}" if error.lock_file.endswith(SOFT_LOCK) else ""
         raise InputError(
-            f"another sweep is writing to {folder} ({who}): wait for it, or choose another folder."
+            f"another sweep is writing to {folder} ({who}): wait for it, or choose another folder{died}."
         ) from error
     except OSError as error:
         raise InputError(f"{folder} cannot be used as a results folder: {error.strerror or error}.") from error
     try:
         me = {"process": os.getpid(), "machine": platform.node(), "since": utc_now()}
-        replace_file(Path(folder) / WRITER, json.dumps(me).encode())
+        replace_file(folder / WRITER, json.dumps(me).encode())
         yield
     finally:
-        (Path(folder) / WRITER).unlink(missing_ok=True)
+        (folder / WRITER).unlink(missing_ok=True)
         lock.release()
+
+
+def _locked(folder: Path):
+    """A lock on a folder, held. Raises filelock.Timeout if another process holds it."""
+    from filelock import FileLock, SoftFileLock
+
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        lock = SoftFileLock(folder / SOFT_LOCK)
+        lock.acquire(timeout=0)
+        warnings.warn(
+            f"the file system of {folder} has no locks ({error.strerror}): {SOFT_LOCK} in it keeps other sweeps "
+            "out, and is left behind where this one is killed on another machine.",
+            stacklevel=4,
+        )
+    return lock
 
 
 def writer(folder: Path) -> str | None:
     """Which process says that it writes to a results folder, and still runs as far as this machine can tell."""
     try:
-        said = json.loads(read_file(Path(folder) / WRITER, 4096))
+        said = json.loads(read_file(user_path(folder) / WRITER, 4096))
         process, machine, since = int(said["process"]), str(said["machine"]), str(said["since"])
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
@@ -195,6 +222,8 @@ def writer(folder: Path) -> str | None:
 
 
 def _runs(process: int) -> bool:
+    if os.name == "nt":  # where the same call would interrupt it
+        return True
     try:
         os.kill(process, 0)  # only asks
     except PermissionError:  # as another user
@@ -205,7 +234,7 @@ def _runs(process: int) -> bool:
 
 
 def _lines(folder: Path) -> list[bytes]:
-    path = Path(folder) / JOURNAL
+    path = user_path(folder) / JOURNAL
     return io.BytesIO(read_file(path, MAX_BYTES)).readlines() if path.exists() else []
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 from fearlib.architecture import Architecture
 from fearlib.darts import Genotype
 from fearlib.journal import JOURNAL
+from fearlib.outside import user_path
 from fearlib.presets import preset
 from fearlib.results import Results
 from fearlib.spaces import build, space_of
@@ -33,15 +34,16 @@ def known_scores(architecture: Architecture | Genotype, folders: Iterable[str | 
         rows = Results(folder).rows
         rows = rows[rows.space == space]
         peers = rows.groupby(["method", "seed"]).score
-        rows = rows.assign(folder=Path(folder).name, rank=peers.rank(ascending=False), of=peers.transform("count"))
-        rows = rows.assign(gmacs=rows.macs / 1e9)[rows["index"] == architecture.index]
+        rows = rows.assign(rank=peers.rank(ascending=False), of=peers.transform("count"))
+        rows = rows.assign(folder=user_path(folder).name, gmacs=rows.macs / 1e9)
+        rows = rows[rows["index"] == architecture.index]
         found += sorted(rows.to_dict("records"), key=lambda row: (method_order(row["method"]), row["seed"]))
     return pd.DataFrame(found, columns=_COLUMNS)
 
 
 def results_folders(parent: str | Path = "results") -> list[Path]:
     """The folders in `parent` that hold a sweep's results; none if there is no such folder."""
-    return sorted({path.parent for name in (ROWS, JOURNAL) for path in Path(parent).glob(f"*/{name}")})
+    return sorted({path.parent for name in (ROWS, JOURNAL) for path in user_path(parent).glob(f"*/{name}")})
 
 
 def sizes_text(architecture: Architecture | Genotype) -> str:

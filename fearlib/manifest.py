@@ -3,11 +3,9 @@
 import json
 from pathlib import Path
 
-from fearlib.data import DATASETS
 from fearlib.errors import InputError
 from fearlib.journal import JOURNAL, replace_file
-from fearlib.outside import read_json
-from fearlib.spaces import SPACES
+from fearlib.outside import read_json, user_path
 
 MANIFEST = "manifest.json"
 MAX_BYTES = 2**24  # a sitting takes half a KB
@@ -33,7 +31,7 @@ def open_manifest(folder: Path, configuration: dict) -> dict:
 
 def read_manifest(folder: str | Path) -> dict:
     """What a sweep says of itself: `configuration` and `sittings`. Raises InputError if it cannot be read."""
-    path = Path(folder) / MANIFEST
+    path = user_path(folder) / MANIFEST
     try:
         manifest = read_json(path, MAX_BYTES, levels=8)
     except InputError as error:
@@ -51,9 +49,9 @@ def _wrong(manifest: object) -> str | None:
     if not isinstance(manifest, dict) or not isinstance(manifest.get("configuration"), dict):
         return "it has no configuration"
     configuration = manifest["configuration"]
-    for key, known in (("space", SPACES), ("dataset", DATASETS)):
-        if configuration.get(key) not in tuple(known):
-            return f"its {key} is none of {', '.join(known)}"
+    for key in ("space", "dataset"):  # perhaps of a module that was not imported here
+        if not isinstance(configuration.get(key), str):
+            return f"it names no {key}"
     settings = configuration.get("settings")
     if not isinstance(settings, dict) or not isinstance(settings.get("preset"), str):
         return "its settings name no preset"

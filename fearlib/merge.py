@@ -9,6 +9,8 @@ from pathlib import Path
 from fearlib.errors import InputError
 from fearlib.journal import append_to_journal, only_writer, read_journal, recover_journal
 from fearlib.manifest import MANIFEST, open_manifest, read_manifest, write_manifest
+from fearlib.outside import user_path
+from fearlib.spaces import known_space
 from fearlib.sweep import Trial, check_truth, count_trials, has_failed
 from fearlib.tables import write_tables
 
@@ -21,8 +23,9 @@ def merge_sweeps(folder: str | Path, sources: list[str | Path], methods: list[st
     sources, which may still grow, are left as they are. Raises InputError if a source is not a sweep, or is one of
     another configuration or with other test accuracies, or if a method has no trial; nothing is written then.
     """
-    folder, sources = Path(folder), [Path(source) for source in sources]
+    folder, sources = user_path(folder), [user_path(source) for source in sources]
     configuration = read_manifest(folder if (folder / MANIFEST).exists() else sources[0])["configuration"]
+    known_space(configuration["space"])  # the tables need it
     parts = [_read_part(source, configuration, methods) for source in sources]
     if methods is not None:
         _check_methods(methods, sources)

@@ -21,7 +21,7 @@ from fearlib.spaces import build
 METHODS = {
     "fear": "train to a threshold, freeze, train the last blocks (Dey et al. 2021)",
     "shortreg": "short regular training, once for every length the preset names",
-    "zero_cost": f"measures at initialisation: {', '.join(MEASURES)}",
+    "zero_cost": "all measures at initialisation",
     "full": "full training; its test accuracy serves as the truth",
     "degradation": "the zero-cost measures again and again while the network trains, on one cosine",
     "degradation_constant": "the same at a constant rate, with a fresh optimizer every epoch",

@@ -18,7 +18,7 @@ import pandas as pd
 from fearlib.curves import check_threshold
 from fearlib.darts import Genotype
 from fearlib.errors import InputError, one_line, require
-from fearlib.outside import BoundedMember
+from fearlib.outside import BoundedMember, user_path
 
 MAX_BYTES = 16 * 2**20  # of one log
 _CONFIGURATION = "optimized_hyperparamater_config"  # so spelt in the logs
@@ -48,7 +48,7 @@ def log_times(source: str | Path, threshold: float = 0.6) -> pd.DataFrame:
     unless 0 < threshold <= 1.
     """
     check_threshold(threshold)
-    source = Path(source)
+    source = user_path(source)
     if source.exists() and not (source.is_dir() or source.is_file()):
         raise InputError(f"{source} is neither a folder nor a .zip or .tar archive.")
     rows = []

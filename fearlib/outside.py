@@ -1,4 +1,4 @@
-"""Files from outside are read whole, and only if they are no larger than files of their kind can be."""
+"""Paths that users give; files from outside, read whole if they are no larger than files of their kind can be."""
 
 import codecs
 import csv
@@ -23,9 +23,17 @@ _EXTENSIONS = (
 )  # fmt: skip
 
 
+def user_path(path: str | Path) -> Path:
+    """A path as a user gives it, `~` at its start being the home folder. Raises InputError if it is no path."""
+    try:
+        return Path(path).expanduser()
+    except (TypeError, RuntimeError) as error:  # of something else, or of a user who has no home folder
+        raise InputError(f"{path!r} is not a path that can be used: {error}") from error
+
+
 def check_file(path: str | Path, most: int) -> None:
     """Raises InputError unless it is a file of at most `most` bytes."""
-    path = Path(path)
+    path = user_path(path)
     if not path.is_file():  # a pipe would be waited for without end
         raise InputError(f"{path} is not a file.")
     if path.stat().st_size > most:
@@ -36,7 +44,7 @@ def check_file(path: str | Path, most: int) -> None:
 
 def read_file(path: str | Path, most: int) -> bytes:
     """A file's content. Raises InputError unless it is a file of at most `most` bytes that can be read."""
-    path = Path(path)
+    path = user_path(path)
     check_file(path, most)
     try:
         with path.open("rb") as file:
@@ -84,7 +92,7 @@ def read_csv(path: str | Path, most: int, columns: Iterable[str] = ()) -> pd.Dat
     """
     content = read_file(path, most)
     try:
-        if Path(path).suffix == ".gz":
+        if user_path(path).suffix == ".gz":
             with gzip.open(io.BytesIO(content)) as file:
                 content = read_at_most(file, most, f"{path} when unpacked")
         content = content.removeprefix(codecs.BOM_UTF8)

@@ -8,7 +8,8 @@ from typing import NamedTuple
 from fearlib.data import DATASETS, known_dataset
 from fearlib.errors import InputError
 from fearlib.measures import MEASURES
-from fearlib.outside import spelt
+from fearlib.outside import spelt, user_path
+from fearlib.plugin import import_plugin
 from fearlib.presets import PRESETS
 
 _OF_THE_NOTEBOOK, _CHECKED = ("In", "Out"), "_parameters_are_checked"
@@ -50,9 +51,7 @@ _TEXT = _Kind("text", lambda value: isinstance(value, str) and value != "")
 _NAMED = _Kind("a dictionary by name", lambda value: isinstance(value, dict) and all(map(_TEXT.fits, value)))
 _DATASET = _Kind(_choice(DATASETS).allowed, lambda value: len(spelt(value, DATASETS)) == 1)
 _EITHER = _Kind("True or False", lambda value: isinstance(value, bool))
-_EXISTING = _Kind(
-    "a file or folder that exists", lambda value: _TEXT.fits(value) and Path(value).expanduser().exists()
-)
+_EXISTING = _Kind("a file or folder that exists", lambda value: _TEXT.fits(value) and Path(value).exists())
 _SEED, _COUNT, _SHARE = _whole(0), _whole(1), _number(0, 1)
 KINDS = {
     "preset": _choice(PRESETS),
@@ -83,12 +82,16 @@ KINDS = {
 def check_parameters(namespace: MutableMapping[str, object], names: str) -> None:
     """A notebook's parameters, in its own `globals()`: those called `names`, separated by spaces, and no others.
 
-    A dataset is given the name under which it is known. Others are looked for once: when the cell runs again, the
-    notebook's own names are there. Raises InputError if one has a value that its name does not allow, or one of
-    another name was set.
+    A dataset is given the name under which it is known.
+    `~` at the start of a text becomes the home folder, in the namespace itself; no text but a path starts so.
+    Others are looked for once: when the cell runs again, the notebook's own names are there. The user's own module
+    is imported, if there is one (`fearlib.plugin`). Raises InputError if one has a value that its name does not
+    allow, or one of another name was set.
     """
+    import_plugin()
     names = names.split()
     for name in names:
+        namespace[name] = _with_home(namespace[name])
         if not KINDS[name].fits(namespace[name]):
             raise InputError(f"parameter {name}={namespace[name]!r:.200}: it must be {KINDS[name].allowed}.")
         if KINDS[name] is _DATASET:
@@ -98,3 +101,14 @@ def check_parameters(namespace: MutableMapping[str, object], names: str) -> None
         if plain and not (name in names or name.startswith("_") or name in _OF_THE_NOTEBOOK):
             raise InputError(f"unknown parameter {name!r}: the parameters are {', '.join(names)}.")
     namespace[_CHECKED] = True
+
+
+def _with_home(value):
+    """The value with the home folder for `~` in every path, in lists and dictionaries too."""
+    if isinstance(value, str):
+        return str(user_path(value)) if value.startswith("~") else value
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_with_home, value))
+    if isinstance(value, dict):
+        return {_with_home(key): _with_home(each) for key, each in value.items()}
+    return value

@@ -3,25 +3,22 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from fearlib.errors import InputError
-from fearlib.journal import JOURNAL, START, collector_at_rest, end_of_journal, read_journal_on
-from fearlib.manifest import MANIFEST
-from fearlib.outside import read_csv
+from fearlib.journal import START, collector_at_rest, end_of_journal, read_journal_on
+from fearlib.outside import user_path
 from fearlib.tables import (
     CURVE_COLUMNS,
-    CURVES,
-    MAX_ROWS_BYTES,
     ROW_COLUMNS,
-    ROWS,
     accuracy_from_outside,
     curves_of_trials,
+    holds_journal,
     last_trials,
-    read_rows,
     rows_of_folder,
     with_accuracy,
+    written_curves,
+    written_rows,
 )
 
 _KEYS = ["index", "method", "seed"]
@@ -36,16 +33,14 @@ class Results:
     """
 
     def __init__(self, folder: str | Path):
-        self.folder = Path(folder)
-        written = read_rows(folder) if (self.folder / ROWS).exists() else None
-        if written is None and not any((self.folder / name).exists() for name in (JOURNAL, MANIFEST)):
-            raise InputError(f"{folder} holds neither {ROWS} nor {JOURNAL}: run a sweep into it first.")
+        self.folder = user_path(folder)
+        written = written_rows(folder)
         self._rows, self._curves = pd.DataFrame(columns=ROW_COLUMNS), pd.DataFrame(columns=CURVE_COLUMNS)
         self._rows_end = self._curves_end = START
         self._tables_are_unread = False
         self._known = [] if written is None else [accuracy_from_outside(written)]
         last, end = end_of_journal(self.folder)
-        if written is not None and (end == START or _holds(written, last)):
+        if written is not None and holds_journal(written, last, end):
             self._rows = written.assign(test_accuracy=written["index"].map(self._known[0]))
             self._rows_end = self._curves_end = end
             self._tables_are_unread = True
@@ -73,7 +68,7 @@ class Results:
     def curves(self) -> pd.DataFrame:
         """The learning curves so far, a line an epoch, with the columns `CURVE_COLUMNS`; read when asked for."""
         if self._tables_are_unread:
-            self._curves, self._tables_are_unread = _read_curves(self.folder), False
+            self._curves, self._tables_are_unread = written_curves(self.folder), False
         records, self._curves_end, other = read_journal_on(self.folder, self._curves_end)
         records = last_trials(records)
         if other:
@@ -81,23 +76,6 @@ class Results:
         if records:
             self._curves = _replaced(self._curves, curves_of_trials(records), records)
         return self._curves
-
-
-def _holds(rows: pd.DataFrame, record: dict | None) -> bool:
-    """Whether the rows of a trial's record are among `rows`, which a file has rounded."""
-    if record is None:
-        return False
-    of_trial = rows[(rows["index"] == record["trial"]["index"]) & (rows.seed == record["trial"]["seed"])]
-    of_trial = of_trial.set_index("method")
-    return all(
-        row["method"] in of_trial.index
-        and of_trial.outcome[row["method"]] == row["outcome"]
-        and all(
-            np.isclose(of_trial[key][row["method"]], row[key], rtol=1e-9, atol=0, equal_nan=True)
-            for key in ("score", "seconds")
-        )
-        for row in record["rows"]
-    )
 
 
 def _replaced(table: pd.DataFrame, new: pd.DataFrame, records: list[dict]) -> pd.DataFrame:
@@ -111,13 +89,6 @@ def _replaced(table: pd.DataFrame, new: pd.DataFrame, records: list[dict]) -> pd
     }
     kept = table[~pd.MultiIndex.from_frame(table[_KEYS]).isin(again)]
     return pd.concat([part for part in (kept, new) if len(part)], ignore_index=True)
-
-
-def _read_curves(folder: Path) -> pd.DataFrame:
-    if not (folder / CURVES).exists():
-        return pd.DataFrame(columns=CURVE_COLUMNS)
-    curves = read_csv(folder / CURVES, MAX_ROWS_BYTES, CURVE_COLUMNS)
-    return curves
 
 
 def by_name(folders: Iterable[str | Path]) -> dict[str, str | Path]:

@@ -9,6 +9,7 @@ from fearlib.architecture import Architecture, sample_architectures
 from fearlib.darts_network import build_darts_network
 from fearlib.errors import InputError
 from fearlib.network import Network, build_network
+from fearlib.plugin import OTHERS
 
 
 class Space(NamedTuple):
@@ -28,7 +29,7 @@ SPACES = {
 def known_space(name: str) -> Space:
     """The space of that name. Raises InputError if there is none."""
     if name not in SPACES:
-        raise InputError(f"unknown search space {name!r}: the spaces are {', '.join(SPACES)}.")
+        raise InputError(f"unknown search space {name!r}: the spaces are {', '.join(SPACES)}; {OTHERS}.")
     return SPACES[name]
 
 

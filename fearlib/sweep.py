@@ -4,6 +4,7 @@ import contextlib
 import functools
 import itertools
 import math
+import multiprocessing
 import os
 import time
 import warnings
@@ -22,8 +23,10 @@ from fearlib.data import Dataset, known_dataset, load_dataset
 from fearlib.errors import InputError, require
 from fearlib.journal import append_to_journal, only_writer, recover_journal
 from fearlib.manifest import open_manifest, write_manifest
+from fearlib.measures import MEASURES
 from fearlib.methods import expand_methods, most_macs, refuse_nan, run_trial
-from fearlib.outside import percentages
+from fearlib.outside import percentages, user_path
+from fearlib.plugin import PLUGIN, import_plugin
 from fearlib.presets import LENGTHS, Settings, as_dict
 from fearlib.provenance import code_commit, hardware, sitting, utc_now
 from fearlib.spaces import known_space, space_of
@@ -67,8 +70,11 @@ def run_sweep(
     with each finished trial's rows. The folder receives `journal.jsonl` while the sweep runs and `rows.csv`,
     `curves.csv` and `manifest.json` at its end, when it is interrupted too. Raises InputError if `truth` is not of
     these architectures, if the folder holds results of another configuration or other test accuracies, or if
-    another sweep is writing to it.
+    another sweep is writing to it, or on Windows. A script that asks for workers does so under
+    `if __name__ == "__main__":`.
     """
+    _refuse_places()
+    import_plugin()
     for name, number, least in (
         ("workers", workers, 1),
         ("per_gpu", 1 if per_gpu is None else per_gpu, 1),
@@ -83,7 +89,7 @@ def run_sweep(
     truth = (
         None if truth is None else _checked_truth(truth, [architecture.index for architecture in architectures])
     )
-    data_folder = data_folder and os.path.abspath(os.path.expanduser(data_folder))  # workers run elsewhere
+    data_folder = data_folder and os.path.abspath(user_path(data_folder))  # workers run elsewhere
     load = functools.partial(cached_dataset, dataset, data_folder, settings.resolution, settings.train_images)
     loaded = load()
     torch.set_num_threads(1)  # the cores are the workers'
@@ -101,8 +107,11 @@ def run_sweep(
         trials.sort(
             key=functools.partial(_most_macs, space=space, dataset=loaded, settings=settings), reverse=True
         )
-    run = functools.partial(_run, space=space, load=load, fingerprint=loaded.fingerprint, settings=settings)
-    folder, started = Path(folder), time.monotonic()
+    run = functools.partial(
+        _run, space=space, load=load, fingerprint=loaded.fingerprint, settings=settings,
+        plugin=os.environ.get(PLUGIN), measures=frozenset(MEASURES),
+    )  # fmt: skip
+    folder, started = user_path(folder), time.monotonic()
     with only_writer(folder):
         manifest = open_manifest(folder, configuration)
         finished = _take_up(folder, manifest, truth)
@@ -158,6 +167,14 @@ def _checked_truth(truth: pd.Series | dict[int, float], indices: list[int]) -> p
             raise InputError(f"{message}: give the accuracies of these, or leave truth out.")
         warnings.warn(f"{message}: their scores are not ranked.", stacklevel=3)
     return accuracies
+
+
+def _refuse_places() -> None:
+    """Where no sweep can run: on Windows, and in a worker that imports the script which has asked for it."""
+    if os.name == "nt":
+        raise InputError("sweeps run on Linux and macOS: on Windows, run fearlib in WSL.")
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise SystemExit(1)  # without a word: the driver says what to do
 
 
 def sweep_configuration(space: str, dataset: str, loaded: Dataset, settings: Settings) -> dict:
@@ -242,10 +259,28 @@ def _with_retries(
         trials = failed
 
 
-def _run(trial: Trial, space: str, load: Callable, fingerprint: str, settings: Settings) -> dict:
-    """A trial's rows and learning curve, how long it took in all, and with what code on what machine."""
+def _run(
+    trial: Trial,
+    space: str,
+    load: Callable,
+    fingerprint: str,
+    settings: Settings,
+    plugin: str | None = None,
+    measures: frozenset[str] | None = None,
+) -> dict:
+    """A trial's rows and learning curve, how long it took in all, and with what code on what machine.
+
+    `plugin` and `measures` are the driver's; a worker that knows other measures refuses the trial.
+    """
     started = time.monotonic()
     try:
+        import_plugin(plugin)
+        others = set(MEASURES).symmetric_difference(MEASURES if measures is None else measures)
+        if others:
+            raise ValueError(
+                f"worker and driver do not both know the measure(s) {', '.join(sorted(others))}: {PLUGIN} can "
+                "name a module that registers them"
+            )
         dataset = load()
         if dataset.fingerprint != fingerprint:
             raise ValueError(

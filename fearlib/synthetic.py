@@ -1,5 +1,6 @@
 """Synthetic CIFAR-10: Gaussian noise, labelled by the loudest of ten random networks (Dey et al. 2021)."""
 
+import contextlib
 import os
 import warnings
 import zipfile
@@ -10,7 +11,7 @@ from torch import nn
 
 from fearlib.data import Dataset
 from fearlib.errors import InputError, one_line, require
-from fearlib.outside import check_file
+from fearlib.outside import check_file, user_path
 
 CLASSES = 10
 SEED = 42
@@ -23,22 +24,44 @@ def load_synthetic(resolution: int = 32, train_images: int | None = None, folder
     """The synthetic dataset, from its cache or generated and cached (the full one takes tens of minutes).
 
     A smaller `train_images` (default 50,000) draws proportionally fewer images. The cache lies in `folder`,
-    else in FEARLIB_DATA, else in pooch's cache folder. Raises InputError if a cached file is damaged.
+    else in FEARLIB_DATA, else in pooch's cache folder; where that cannot be written the dataset stays in memory,
+    with a warning. Raises InputError if a cached file is damaged.
     """
     train_images = train_images or FULL_TRAIN_IMAGES
     folder = (
         folder or os.environ.get("FEARLIB_DATA") or require("pooch", "find the cache folder").os_cache("fearlib")
     )
-    path = Path(folder).expanduser() / f"synthetic-{resolution}px-{train_images}.pt"
-    if not path.exists():
+    path = user_path(folder) / f"synthetic-{resolution}px-{train_images}.pt"
+    if path.exists():
+        arrays = _read_cache(path, resolution, train_images)
+    else:
         arrays = generate_synthetic(resolution, train_images)
+        _write_cache(arrays, path)
+    arrays = [arrays[name] for name in ARRAYS]
+    return Dataset("synthetic", f"generated from seed {SEED}", True, *arrays, num_classes=CLASSES)
+
+
+def _write_cache(arrays: dict[str, torch.Tensor], path: Path) -> None:
+    """In one step; a folder that cannot be written, as shared data often lies in, is no reason to stop."""
+    partial = path.with_suffix(f".{os.getpid()}.part")
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}.part")
         torch.save(arrays, partial)
         os.replace(partial, path)
+    except (OSError, RuntimeError) as error:  # torch's own is a RuntimeError
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        warnings.warn(
+            f"{path} cannot be written, so the synthetic dataset is drawn again by every process; a folder that "
+            f"can be written, as FEARLIB_DATA or `folder`, would keep it ({one_line(error)}).",
+            stacklevel=3,
+        )
+
+
+def _read_cache(path: Path, resolution: int, train_images: int) -> dict[str, torch.Tensor]:
+    """The cached arrays. Raises InputError if they are damaged."""
     try:
-        arrays = _read_arrays(path, resolution, train_images)
-        return Dataset("synthetic", f"generated from seed {SEED}", True, *arrays, num_classes=CLASSES)
+        return _read_arrays(path, resolution, train_images)
     except Exception as error:  # torch raises nearly every kind there is
         raise InputError(
             f"{path} is not a complete cached dataset ({one_line(error)}): delete it, it will be made anew."
@@ -48,8 +71,8 @@ def load_synthetic(resolution: int = 32, train_images: int | None = None, folder
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 
 
-def _read_arrays(path: Path, resolution: int, train_images: int) -> list[torch.Tensor]:
-    """The tensors in ARRAYS' order. Raises nearly any kind of error unless they are of their type and size."""
+def _read_arrays(path: Path, resolution: int, train_images: int) -> dict[str, torch.Tensor]:
+    """The tensors of ARRAYS. Raises nearly any kind of error unless they are of their type and size."""
     most = train_images * 6 // 5 * (3 * resolution**2 * 4 + 8) + 2**16
     check_file(path, most)
     with zipfile.ZipFile(path) as archive:  # torch would read other forms too, and unpack what is packed
@@ -70,7 +93,7 @@ def _read_arrays(path: Path, resolution: int, train_images: int) -> list[torch.T
             and set(labels.unique().tolist()) <= set(range(CLASSES))
         ):
             raise ValueError(f"its {part}ing images and labels are not {images} at most, of {resolution} pixels")
-    return [arrays[name] for name in ARRAYS]
+    return arrays
 
 
 def _is_plain(array: object, kind: torch.dtype, shape: tuple[int, ...]) -> bool:

@@ -13,10 +13,10 @@ import pandas as pd
 
 from fearlib.errors import InputError, require
 from fearlib.indices import architectures_of_lines, architectures_of_table
-from fearlib.journal import JOURNAL, read_journal, replace_file
-from fearlib.manifest import read_manifest
+from fearlib.journal import JOURNAL, START, Position, end_of_journal, read_journal, replace_file
+from fearlib.manifest import MANIFEST, read_manifest
 from fearlib.measures import MEASURES
-from fearlib.outside import own_names, read_csv, read_file
+from fearlib.outside import own_names, read_csv, read_file, user_path
 from fearlib.ranking import (
     average_cost,
     bootstrap_interval,
@@ -57,14 +57,23 @@ def write_tables(folder: Path, truth: pd.Series | None = None) -> pd.DataFrame:
     """
     last = last_trials(read_journal(folder))
     known = [] if truth is None else [truth]
-    if (Path(folder) / ROWS).exists():
-        known.append(accuracy_from_outside(read_rows(folder)))
-    rows = with_accuracy(rows_of_folder(folder, last), known)
-    rows = rows.sort_values(["method", "seed", "index"], ignore_index=True)
-    curves = curves_of_trials(last).sort_values(["method", "seed", "index", "stage", "epoch"], ignore_index=True)
+    rows = _rows_of_journal(folder, last, known, written_rows(folder))
+    curves = _ordered(curves_of_trials(last))
     for name, table in ((ROWS, rows), (CURVES, curves)):
-        replace_file(Path(folder) / name, table.to_csv(index=False, lineterminator="\n").encode())
+        replace_file(user_path(folder) / name, table.to_csv(index=False, lineterminator="\n").encode())
     return rows
+
+
+def _rows_of_journal(
+    folder: Path, last: list[dict], known: list[pd.Series], written: pd.DataFrame | None
+) -> pd.DataFrame:
+    known = [*known, *([] if written is None else [accuracy_from_outside(written)])]
+    return _ordered(with_accuracy(rows_of_folder(folder, last), known))
+
+
+def _ordered(table: pd.DataFrame) -> pd.DataFrame:
+    keys = [key for key in ("method", "seed", "index", "stage", "epoch") if key in table]
+    return table.sort_values(keys, ignore_index=True)
 
 
 def last_trials(records: Iterable[dict]) -> list[dict]:
@@ -73,13 +82,14 @@ def last_trials(records: Iterable[dict]) -> list[dict]:
 
 
 def rows_of_folder(folder: Path, records: list[dict]) -> pd.DataFrame:
-    """`rows_of_trials` with the folder's manifest. Raises InputError if a record is not of its space."""
+    """`rows_of_trials` with the folder's manifest. Raises InputError if the space is unknown or not theirs."""
     configuration = read_manifest(folder)["configuration"]
+    known_space(configuration["space"])
     try:
         return rows_of_trials(records, configuration)
     except InputError as error:
         raise InputError(
-            f"{Path(folder) / JOURNAL} is not of the space {configuration['space']}: {error}"
+            f"{user_path(folder) / JOURNAL} is not of the space {configuration['space']}: {error}"
         ) from error
 
 
@@ -150,13 +160,61 @@ def rows_of_trials(records: Iterable[dict], configuration: dict) -> pd.DataFrame
 
 
 def read_rows(folder: str | Path) -> pd.DataFrame:
-    """The rows that a sweep wrote to `folder`.
+    """The rows of the sweep in `folder`, which may still be running: those of `rows.csv`, or of the journal where
+    that holds more.
 
-    Raises InputError if there are none, or a column is missing or holds something other than its texts or numbers.
+    Raises InputError if there is no sweep, or a column of `rows.csv` is missing or holds something other than its
+    texts or numbers.
     """
-    path = Path(folder) / ROWS
+    written = written_rows(folder)
+    if written is not None and holds_journal(written, *end_of_journal(folder)):
+        return written
+    return _rows_of_journal(folder, last_trials(read_journal(folder)), [], written)
+
+
+def read_curves(folder: str | Path) -> pd.DataFrame:
+    """The learning curves of the sweep in `folder`, a line an epoch, as far as `read_rows` has its rows."""
+    written = written_rows(folder)
+    if written is None or not holds_journal(written, *end_of_journal(folder)):
+        return _ordered(curves_of_trials(last_trials(read_journal(folder))))
+    return written_curves(folder)
+
+
+def written_curves(folder: str | Path) -> pd.DataFrame:
+    """The curves in `curves.csv` as they are, none without it."""
+    path = user_path(folder) / CURVES
+    return read_csv(path, MAX_ROWS_BYTES, CURVE_COLUMNS) if path.exists() else pd.DataFrame(columns=CURVE_COLUMNS)
+
+
+def holds_sweep(folder: str | Path) -> bool:
+    """Whether a sweep has begun in `folder`."""
+    return any((user_path(folder) / name).is_file() for name in (ROWS, JOURNAL, MANIFEST))
+
+
+def holds_journal(rows: pd.DataFrame, last: dict | None, end: Position) -> bool:
+    """Whether `rows`, which a file has rounded, are a journal's; `last` and `end` are `end_of_journal`'s."""
+    if last is None:
+        return end == START
+    of_trial = rows[(rows["index"] == last["trial"]["index"]) & (rows.seed == last["trial"]["seed"])]
+    of_trial = of_trial.set_index("method")
+    return all(
+        row["method"] in of_trial.index
+        and of_trial.outcome[row["method"]] == row["outcome"]
+        and all(
+            np.isclose(of_trial[key][row["method"]], row[key], rtol=1e-9, atol=0, equal_nan=True)
+            for key in ("score", "seconds")
+        )
+        for row in last["rows"]
+    )
+
+
+def written_rows(folder: str | Path) -> pd.DataFrame | None:
+    """The rows in `rows.csv` as they are, None if the sweep in `folder` has not written it yet."""
+    path = user_path(folder) / ROWS
     if not path.exists():
-        raise InputError(f"{folder} holds no {ROWS}: run a sweep into it first.")
+        if not holds_sweep(folder):
+            raise InputError(f"{folder} holds neither {ROWS} nor {JOURNAL}: run a sweep into it first.")
+        return None
     rows = read_csv(path, MAX_ROWS_BYTES, ROW_COLUMNS)
     if len(rows):  # of no rows, pandas knows no type
         for columns, form, is_right in (
@@ -297,7 +355,7 @@ def degradation_table(rows: pd.DataFrame, resamples: int = 1000) -> pd.DataFrame
         low, high = bootstrap_interval(spearman, each.score, each.test_accuracy, resamples=resamples)
         estimate = {"n": len(each), "spearman": spearman(each.score, each.test_accuracy), "low": low, "high": high}
         lines.append(dict(zip(("measure", "schedule", "epoch"), keys)) | estimate)
-    order = [*MEASURES, "train_top1"]
+    order = list(dict.fromkeys([*MEASURES, "train_top1", *(line["measure"] for line in lines)]))
     return pd.DataFrame(
         sorted(lines, key=lambda line: (order.index(line["measure"]), line["schedule"], line["epoch"]))
     )
@@ -349,7 +407,7 @@ def save_table(table: pd.DataFrame, path: str | Path, shown: str | None = None) 
     Folders are made. The same table gives the same bytes.
     """
     require("tabulate", "print tables")
-    path = Path(path)
+    path = user_path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     content = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
     replace_file(path.with_name(f"{path.name}.csv"), content.encode())
@@ -384,11 +442,12 @@ def read_indices(path: str | Path, count: int | None = None, space: str = "nats-
     Raises InputError if a line is none of these, an index and a string contradict each other, a text names an
     architecture twice, or there are fewer than `count`.
     """
-    if Path(path).is_dir():
+    path = user_path(path)
+    if path.is_dir():
         _refuse_others({read_manifest(path)["configuration"]["space"]} - {space}, path, space)
         indices = dict.fromkeys(record["trial"]["index"] for record in read_journal(path))
         architectures = architectures_of_table(pd.DataFrame({"index": list(indices)}, dtype=object), path, space)
-    elif Path(path).name.endswith((".csv", ".csv.gz")):
+    elif path.name.endswith((".csv", ".csv.gz")):
         table = read_csv(path, MAX_ROWS_BYTES)
         table = table.rename(columns=own_names(table.columns, ("index", "arch", "space"), path))
         _refuse_others(set(table.get("space", [])) - {space}, path, space)

@@ -19,8 +19,8 @@ from fearlib.indices import agreed, architectures_of_table
 from fearlib.journal import replace_file
 from fearlib.manifest import read_manifest
 from fearlib.methods import parse_method
-from fearlib.outside import own_names, percentages, read_csv, read_file
-from fearlib.tables import ROWS, full_is_truth, read_rows, truth_method
+from fearlib.outside import own_names, percentages, read_csv, read_file, user_path
+from fearlib.tables import full_is_truth, holds_sweep, read_rows, truth_method
 
 _ARCHIVE_NAMES = {"cifar10": "cifar10", "cifar100": "cifar100", "imagenet16-120": "ImageNet16-120"}
 _ARCHIVE_EPOCHS = (200, 12)
@@ -55,8 +55,8 @@ def benchmark_accuracy(
     """
     dataset = known_dataset(dataset, _OF_TABLES)
     indices = [Architecture.from_index(index).index for index in indices]
-    source = Path(source)
-    if (source / ROWS).is_file():
+    source = user_path(source)
+    if holds_sweep(source):
         accuracies, epochs = _read_results(source, dataset, epochs)
         accuracies = percentages(accuracies, source)
         _check_held(indices, accuracies.index, source)
@@ -81,7 +81,7 @@ def export_truth(archive: str | Path, output: str | Path) -> int:
 
     Raises InputError if the archive cannot be read or `output` cannot be a table.
     """
-    archive, output = Path(archive), Path(output)
+    archive, output = user_path(archive), user_path(output)
     _check_format(output)
     if not output.parent.is_dir():
         raise InputError(f"{output} cannot be written: there is no folder {output.parent}.")
@@ -106,7 +106,7 @@ def archive_times(archive: str | Path, dataset: str, threshold: float) -> pd.Dat
     unless 0 < threshold <= 1.
     """
     check_threshold(threshold)
-    archive, dataset = Path(archive), known_dataset(dataset, _OF_TABLES)
+    archive, dataset = user_path(archive), known_dataset(dataset, _OF_TABLES)
     progress = require("tqdm", "show how far the archive is read").tqdm(_held(archive), desc="architectures")
     epochs = _ARCHIVE_EPOCHS[0]
 

@@ -138,7 +138,7 @@ def test_data_says_what_it_loaded(run):
         (["show", "3", "--truth", "absent.csv"], "absent.csv"),
         (["status", "absent"], "is not a readable manifest"),
         (["data", "mnist"], "unknown dataset 'mnist'"),
-        (["table", "absent"], "absent holds no rows.csv"),
+        (["table", "absent"], "absent holds neither rows.csv nor journal.jsonl"),
         (["report", "absent"], "absent is not a folder of results."),
         (["report", "."], "holds no claims.csv"),
         (["truth", "show", "absent.csv", "3"], "absent.csv"),

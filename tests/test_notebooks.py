@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from fearlib import load_dataset, preset, run_sweep, spearman
-from fearlib.tables import read_indices
+from fearlib.journal import append_to_journal, read_journal
+from fearlib.tables import read_indices, write_tables
 
 papermill = pytest.importorskip("papermill")
 ROOT = Path(__file__).parents[1]
@@ -46,11 +47,12 @@ def ranked(tmp_path_factory):
 def few(ranked):
     """The results folder with few of the measures, which is faster to analyse."""
     folder, _ = ranked
-    shutil.copytree(folder / "results", folder / "few" / "results")
-    rows = pd.read_csv(folder / "results" / "rows.csv")
-    rows[rows.method.str.contains("fear|shortreg|full|synflow|snip|params")].to_csv(
-        folder / "few" / "results" / "rows.csv", index=False
-    )
+    shutil.copytree(folder / "results", folder / "few" / "results", ignore=shutil.ignore_patterns("journal.jsonl"))
+    wanted = "fear|shortreg|full|synflow|snip|params"
+    for record in read_journal(folder / "results"):
+        record["rows"] = [row for row in record["rows"] if re.search(wanted, row["method"])]
+        append_to_journal(folder / "few" / "results", record)
+    write_tables(folder / "few" / "results")
     return folder / "few" / "results"
 
 
@@ -118,7 +120,7 @@ def test_fear_ablation_analysis(ranked):
     fear = fear.assign(score=fear["index"] % 7 + 1.0, test_accuracy=fear["index"] % 11 + 50.0)
     reference, settings, seeds = (folder / name for name in ("reference", "settings", "seeds"))
     for copy in (reference, settings, seeds):
-        shutil.copytree(folder / "results", copy)
+        shutil.copytree(folder / "results", copy, ignore=shutil.ignore_patterns("journal.jsonl"))
     fear.to_csv(reference / "rows.csv", index=False)
     lower = fear.assign(method="fear(threshold=0.01,stage2_epochs=2)", score=-fear.score)
     lower.iloc[:-1].to_csv(settings / "rows.csv", index=False)

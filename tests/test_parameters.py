@@ -71,6 +71,14 @@ def test_a_dataset_gets_the_name_under_which_it_is_known():
     assert namespace["dataset"] == "imagenet16-120"
 
 
+@pytest.mark.parametrize("notebook", NOTEBOOKS)
+def test_papermill_finds_every_parameter(notebook, caplog):
+    """It reads one equals sign a line; a parameter that it overlooks it sets with a warning that it is unknown."""
+    inspection = pytest.importorskip("papermill.inspection")
+    assert list(inspection.inspect_notebook(str(ROOT / notebook))) == names_of(cells_of(notebook)[0])
+    assert not caplog.messages
+
+
 def test_every_kind_is_a_notebooks():
     used = {name for notebook in NOTEBOOKS for name in names_of(cells_of(notebook)[0])}
     assert used == KINDS.keys() and WRONG.keys() <= used

@@ -12,7 +12,7 @@ import pandas as pd
 from fearlib.claims import COLUMNS, VERDICTS
 from fearlib.errors import InputError, require
 from fearlib.journal import replace_file
-from fearlib.outside import read_csv
+from fearlib.outside import read_csv, user_path
 from fearlib.report.account import accounts
 from fearlib.report.exhibits import figures, tables
 from fearlib.report.scores import scores
@@ -29,13 +29,13 @@ def write_report(results: Path, output: Path) -> int:
     The same results give the same bytes. Raises InputError if there are no results, something in them cannot be
     read, or the page would be larger than `MAX_BYTES`.
     """
-    page = render(Path(results)).encode()
+    page = render(user_path(results)).encode()
     if len(page) > MAX_BYTES:
         raise InputError(
             f"the report would have {len(page) / 1e6:.1f} MB, and no more than {MAX_BYTES / 1e6:g} are allowed: "
             f"take figures or sweeps out of {results}."
         )
-    replace_file(Path(output), page)
+    replace_file(output, page)
     return len(page)
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from fearlib.known_scores import results_folders
 from fearlib.ranking import bootstrap_interval, spearman
-from fearlib.tables import ROWS, method_order, read_rows
+from fearlib.tables import method_order, read_rows
 
 DIGITS = 6  # of a score that is shown
 LARGEST = 1e308  # JSON has no infinity
@@ -16,12 +17,12 @@ LARGEST = 1e308  # JSON has no infinity
 def scores(results: Path) -> dict:
     """`architectures`, their strings by index by space, and `sweeps`, what each of them measured of which."""
     architectures, sweeps = {}, []
-    for path in sorted(results.glob(f"*/{ROWS}")):
-        rows = read_rows(path.parent)
+    for folder in results_folders(results):
+        rows = read_rows(folder)
         rows = rows[~rows.outcome.str.startswith("failed") & ~rows.method.str.contains("(epoch=", regex=False)]
         for space, each in rows.groupby("space"):
             architectures.setdefault(space, {}).update(zip(each["index"].astype(str), each.arch))
-            sweeps.append({"name": path.parent.name, "space": space} | _sweep(each))
+            sweeps.append({"name": folder.name, "space": space} | _sweep(each))
     return {"architectures": architectures, "sweeps": sweeps}
 
 
