@@ -77,7 +77,8 @@ def ordinary(tensor: torch.Tensor) -> torch.Tensor:
 def _check_tensor(what: str, value: object) -> None:
     if not isinstance(value, torch.Tensor):
         hint = ", as torch.from_numpy makes one" if isinstance(value, np.ndarray) else ""
-        raise InputError(f"{what} are a {type(value).__module__}.{type(value).__name__}: a torch.Tensor is needed{hint}.")
+        kind = f"{type(value).__module__}.{type(value).__name__}".removeprefix("builtins.")
+        raise InputError(f"{what} are a {kind}: a torch.Tensor is needed{hint}.")
 
 
 def _check_dtype(what: str, tensor: torch.Tensor) -> None:

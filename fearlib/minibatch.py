@@ -305,7 +305,7 @@ class Minibatch:
         """Raises Undefined, with the reason, if an image or one of the tensors holds a NaN or an infinity."""
         if not self._finite_images.all():
             count = int((~self._finite_images).sum())
-            raise Undefined(f"{count} of the {len(self.images)} images hold NaN or an infinity")
+            raise Undefined(f"NaN or an infinity is in {count} of its {len(self.images)} images")
         sums = [tensor.detach().sum() for tensor in tensors]
         if sums and not torch.stack(sums).isfinite().all():
             raise Undefined(self.why_not_finite())
