@@ -160,7 +160,8 @@ class TestCorrelation:
     @given(xy=pairs(TIED))
     def test_sees_only_the_order(self, correlation, xy):
         x, y = xy
-        assert correlation(np.exp(x), [a**3 for a in y]) == same(correlation(x, y))
+        raised = [math.exp(a) if math.isfinite(a) else a for a in x]
+        assert correlation(raised, [a**3 for a in y]) == same(correlation(x, y))
 
     @given(xy=pairs(ANY), data=st.data())
     def test_does_not_depend_on_the_order_of_the_pairs(self, correlation, xy, data):
