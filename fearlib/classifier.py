@@ -1,4 +1,4 @@
-"""What a classifier takes and gives, checked where it comes in, so that a mistake is a sentence and not a number."""
+"""What a classifier takes and gives, checked once, so that a mistake is a sentence and not a number."""
 
 import numpy as np
 import torch
@@ -22,7 +22,8 @@ def check_minibatch(
     _check_tensor("images", images)
     if images.dim() != 4 or 0 in images.shape:
         raise InputError(
-            f"images have the shape {tuple(images.shape)}: it must be (batch, channels, height, width), none of them 0."
+            f"images have the shape {tuple(images.shape)}: it must be (batch, channels, height, width), "
+            "none of them 0."
         )
     _check_dtype("images are", images)
     for name, parameter in network.named_parameters():
@@ -55,12 +56,13 @@ def check_logits(output: torch.Tensor, images: int, largest_label: int) -> torch
     """A network's output for that many images. Raises InputError unless it is logits, with one for every label."""
     if not isinstance(output, torch.Tensor):
         raise InputError(
-            f"the network returns a {type(output).__name__}: it must return logits (batch, classes) alone, so wrap "
-            "one that returns features or auxiliary logits too."
+            f"the network returns a {type(output).__name__}: it must return logits (batch, classes) alone, so "
+            "wrap one that returns features or auxiliary logits too."
         )
     if output.dim() != 2 or len(output) != images:
         raise InputError(
-            f"the network returns the shape {tuple(output.shape)} for {images} images: it must be (batch, classes)."
+            f"the network returns the shape {tuple(output.shape)} for {images} images: "
+            "it must be (batch, classes)."
         )
     if largest_label >= output.shape[1]:
         raise InputError(

@@ -141,7 +141,7 @@ def run_trial(
 
 
 def refuse_nan(result: dict) -> None:
-    """Raises FloatingPointError if a trial's training diverged or one of its scores is not finite without a reason."""
+    """Raises FloatingPointError if a trial's training diverged or a score is not finite without a reason."""
     for record in result["curve"]:
         if has_diverged([record["loss"]]):
             raise FloatingPointError(f"the training loss became {_called(record['loss'])}")

@@ -3,7 +3,8 @@
 Every function takes 1-d arrays (lists, pandas Series) of one length, one entry an architecture or a setting,
 matched by position: the index of a Series plays no part. Arrays of another shape, of unequal length or without
 numbers raise InputError. Larger scores, accuracies and values are better. NaN means "not known": such an entry
-is left out as each function says. An infinite score or accuracy is not known either; an infinite cost is the largest.
+is left out as each function says. An infinite score or accuracy is not known either; an infinite cost is the
+largest.
 """
 
 import functools

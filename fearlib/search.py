@@ -24,9 +24,9 @@ from fearlib.spaces import known_space
 class Evaluation:
     """What a search learns of an architecture, and what that cost.
 
-    `score` is NaN for one that was dropped; an infinite one counts as none. `stage1` are the macs of a stage 1 that
-    reached the threshold, infinite for others and for methods without stages; `macs` and `seconds` are all that was
-    spent on it.
+    `score` is NaN for one that was dropped; an infinite one counts as none. `stage1` are the macs of a stage 1
+    that reached the threshold, infinite for others and for methods without stages; `macs` and `seconds` are all
+    that was spent on it.
     """
 
     score: float

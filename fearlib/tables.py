@@ -185,12 +185,12 @@ def finished_architectures(folder: str | Path) -> list[int]:
 def ranking_table(rows: pd.DataFrame, resamples: int = 1000) -> pd.DataFrame:
     """One line a method: how well its score ranks the architectures by test accuracy, and what it costs.
 
-    Columns: `n` architectures with a score and `out` without (an infinite score is none); `spearman` with its bootstrap 95% interval `low`
-    and `high`; `kendall`; `top x%`, Spearman within the best x% by accuracy of all architectures (of these, those
-    with a score count), for 50% with its interval `top 50% low` and `top 50% high`; `common x%`; mean `seconds`
-    and `gmacs` (1e9 multiply-accumulates) an architecture, those without a score included. Seeds are averaged
-    first; failed trials take no part. `full` has its cost alone where its accuracy is the truth: nothing is ranked
-    against itself. Raises InputError if there are no rows.
+    Columns: `n` architectures with a score and `out` without (an infinite score is none); `spearman` with its
+    bootstrap 95% interval `low` and `high`; `kendall`; `top x%`, Spearman within the best x% by accuracy of all
+    architectures (of these, those with a score count), for 50% with its interval `top 50% low` and `top 50% high`;
+    `common x%`; mean `seconds` and `gmacs` (1e9 multiply-accumulates) an architecture, those without a score
+    included. Seeds are averaged first; failed trials take no part. `full` has its cost alone where its accuracy is
+    the truth: nothing is ranked against itself. Raises InputError if there are no rows.
     """
     lines = []
     own_truth = full_is_truth(rows)
@@ -277,7 +277,8 @@ def degradation_moments(rows: pd.DataFrame) -> pd.DataFrame:
     rate with the training's length. Raises InputError if there are no such rows.
     """
     form = r"^(?P<measure>\w+)\(epoch=(?P<epoch>[^,]+),epochs=(?P<epochs>\d+),schedule=(?P<schedule>\w+)\)$"
-    moments = with_finite_scores(rows).assign(**rows.method.str.extract(form)).dropna(subset="measure").astype({"epoch": float})
+    rows = with_finite_scores(rows)
+    moments = rows.assign(**rows.method.str.extract(form)).dropna(subset="measure").astype({"epoch": float})
     if moments.empty:
         raise InputError("there are no measures at moments of training: run the method `degradation` first.")
     return moments.assign(schedule=moments.schedule + ", " + moments.epochs + " epochs")

@@ -29,8 +29,8 @@ class Epoch:
 
     `epoch` is the number of passes made when it ended. `loss` is the mean cross entropy and `train_top1` the share
     of images classified right (0..1), both while training; `val_top1` the same on the test images afterwards, NaN
-    where it was not measured or the logits are not finite. Where the loss is NaN or infinite, as training has
-    diverged, `train_top1` and `val_top1` are NaN. `seconds` and `macs` are of training alone, `images` is how many were trained on.
+    where it was not measured or a logit is not finite. Where the loss is not finite, as training has diverged,
+    both shares are NaN. `seconds` and `macs` are of training alone, `images` is how many were trained on.
     """
 
     stage: int
@@ -66,9 +66,10 @@ def train(
 
     Nesterov momentum 0.9, weight decay 5e-4, gradient norm clipped at 5, the rate falling from 0.1 by a
     cosine, step by step, to 0 after `schedule_epochs` (default `epochs`). Batch norm stays in training mode
-    in frozen blocks too. Training ends after `epochs`; after a record with which `latest_top1` reaches
-    `stop_at`; after a record whose loss is not finite (`has_diverged`); or with the step in which `max_seconds` have
-    passed or `max_macs` are spent, with a record of what was done until then. On a GPU, which lags behind, `max_seconds` may be passed by up to an epoch.
+    in frozen blocks too. Training ends after `epochs`; after a record with which `latest_top1` reaches `stop_at`,
+    or whose loss is not finite (`has_diverged`); or with the step in which `max_seconds` have passed or `max_macs`
+    are spent, with a record of what was done until then. On a GPU, which lags behind, `max_seconds` may be passed
+    by up to an epoch.
     `validate` measures test accuracy after every full epoch. `seed` orders images and augmentation.
     `after_record` is called with every record, while the network stands as it was then; its time does not count.
     Forward passes run under autocast at `precision` (`known_precision`), in channels-last memory, on the device
@@ -167,14 +168,14 @@ def check_limits(**limits: float) -> None:
 
 @torch.no_grad()
 def check_trainable(network: Network, dataset: Dataset) -> None:
-    """Raises InputError unless it is a `Network` that can be trained and gives a logit for every class of `dataset`.
+    """Raises InputError unless it is a `Network` that can be trained, with a logit for every class of `dataset`.
 
     One image goes through it, in evaluation mode.
     """
     if not hasattr(network, "free_parameters"):
         raise InputError(
-            f"the network is a {type(network).__name__}: training needs a fearlib.Network, which knows its blocks and "
-            "counts its multiply-accumulates, as fearlib.Network(stem, blocks, head, default_first_free_block)."
+            f"the network is a {type(network).__name__}: training needs a fearlib.Network, which knows its blocks "
+            "and counts its macs: make one by fearlib.Network(stem, blocks, head, default_first_free_block)."
         )
     parameters = list(network.parameters())
     if any(parameter.is_inference() for parameter in parameters):
@@ -191,8 +192,8 @@ def check_trainable(network: Network, dataset: Dataset) -> None:
     image = dataset.normalise(dataset.train_images[:1]).to(parameters[0].device)
     if image.dtype != parameters[0].dtype:
         raise InputError(
-            f"images are {image.dtype} and the network's parameters {parameters[0].dtype}: they must be alike, and "
-            "precision says in which numbers to compute."
+            f"images are {image.dtype} and the network's parameters {parameters[0].dtype}: they must be alike; "
+            "the argument precision says in which numbers to compute."
         )
     check_logits(network.eval()(image), 1, largest)
 

@@ -658,7 +658,7 @@ class Several(nn.Module):
         (lambda n, i, k: (n[:-2], i, k), r"returns the shape \(6, 2, 2, 2\) for 6 images"),
         (lambda n, i, k: (n, i[:0], k[:0]), r"images have the shape \(0, 3, 8, 8\)"),
         (lambda n, i, k: (n, i[0], k), r"images have the shape \(3, 8, 8\)"),
-        (lambda n, i, k: (n, i.numpy(), k), "images are a numpy.ndarray: a torch.Tensor is needed, as torch.from_"),
+        (lambda n, i, k: (n, i.numpy(), k), "images are a numpy.ndarray: a torch.Tensor is needed, as"),
         (lambda n, i, k: (n, i.byte(), k), "images are uint8: measures need float32 or float64"),
         (lambda n, i, k: (n.half(), i.half(), k), "images are float16"),
         (lambda n, i, k: (n.bfloat16(), i.float(), k), "the network's 0.weight is bfloat16"),

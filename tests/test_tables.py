@@ -53,7 +53,8 @@ def with_infinities(rows):
     """Synflow's first is infinite, its second minus infinite; one of two seeds of FEAR on the eighth."""
     scores = rows.score.mask((rows.method == "synflow") & (rows["index"] == 0), np.inf)
     scores = scores.mask((rows.method == "synflow") & (rows["index"] == 1), -np.inf)
-    return rows.assign(score=scores.mask((rows.method == "fear") & (rows["index"] == 7) & (rows.seed == 1), np.inf))
+    scores = scores.mask((rows.method == "fear") & (rows["index"] == 7) & (rows.seed == 1), np.inf)
+    return rows.assign(score=scores)
 
 
 def test_an_infinite_score_counts_as_none(rows, tmp_path):
