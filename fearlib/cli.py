@@ -174,6 +174,8 @@ def score(
         loaded = load_dataset(dataset, folder, resolution, train_images)
         images, labels, classes = *first_minibatch(loaded, batch, seed), loaded.num_classes
     names = None if measures is None else tuple(measures.split())
+    if names == ():
+        raise InputError("--measures names none: leave it out for all of them.")
     table, undefined = score_architectures(chosen, images, labels, classes, names, channels, cells, seed)
     require("tabulate", "print tables")
     side = images.shape[-1]

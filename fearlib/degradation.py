@@ -7,7 +7,7 @@ import torch
 from fearlib.data import Dataset
 from fearlib.measures import Measured, measure_network
 from fearlib.network import Network
-from fearlib.training import Epoch, train
+from fearlib.training import Epoch, check_counts, check_trainable, has_diverged, train
 
 MOMENTS = 5  # looks at the network in the first epoch, its end included
 CONSTANT = 10**9  # epochs of a cosine that does not fall
@@ -37,7 +37,11 @@ def degradation(
 
     At initialisation, `MOMENTS` times in the first epoch, and after every other epoch. One cosine over the whole
     training or, with `constant_rate`, a rate of 0.1 and a fresh optimizer every epoch, as the paper's code has it.
+    A training that diverges ends there: its last record has a loss that is not finite. Raises InputError as
+    `fearlib.train` and `fearlib.zero_cost` do.
     """
+    check_counts(epochs=epochs)
+    check_trainable(network, dataset)
     curve: list[Epoch] = []
     moments = [Moment(0, measure_network(network, images, labels, seed=seed), ())]
 
@@ -51,4 +55,6 @@ def degradation(
     runs = [(1, CONSTANT)] * epochs if constant_rate else [(epochs, epochs)]
     for done, (length, schedule) in enumerate(runs):
         train(network, dataset, length, schedule_epochs=schedule, seed=seed + done, **common)
+        if has_diverged([curve[-1].loss]):
+            break
     return moments

@@ -5,6 +5,8 @@ more function. Sums run over the weights W of all convolutions and linear layers
 minibatch, network in training mode. Definitions follow Abdelfattah et al. (2021) unless another paper is named.
 """
 
+import contextlib
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ import torch
 from torch import nn
 
 from fearlib.architecture import Architecture
+from fearlib.classifier import check_minibatch
 from fearlib.errors import InputError, Undefined, require
 from fearlib.minibatch import Minibatch
 from fearlib.network import build_network
@@ -64,10 +67,12 @@ def zero_cost(
 ) -> dict[str, float]:
     """Zero-cost measures of any image classifier at its present weights, by name; all of them by default.
 
-    `images` (batch, channels, height, width), normalised; `labels` int64 (batch,). `seed` draws the noise that
-    `zen` looks at, and what a network draws itself, as dropout does. A measure that is not defined for the network
-    is NaN, with a warning that says why. Measures share their passes. The network is left as it was. Raises
-    InputError for an unknown measure.
+    The network gives logits (batch, classes) and nothing else; its parameters are float32 or float64, as are
+    `images` (batch, channels, height, width), normalised. `labels` (batch,) are class numbers from 0. `seed` draws
+    the noise that `zen` looks at, and what a network draws itself, as dropout does. A measure that is not defined
+    for the network and these images, or comes out as NaN or infinite, is NaN, with a warning that says why.
+    Measures share their passes. The network is left as it was; inference mode, no_grad and autocast play no part.
+    Raises InputError for an unknown measure, and for a network, images or labels of another kind.
     """
     results = measure_network(network, images, labels, measures, seed)
     for name, result in results.items():
@@ -85,12 +90,19 @@ def measure_network(
 ) -> dict[str, Measured]:
     """`zero_cost` with the seconds that each measure would take alone, and the reason where one has no value."""
     measures = _known_measures(measures)
-    was_training = [(module, module.training) for module in network.modules()]
-    try:
-        network.train()
-        batch = Minibatch(network, images, labels, seed)
-        with torch.enable_grad():
+    with torch.inference_mode(False), torch.enable_grad():
+        images, labels = check_minibatch(network, images, labels)
+        with _in_training_mode(network), torch.autocast(images.device.type, enabled=False):
+            batch = Minibatch(network, images, labels, seed)
             return {name: _measured(MEASURES[name].function, batch) for name in measures}
+
+
+@contextlib.contextmanager
+def _in_training_mode(network: nn.Module):
+    was_training = [(module, module.training) for module in network.modules()]
+    network.train()
+    try:
+        yield
     finally:
         for module, mode in was_training:
             module.training = mode
@@ -136,6 +148,8 @@ def _measured(function: Callable, batch: Minibatch) -> Measured:
     batch.asked, before, started = set(), batch.pass_seconds(), batch.clock()
     try:
         value, undefined = float(torch.as_tensor(function(batch)).detach()), ""
+        if not math.isfinite(value):
+            raise Undefined(batch.why_not_finite())
     except Undefined as reason:
         value, undefined = float("nan"), str(reason)
     own = batch.clock() - started - (batch.pass_seconds() - before)
@@ -193,12 +207,7 @@ def synflow(batch):
 @measure(passes=3, one_image=True)
 def synflow_bn(batch):
     """`synflow` with batch norm kept."""
-    try:
-        return batch.synaptic_flow(keep_batch_norm=True)
-    except ValueError as error:
-        if "more than 1 value per channel" not in str(error):
-            raise
-        raise Undefined("its batch norm has one value a channel to normalise, of one image") from error
+    return batch.synaptic_flow(keep_batch_norm=True)
 
 
 @measure(passes=3)
@@ -226,7 +235,7 @@ def params(batch):
 @measure(passes=1)
 def macs(batch):
     """Multiply-accumulates of one image's forward pass through convolutions and linear layers."""
-    return sum(layer.weight[0].numel() * output[0].numel() for layer, output in batch.activations)
+    return sum(layer.weight[0].numel() * size for layer, size in batch.output_sizes)
 
 
 @measure(passes=0)
@@ -265,7 +274,7 @@ def zen(batch):
     if change == 0:
         raise Undefined("its features do not depend on the images")
     means = torch.stack([variance.mean() for variance in variances]) if variances else torch.ones(1)
-    return change.log() + means[means > 0].log().sum() / 2
+    return change.log() + means[means != 0].log().sum() / 2
 
 
 @measure(passes=3)

@@ -17,6 +17,7 @@ from fearlib.measures import MEASURES, Measured, measure_network, zero_cost_macs
 from fearlib.minibatch import first_minibatch
 from fearlib.presets import Settings, convert_setting
 from fearlib.spaces import build
+from fearlib.training import has_diverged
 
 METHODS = {
     "fear": "train to a threshold, freeze, train the last blocks (Dey et al. 2021)",
@@ -140,12 +141,17 @@ def run_trial(
 
 
 def refuse_nan(result: dict) -> None:
-    """Raises FloatingPointError if a trial's training diverged or one of its scores is NaN without a reason."""
-    if any(math.isnan(record["loss"]) for record in result["curve"]):
-        raise FloatingPointError("the training loss became NaN")
+    """Raises FloatingPointError if a trial's training diverged or a score is not finite without a reason."""
+    for record in result["curve"]:
+        if has_diverged([record["loss"]]):
+            raise FloatingPointError(f"the training loss became {_called(record['loss'])}")
     for row in result["rows"]:
-        if row["outcome"] == "ok" and math.isnan(row["score"]):
-            raise FloatingPointError(f"the score of {row['method']} is NaN")
+        if row["outcome"] in ("ok", "diverged") and not math.isfinite(row["score"]):
+            raise FloatingPointError(f"the score of {row['method']} is {_called(row['score'])}")
+
+
+def _called(number: float) -> str:
+    return "NaN" if math.isnan(number) else "infinite"
 
 
 def most_macs(architecture: Architecture | Genotype, label: str, dataset: Dataset, settings: Settings) -> int:

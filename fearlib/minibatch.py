@@ -1,6 +1,7 @@
 """One minibatch on one network, and the passes over it that zero-cost measures share."""
 
 import contextlib
+import functools
 import time
 from collections.abc import Callable
 
@@ -10,23 +11,38 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from fearlib.classifier import check_logits, ordinary
 from fearlib.data import Dataset
-from fearlib.errors import Undefined
-from fearlib.second_order import cheap_second_derivatives
+from fearlib.errors import InputError, Undefined
+from fearlib.second_order import ONE_VALUE, cheap_second_derivatives
 
 PERTURBATION = 0.01  # of the noise images that `perturbed_features` compares
+NO_LAYER = "it has no convolution or linear layer"
 
 
 def first_minibatch(dataset: Dataset, size: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The first `size` training images of the seed's first epoch, augmented and normalised, and their labels."""
+    """The first `size` training images of the seed's first epoch, augmented and normalised, and their labels.
+
+    All of a smaller dataset. Raises InputError if `size` is not positive.
+    """
+    _check_size(size)
     return next(dataset.training_batches(size, torch.Generator().manual_seed(seed)))
 
 
 def noise_minibatch(size: int, resolution: int, seed: int, classes: int = 10) -> tuple[torch.Tensor, torch.Tensor]:
-    """Standard normal images (size, 3, resolution, resolution) and random labels."""
+    """Standard normal images (size, 3, resolution, resolution) and random labels.
+
+    Raises InputError if `size` is not positive.
+    """
+    _check_size(size)
     generator = torch.Generator().manual_seed(seed)
     images = torch.randn(size, 3, resolution, resolution, generator=generator)
     return images, torch.randint(0, classes, (size,), generator=generator)
+
+
+def _check_size(size: int) -> None:
+    if size < 1:
+        raise InputError(f"a minibatch of {size} images: it must have at least 1.")
 
 
 class shared_pass:
@@ -41,10 +57,12 @@ class shared_pass:
         if self.name not in batch.passes:
             outer = batch.asked
             batch.asked, started, nested = set(), batch.clock(), batch.pass_seconds()
-            value = self.compute(batch)
-            seconds = batch.clock() - started - (batch.pass_seconds() - nested)
-            batch.passes[self.name] = (value, seconds, batch.asked | {self.name})
-            batch.asked = outer
+            try:
+                value = self.compute(batch)
+                seconds = batch.clock() - started - (batch.pass_seconds() - nested)
+                batch.passes[self.name] = (value, seconds, batch.asked | {self.name})
+            finally:
+                batch.asked = outer
         batch.asked |= batch.passes[self.name][2]
         return batch.passes[self.name][0]
 
@@ -53,7 +71,8 @@ class Minibatch:
     """`images` and `labels` on `network`, whose parameters, buffers and gradients no pass touches.
 
     Passes run on detached parameters and copies of the buffers, in channels-last memory, which is up to twice as
-    fast on a CPU as contiguous memory.
+    fast on a CPU as contiguous memory. They raise Undefined where what they would hand out is not finite, or where
+    batch norm has one value to normalise, and InputError for a network that gives no logits for the labels.
     """
 
     def __init__(self, network: nn.Module, images: torch.Tensor, labels: torch.Tensor, seed: int = 0):
@@ -61,6 +80,7 @@ class Minibatch:
         self.layers = self._modules(nn.Conv2d, nn.Linear)
         self.passes: dict[str, tuple] = {}  # a pass's value, its own seconds, and the passes that it rests on
         self.asked: set[str] = set()
+        self.largest_label = int(labels.max())
 
     def clock(self) -> float:
         """Seconds, once the device has done all that it was asked to do."""
@@ -75,10 +95,13 @@ class Minibatch:
     @property
     def weights(self) -> list[torch.Tensor]:
         """The weights of every convolution and linear layer."""
+        if not self.layers:
+            raise Undefined(NO_LAYER)
         return [layer.weight.detach() for layer in self.layers]
 
     @property
     def logits(self) -> torch.Tensor:
+        self._refuse_other_than_finite([self.forward["logits"]])
         return self.forward["logits"]
 
     @property
@@ -89,12 +112,16 @@ class Minibatch:
     @property
     def rectified(self) -> list[torch.Tensor]:
         """Output of every ReLU."""
-        return [output.detach() for _, output in self.forward["of relus"]]
+        outputs = [output.detach() for _, output in self.forward["of relus"]]
+        self._refuse_other_than_finite(outputs)
+        return outputs
 
     @property
     def gradients(self) -> list[torch.Tensor]:
         """dL/dW of every layer."""
-        return self.backward[: len(self.layers)]
+        gradients = self.backward[: len(self.layers)]
+        self._refuse_other_than_finite(gradients)
+        return gradients
 
     @property
     def activation_gradients(self) -> list[torch.Tensor]:
@@ -114,6 +141,18 @@ class Minibatch:
         return {"logits": logits, "images": images, "weights": weights, "of layers": layers, "of relus": relus}
 
     @shared_pass
+    def output_sizes(self) -> list[tuple[nn.Module, int]]:
+        """Every layer that an image goes through, with the size of its output; no value plays a part."""
+        try:
+            outputs = self.forward["of layers"]
+        except Undefined:  # batch norm has one value to normalise
+            outputs, state = [], self._differentiable_state()[0]
+            keep = _hooked(self.layers, lambda layer, _, output: outputs.append((layer, output)))
+            with _without_batch_norm(self.network), keep:
+                self._forward(state, self.images[:1])
+        return [(layer, output[0].numel()) for layer, output in outputs]
+
+    @shared_pass
     def backward(self) -> list[torch.Tensor]:
         """dL/dW of every layer, then dL/da of every output a in `activations`."""
         inputs = self.forward["weights"] + [output for _, output in self.forward["of layers"]]
@@ -122,7 +161,9 @@ class Minibatch:
     @shared_pass
     def image_gradients(self) -> torch.Tensor:
         """Gradient of the summed logits with respect to the images."""
-        return _gradients(self.logits.sum(), [self.forward["images"]], retain_graph=True)[0]
+        gradients = _gradients(self.logits.sum(), [self.forward["images"]], retain_graph=True)
+        self._refuse_other_than_finite(gradients)
+        return gradients[0]
 
     @shared_pass
     def hessian_gradient_products(self) -> list[torch.Tensor]:
@@ -130,10 +171,12 @@ class Minibatch:
         state, weights = self._differentiable_state(memory_format=torch.channels_last)
         images = _in_format(self.images, torch.channels_last)
         with cheap_second_derivatives(self.network):
-            loss = F.cross_entropy(self._forward(state, images), self.labels)
+            loss = self._loss(state, images, self.labels)
         gradients = _gradients(loss, weights, create_graph=True)
         product = sum((gradient * gradient.detach()).sum() for gradient in gradients)
-        return _gradients(product, weights)
+        products = _gradients(product, weights)
+        self._refuse_other_than_finite(products)
+        return products
 
     @shared_pass
     def half_gradients(self) -> list[list[torch.Tensor]]:
@@ -142,8 +185,9 @@ class Minibatch:
         gradients = []
         for images, labels in zip(self.images.chunk(2), self.labels.chunk(2)):
             with cheap_second_derivatives(self.network):
-                loss = F.cross_entropy(self._forward(state, _in_format(images, torch.channels_last)), labels)
+                loss = self._loss(state, _in_format(images, torch.channels_last), labels)
             gradients.append(_gradients(loss, weights))
+            self._refuse_other_than_finite(gradients[-1])
         return gradients
 
     def synaptic_flow(self, keep_batch_norm: bool) -> torch.Tensor:
@@ -227,7 +271,7 @@ class Minibatch:
             for name, parameter in module.named_parameters(recurse=False):
                 if id(parameter) not in detached:
                     detached[id(parameter)] = _in_format(
-                        convert(parameter.detach()), memory_format
+                        convert(ordinary(parameter.detach())), memory_format
                     ).requires_grad_()
                 state[names[id(module)] + name] = detached[id(parameter)]
             for name, buffer in module.named_buffers(recurse=False):
@@ -244,7 +288,38 @@ class Minibatch:
         """Logits, with the same random numbers in every pass; parameters are replaced module by module."""
         with torch.random.fork_rng([images.device] if images.is_cuda else []):
             torch.manual_seed(self.seed)
-            return functional_call(self.network, state, (images,), tie_weights=False)
+            try:
+                output = functional_call(self.network, state, (images,), tie_weights=False)
+            except ValueError as error:
+                if "more than 1 value per channel" in str(error) or "more than 1 spatial element" in str(error):
+                    raise Undefined(ONE_VALUE) from error
+                raise
+        return check_logits(output, len(images), self.largest_label)
+
+    def _loss(self, state: dict[str, torch.Tensor], images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        logits = self._forward(state, images)
+        self._refuse_other_than_finite([logits])
+        return F.cross_entropy(logits, labels)
+
+    def _refuse_other_than_finite(self, tensors: list[torch.Tensor]) -> None:
+        """Raises Undefined, with the reason, if an image or one of the tensors holds a NaN or an infinity."""
+        if not self._finite_images.all():
+            count = int((~self._finite_images).sum())
+            raise Undefined(f"NaN or an infinity is in {count} of its {len(self.images)} images")
+        sums = [tensor.detach().sum() for tensor in tensors]
+        if sums and not torch.stack(sums).isfinite().all():
+            raise Undefined(self.why_not_finite())
+
+    @functools.cached_property
+    def _finite_images(self) -> torch.Tensor:
+        return self.images.flatten(1).isfinite().all(1)
+
+    def why_not_finite(self) -> str:
+        """What may have made a number NaN or infinite: a parameter of the network, or the way to it."""
+        for name, parameter in self.network.named_parameters():
+            if not parameter.isfinite().all():
+                return f"the network's {name} holds NaN or an infinity"
+        return "a number on the way to it is NaN or infinite"
 
 
 def _in_format(value: torch.Tensor, memory_format: torch.memory_format) -> torch.Tensor:
@@ -275,7 +350,12 @@ def _without_batch_norm(network: nn.Module):
 
 
 def _gradients(output: torch.Tensor, inputs: list[torch.Tensor], **options) -> list[torch.Tensor]:
-    """d output / d input for each input, zeros where the output does not depend on it."""
+    """d output / d input for each input, zeros where the output does not depend on it.
+
+    Raises Undefined if there are no inputs.
+    """
+    if not inputs:
+        raise Undefined(NO_LAYER)
     if not output.requires_grad:
         return [torch.zeros_like(value) for value in inputs]
     gradients = torch.autograd.grad(output, inputs, allow_unused=True, **options)

@@ -19,9 +19,9 @@ def noise_of_seeds(values: pd.DataFrame) -> dict[str, float]:
     score without noise that ranks perfectly would on average correlate with the means (Spearman, 1904), in
     Pearson's sense; and `rank_ceiling`, the same in Spearman's: the mean over simulated noise on values spread as
     the means are, without their noise.
-    Raises InputError if no architecture has two seeds, or fewer than three have any.
+    What is not finite is no value. Raises InputError if no architecture has two seeds, or fewer than three any.
     """
-    known = values.dropna(subset="value")
+    known = values[np.isfinite(values.value.astype(float))]
     each = known.groupby("index").value.agg(["mean", "var", "count"])
     repeated = each[each["count"] > 1]
     if repeated.empty or len(each) < 3:

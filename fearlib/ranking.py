@@ -3,7 +3,8 @@
 Every function takes 1-d arrays (lists, pandas Series) of one length, one entry an architecture or a setting,
 matched by position: the index of a Series plays no part. Arrays of another shape, of unequal length or without
 numbers raise InputError. Larger scores, accuracies and values are better. NaN means "not known": such an entry
-is left out as each function says. An infinity is a value like any other, the largest or the smallest.
+is left out as each function says. An infinite score or accuracy is not known either; an infinite cost is the
+largest.
 """
 
 import functools
@@ -26,7 +27,7 @@ def spearman(scores: ArrayLike, accuracy: ArrayLike) -> float:
     Pairs with a NaN are dropped. NaN if fewer than three pairs are left, because the ranks of two can only give
     -1 or 1 whatever the data, or if the scores or the accuracies left are all equal.
     """
-    scores, accuracy = _known(scores, accuracy)
+    scores, accuracy = _known(*_scores(scores, accuracy))
     if _has_no_correlation(scores, accuracy):
         return math.nan
     return float(np.corrcoef(scipy.stats.rankdata(scores), scipy.stats.rankdata(accuracy))[0, 1])
@@ -34,13 +35,13 @@ def spearman(scores: ArrayLike, accuracy: ArrayLike) -> float:
 
 def spearman_difference(scores: ArrayLike, others: ArrayLike, accuracy: ArrayLike) -> float:
     """`spearman` of the scores less that of the others, over the entries that have both scores and an accuracy."""
-    scores, others, accuracy = _known(scores, others, accuracy)
+    scores, others, accuracy = _known(*_scores(scores, others, accuracy))
     return spearman(scores, accuracy) - spearman(others, accuracy)
 
 
 def kendall(scores: ArrayLike, accuracy: ArrayLike) -> float:
     """Kendall's tau-b: concordant less discordant pairs, corrected for ties. NaN where `spearman` is NaN."""
-    scores, accuracy = _known(scores, accuracy)
+    scores, accuracy = _known(*_scores(scores, accuracy))
     if _has_no_correlation(scores, accuracy):
         return math.nan
     return float(scipy.stats.kendalltau(scores, accuracy, variant="b").statistic)
@@ -52,21 +53,21 @@ def top_indices(accuracy: ArrayLike, percent: Real) -> np.ndarray:
     N counts the accuracies that are not NaN. The floor is that of the decimal number as written: 29% of 100 is
     29 and 0.3% of 1000 is 3. Raises InputError unless 0 <= percent <= 100.
     """
-    (accuracy,) = _vectors(accuracy)
+    (accuracy,) = _scores(accuracy)
     known = np.count_nonzero(~np.isnan(accuracy))
     return _largest(accuracy, math.floor(_exact_percent(percent) * known / 100))
 
 
 def top_spearman(scores: ArrayLike, accuracy: ArrayLike, percent: Real) -> float:
     """`spearman` within the top `percent` by accuracy (see `top_indices`)."""
-    scores, accuracy = _vectors(scores, accuracy)
+    scores, accuracy = _scores(scores, accuracy)
     best = top_indices(accuracy, percent)
     return spearman(scores[best], accuracy[best])
 
 
 def top_spearman_difference(scores: ArrayLike, others: ArrayLike, accuracy: ArrayLike, percent: Real) -> float:
     """`spearman_difference` within the top `percent` by accuracy (see `top_indices`)."""
-    scores, others, accuracy = _vectors(scores, others, accuracy)
+    scores, others, accuracy = _scores(scores, others, accuracy)
     best = top_indices(accuracy, percent)
     return spearman_difference(scores[best], others[best], accuracy[best])
 
@@ -78,7 +79,7 @@ def common(scores: ArrayLike, accuracy: ArrayLike, percent: Real) -> float:
     scores the share falls short. Of equal scores the earlier count as better: the order of the entries must not
     itself follow the accuracy. NaN if n is 0.
     """
-    scores, accuracy = _vectors(scores, accuracy)
+    scores, accuracy = _scores(scores, accuracy)
     scores, accuracy = scores[~np.isnan(accuracy)], accuracy[~np.isnan(accuracy)]
     best = top_indices(accuracy, percent)
     if best.size == 0:
@@ -130,7 +131,7 @@ def bootstrap_interval(
     if len(arrays[0]) < 2 or math.isnan(statistic(*arrays)):
         return math.nan, math.nan
     # With NaN accuracies the top would not have as many entries in every resample.
-    by_rows = _by_rows(statistic) if not np.isnan(arrays[-1]).any() else None
+    by_rows = _by_rows(statistic) if np.isfinite(arrays[-1]).all() else None
     if by_rows:
         arrays = tuple(_order(values) for values in arrays)
     with warnings.catch_warnings():
@@ -199,6 +200,11 @@ def _vectors(*arrays: ArrayLike) -> tuple[np.ndarray, ...]:
     return vectors
 
 
+def _scores(*arrays: ArrayLike) -> list[np.ndarray]:
+    """The arrays with NaN for what is infinite: neither a score nor an accuracy."""
+    return [np.where(np.isfinite(vector), vector, math.nan) for vector in _vectors(*arrays)]
+
+
 def _known(*arrays: ArrayLike) -> list[np.ndarray]:
     """The arrays without the positions at which any of them is NaN."""
     vectors = _vectors(*arrays)
@@ -211,9 +217,9 @@ def _has_no_correlation(x: np.ndarray, y: np.ndarray) -> bool:
 
 
 def _order(values: np.ndarray) -> np.ndarray:
-    """Each value's place among the distinct ones, from 0; -1 for NaN. It has the ranks that the values have."""
+    """Each value's place among the distinct ones, from 0; -1 for NaN and infinities. It has the values' ranks."""
     places = np.unique(values, return_inverse=True)[1]
-    return np.where(np.isnan(values), -1, places).astype(np.min_scalar_type(-max(values.size, 1)))
+    return np.where(np.isfinite(values), places, -1).astype(np.min_scalar_type(-max(values.size, 1)))
 
 
 def _spearman_by_rows(scores: np.ndarray, accuracy: np.ndarray, axis: int = -1) -> np.ndarray:

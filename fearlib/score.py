@@ -5,15 +5,24 @@ from dataclasses import dataclass, replace
 
 from fearlib.data import Dataset
 from fearlib.network import Network
-from fearlib.training import Epoch, latest_top1, top1, train
+from fearlib.training import (
+    Epoch,
+    check_counts,
+    check_limits,
+    check_trainable,
+    has_diverged,
+    latest_top1,
+    top1,
+    train,
+)
 
 
 @dataclass(frozen=True)
 class Score:
     """A score, higher is better, with the learning curve that led to it.
 
-    `value` is NaN when there is none, and `outcome` says why: "ok", "below threshold", "out of time" or "out of
-    macs".
+    `value` is NaN when there is none, and `outcome` says why: "ok", "below threshold", "out of time", "out of
+    macs", or "diverged" where a loss, or what the trained network gives for the test images, is NaN or infinite.
     """
 
     value: float
@@ -56,16 +65,22 @@ def fear(
     computes no gradient there, and trains the rest for `stage2_epochs` with an optimizer and cosine of its own.
     The score is the training top-1 of the last stage-2 epoch; its record carries test top-1 too. A network that
     does not reach the threshold in `stage1_epochs`, or whose stage 1 takes `max_seconds` or `max_macs`, has no
-    score. Raises InputError for a block, count or precision that does not exist.
+    score. Raises InputError for a block, count, limit or precision that does not exist, and for a network that
+    `fearlib.training.check_trainable` refuses, before any training.
     """
+    check_counts(stage2_epochs=stage2_epochs, stage2_batch=stage2_batch)
+    check_limits(threshold=threshold)
+    check_trainable(network, dataset)
     if first_free_block is None:
         first_free_block = network.default_first_free_block
-    network.free_parameters(first_free_block)  # refuses a wrong block before any training
+    network.free_parameters(first_free_block)
     common = {"validate": validate, "precision": precision}
     first = train(
         network, dataset, stage1_epochs, batch_size, schedule_epochs, stop_at=threshold,
         records_per_epoch=threshold_checks, max_seconds=max_seconds, max_macs=max_macs, seed=seed, **common,
     )  # fmt: skip
+    if has_diverged(epoch.loss for epoch in first):
+        return Score(float("nan"), "diverged", tuple(first))
     if sum(epoch.seconds for epoch in first) >= max_seconds:
         return Score(float("nan"), "out of time", tuple(first))
     if sum(epoch.macs for epoch in first) >= max_macs:
@@ -76,7 +91,7 @@ def fear(
         network, dataset, stage2_epochs, stage2_batch,
         first_free_block=first_free_block, seed=seed + 1, stage=2, **common,
     )  # fmt: skip
-    return Score(second[-1].train_top1, "ok", (*first, *_with_test_top1(second, network, dataset, precision)))
+    return _after_training(second[-1].train_top1, (*first, *_with_test_top1(second, network, dataset, precision)))
 
 
 def shortreg(
@@ -93,9 +108,8 @@ def shortreg(
     The last epoch's record carries test top-1 too.
     """
     curve = train(network, dataset, epochs, batch_size, validate=validate, precision=precision, seed=seed)
-    return Score(
-        max(epoch.train_top1 for epoch in curve), "ok", _with_test_top1(curve, network, dataset, precision)
-    )
+    best = max(epoch.train_top1 for epoch in curve)
+    return _after_training(best, _with_test_top1(curve, network, dataset, precision))
 
 
 def _with_test_top1(curve: list[Epoch], network: Network, dataset: Dataset, precision: str) -> tuple[Epoch, ...]:
@@ -104,7 +118,7 @@ def _with_test_top1(curve: list[Epoch], network: Network, dataset: Dataset, prec
     The network is left in evaluation mode.
     """
     last = curve[-1]
-    if math.isnan(last.val_top1):
+    if math.isnan(last.val_top1) and not has_diverged([last.loss]):
         last = replace(last, val_top1=top1(network, dataset, precision))
     return *curve[:-1], last
 
@@ -119,4 +133,11 @@ def full(
 ) -> Score:
     """Regular training to the end; the score is the last epoch's test top-1, so it serves as the truth."""
     curve = train(network, dataset, epochs, batch_size, validate=True, precision=precision, seed=seed)
-    return Score(curve[-1].val_top1, "ok", tuple(curve))
+    return _after_training(curve[-1].val_top1, tuple(curve))
+
+
+def _after_training(value: float, curve: tuple[Epoch, ...]) -> Score:
+    """The score of a training that went to its end, whose last record has a test top-1 unless it diverged."""
+    if has_diverged(epoch.loss for epoch in curve) or math.isnan(curve[-1].val_top1):
+        return Score(float("nan"), "diverged", curve)
+    return Score(value, "ok", curve)

@@ -24,8 +24,9 @@ from fearlib.spaces import known_space
 class Evaluation:
     """What a search learns of an architecture, and what that cost.
 
-    `score` is NaN for one that was dropped. `stage1` are the macs of a stage 1 that reached the threshold,
-    infinite for others and for methods without stages; `macs` and `seconds` are all that was spent on it.
+    `score` is NaN for one that was dropped; an infinite one counts as none. `stage1` are the macs of a stage 1
+    that reached the threshold, infinite for others and for methods without stages; `macs` and `seconds` are all
+    that was spent on it.
     """
 
     score: float
@@ -166,11 +167,11 @@ def _evaluate_unseen(evaluate: Evaluate, order: Iterable[int], ratio: float, see
 
 
 def _value(evaluation: Evaluation) -> float:
-    return -math.inf if math.isnan(evaluation.score) else evaluation.score
+    return evaluation.score if math.isfinite(evaluation.score) else -math.inf
 
 
 def _found(seen: dict[int, Evaluation]) -> Found:
-    scored = {index: each.score for index, each in seen.items() if not math.isnan(each.score)}
+    scored = {index: each.score for index, each in seen.items() if math.isfinite(each.score)}
     best = max(scored, key=scored.get, default=None)
     return Found(
         best, scored.get(best, math.nan), len(seen), len(seen) - len(scored),

@@ -16,8 +16,11 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from fearlib.errors import Undefined
+
 _convolution_backward = torch.ops.aten.convolution_backward.default
 _batch_norm_backward = torch.ops.aten.native_batch_norm_backward.default
+ONE_VALUE = "its batch norm has one value a channel to normalise"
 
 
 @contextlib.contextmanager
@@ -25,7 +28,7 @@ def cheap_second_derivatives(network: nn.Module):
     """Within, `network` can be differentiated twice by the weights of its layers and by its input.
 
     Batch norm takes its statistics from the batch and leaves its running ones alone; its parameters are
-    constants.
+    constants. It raises Undefined if it has a single value to take them of.
     """
     changed = []
     for module in network.modules():
@@ -155,6 +158,8 @@ class BatchNorm(Function):
     @staticmethod
     def forward(ctx, features, weight, bias, eps):
         by_position = features.movedim(1, -1).flatten(0, -2)
+        if len(by_position) < 2:
+            raise Undefined(ONE_VALUE)
         mean = by_position.mean(0)
         variance = (by_position - mean).square_().mean(0)
         ctx.save_for_backward(features, weight, mean, (variance + eps).rsqrt())

@@ -46,6 +46,7 @@ CURVE_COLUMNS = (
 TOP_PERCENTS = (10, 20, 30, 40)
 TENTHS = tuple(range(10, 101, 10))
 BETTER_HALF = 50
+INFINITE = "undefined: its score is infinite"  # an outcome
 
 
 def write_tables(folder: Path, truth: pd.Series | None = None) -> pd.DataFrame:
@@ -156,7 +157,18 @@ def rows_of_trials(records: Iterable[dict], configuration: dict) -> pd.DataFrame
             cost = row["seconds"], row["macs"]
             method = space, index, arch, dataset, preset, row["method"]
             rows.append((*method, row["score"], *cost, seed, accuracy, row["outcome"]))
-    return pd.DataFrame(rows, columns=ROW_COLUMNS)
+    return with_finite_scores(pd.DataFrame(rows, columns=ROW_COLUMNS))
+
+
+def with_finite_scores(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows, an infinite score being none, with an `outcome` that says so."""
+    infinite = rows.score.astype(float).abs() == math.inf
+    if not infinite.any():
+        return rows
+    return rows.assign(
+        score=rows.score.astype(float).mask(infinite),
+        outcome=rows.outcome.mask(infinite & (rows.outcome == "ok"), INFINITE),
+    )
 
 
 def read_rows(folder: str | Path) -> pd.DataFrame:
@@ -225,7 +237,7 @@ def written_rows(folder: str | Path) -> pd.DataFrame | None:
             for column in columns:
                 if not is_right(rows[column]):
                     raise InputError(f"{path} is not a table of rows: every {column} must be {form}.")
-    return rows
+    return with_finite_scores(rows)
 
 
 def finished_architectures(folder: str | Path) -> list[int]:
@@ -245,16 +257,16 @@ def finished_architectures(folder: str | Path) -> list[int]:
 def ranking_table(rows: pd.DataFrame, resamples: int = 1000) -> pd.DataFrame:
     """One line a method: how well its score ranks the architectures by test accuracy, and what it costs.
 
-    Columns: `n` architectures with a score and `out` without; `spearman` with its bootstrap 95% interval `low`
-    and `high`; `kendall`; `top x%`, Spearman within the best x% by accuracy of all architectures (of these, those
-    with a score count), for 50% with its interval `top 50% low` and `top 50% high`; `common x%`; mean `seconds`
-    and `gmacs` (1e9 multiply-accumulates) an architecture, those without a score included. Seeds are averaged
-    first; failed trials take no part. The full training whose accuracy is the truth has its cost alone: nothing is
-    ranked against itself. Raises InputError if there are no rows.
+    Columns: `n` architectures with a score and `out` without (an infinite score is none); `spearman` with its
+    bootstrap 95% interval `low` and `high`; `kendall`; `top x%`, Spearman within the best x% by accuracy of all
+    architectures (of these, those with a score count), for 50% with its interval `top 50% low` and `top 50% high`;
+    `common x%`; mean `seconds` and `gmacs` (1e9 multiply-accumulates) an architecture, those without a score
+    included. Seeds are averaged first; failed trials take no part. The full training whose accuracy is the truth
+    has its cost alone: nothing is ranked against itself. Raises InputError if there are no rows.
     """
     lines = []
     own_truth = truth_method(rows.method) if full_is_truth(rows) else None
-    rows = rows[~rows.outcome.str.startswith("failed")]
+    rows = with_finite_scores(rows[~rows.outcome.str.startswith("failed")])
     for method, of_method in rows.groupby("method", sort=False):
         each = of_method.groupby("index")[["score", "seconds", "macs", "test_accuracy"]].mean()
         score, accuracy = each.score.to_numpy(), each.test_accuracy.to_numpy()
@@ -286,8 +298,8 @@ def top_table(rows: pd.DataFrame, percents: tuple[float, ...] = TENTHS, resample
     multiply-accumulates) with their standard errors, `seconds se` and `gmacs se`. Seeds are averaged first; the
     top is taken among all architectures of a method.
     """
-    lines = []
-    for method, of_method in rows[~rows.outcome.str.startswith("failed")].groupby("method", sort=False):
+    lines, rows = [], with_finite_scores(rows[~rows.outcome.str.startswith("failed")])
+    for method, of_method in rows.groupby("method", sort=False):
         each = of_method.groupby("index")[["score", "seconds", "macs", "test_accuracy"]].mean()
         score, accuracy = each.score.to_numpy(), each.test_accuracy.to_numpy()
         for percent in percents:
@@ -337,6 +349,7 @@ def degradation_moments(rows: pd.DataFrame) -> pd.DataFrame:
     rate with the training's length. Raises InputError if there are no such rows.
     """
     form = r"^(?P<measure>\w+)\(epoch=(?P<epoch>[^,]+),epochs=(?P<epochs>\d+),schedule=(?P<schedule>\w+)\)$"
+    rows = with_finite_scores(rows)
     moments = rows.assign(**rows.method.str.extract(form)).dropna(subset="measure").astype({"epoch": float})
     if moments.empty:
         raise InputError("there are no measures at moments of training: run the method `degradation` first.")
@@ -366,6 +379,7 @@ def common_table(rows: pd.DataFrame, **arguments) -> pd.DataFrame:
 
     A method that gives no architecture a score is left out of that condition.
     """
+    rows = with_finite_scores(rows)
     each = rows.pivot_table("score", "index", "method", dropna=False).dropna(axis="columns", how="all")
     return ranking_table(rows[rows["index"].isin(each.dropna().index)], **arguments)
 
@@ -377,7 +391,7 @@ def compare_methods(rows: pd.DataFrame, method: str, percent: float = 100, resam
     `difference`, and its paired bootstrap 95% interval `low` and `high`. Raises InputError if there is
     no such method.
     """
-    each = rows.pivot_table("score", "index", "method")
+    each = with_finite_scores(rows).pivot_table("score", "index", "method")
     if method not in each:
         raise InputError(f"there are no scores of {method!r}: the methods are {', '.join(each.columns)}.")
     accuracy = rows.groupby("index").test_accuracy.mean()

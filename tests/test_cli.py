@@ -172,6 +172,16 @@ def test_score_prints_what_zero_cost_gives(run, tmp_path):
     assert written.loc[0, list(MEASURES)].to_dict() == pytest.approx(expected)
 
 
+def test_score_of_one_tiny_image_has_the_measures_that_need_no_statistics(run, tmp_path):
+    sizes = ("--channels", 4, "--cells", 1, "--resolution", 4, "--batch", 1)
+    code, out, _ = run("score", 3, *sizes, "--csv", tmp_path / "scores.csv")
+    assert code == 0 and "snip has no value for 3: its batch norm has one value a channel to normalise" in out
+    written = pd.read_csv(tmp_path / "scores.csv").set_index("index").loc[3].drop("arch").dropna()
+    network = build_network(Architecture.from_index(3), 10, channels=4, cells=1)
+    assert set(written.index) == {"synflow", "params", "macs", "l2_norm"}
+    assert (written.params, written.macs) == (network.num_parameters, network.macs(4))
+
+
 def test_score_on_a_dataset_and_wrong_words(run):
     sizes = ("--channels", 4, "--cells", 1, "--resolution", 16, "--batch", 8)
     code, out, _ = run(
@@ -184,6 +194,7 @@ def test_score_on_a_dataset_and_wrong_words(run):
         (("score", "--", "--5"), "'--5' is not an architecture"),
         (("score", 5, "--resolution", 30), "images of 30x30 pixels: sides must be multiples of 4"),
         (("score", 5, "--measures", "snap", *sizes), "unknown measure 'snap'"),
+        (("score", 5, "--measures", " ", *sizes), "--measures names none: leave it out for all of them"),
         (("score", 5, "--dataset", "mnist"), "unknown dataset 'mnist'"),
     ):
         code, _, error = run(*words)

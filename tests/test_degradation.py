@@ -1,7 +1,7 @@
 """Measures followed through training, against the same training without anyone looking."""
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -53,6 +53,21 @@ def close(values):
 
 def expected(alone, images, labels):
     return zero_cost(alone, images, labels, seed=3)
+
+
+@pytest.mark.parametrize("constant_rate", [False, True])
+def test_a_training_that_diverges_ends_there_with_reasons(colour_dataset, constant_rate):
+    """One image is NaN: every weight is after its batch, which seed 3 draws within the first epoch."""
+    images, labels = first_minibatch(colour_dataset, 16, seed=3)
+    wrong = torch.where(torch.arange(200)[:, None, None, None] == 7, math.nan, colour_dataset.train_images)
+    data = replace(colour_dataset, train_images=wrong)
+    moments = degradation(network(), data, images, labels, 3, constant_rate, batch_size=20, seed=3)
+    assert moments[-1].epoch <= 1
+    assert [math.isfinite(record.loss) for record in moments[-1].curve] == [True] * (len(moments) - 2) + [False]
+    last = moments[-1].measures
+    assert math.isnan(moments[-1].curve[-1].train_top1) and math.isnan(last["snip"].value)
+    assert last["snip"].undefined == "the network's stem.0.weight holds NaN or an infinity"
+    assert last["macs"].value == network().macs(8)
 
 
 def test_a_trial_gives_a_row_for_every_measure_and_moment(colour_dataset):

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 from scipy import stats
 from test_results import make, trial
-from test_tables import rows  # noqa: F401
+from test_tables import rows, with_infinities  # noqa: F401
 
 from fearlib import Architecture, InputError, ranking_table
 from fearlib.explorer import (
@@ -45,6 +45,19 @@ def test_scores_average_seeds_and_leave_failed_trials_out(rows):  # noqa: F811
         for method in rows.method.unique():
             values = [each["score"] for each in given if (each["index"], each["method"]) == (row["index"], method)]
             assert row[method] == pytest.approx(np.mean(values), nan_ok=True)
+
+
+def test_an_infinite_score_is_without_a_score(rows):  # noqa: F811
+    given = with_infinities(rows)
+    scores, kept = scores_of(given), filter_rows(given, "synflow", "without a score")
+    found, table = agreement(scores, "synflow", TRUTH, 100), ranking_table(given).set_index("method")
+    assert (found.n, found.out) == (38, 2) == tuple(table.loc["synflow", ["n", "out"]])
+    assert found.spearman == table.spearman["synflow"]
+    assert "n = 38, 2 without a score" in agreement_text(scores, "synflow", TRUTH, 100)
+    assert kept["index"].tolist() == [0, 1] and set(kept.outcome) == {"undefined: its score is infinite"}
+    assert len(filter_rows(given, "synflow", "with a score")) == 38
+    ranks = ranks_of(scores, 0).set_index("by")
+    assert np.isnan(ranks.loc["synflow", "rank"]) and ranks.loc["synflow", "of"] == 38
 
 
 def test_agreement_is_that_of_the_ranking_table(rows):  # noqa: F811

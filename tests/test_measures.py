@@ -2,6 +2,7 @@
 
 import copy
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from fearlib.architecture import OPERATIONS, Architecture, sample_architectures
 from fearlib.errors import InputError
-from fearlib.measures import MEASURES, zero_cost, zero_cost_macs
+from fearlib.measures import MEASURES, Measure, zero_cost, zero_cost_macs
 from fearlib.minibatch import Minibatch
 from fearlib.network import build_network
 from fearlib.second_order import cheap_second_derivatives
@@ -544,6 +545,154 @@ def test_an_unknown_measure_is_an_input_error_that_names_the_measures():
     assert all(name in str(error.value) for name in MEASURES)
 
 
+# What is not a number.
+
+WITHOUT_IMAGES = ("params", "macs", "l2_norm", "synflow", "synflow_bn", "zen")
+
+
+def reasons(network, images, labels, names=None):
+    """The values that are finite, and the reason where there is none."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        values = zero_cost(network, images, labels, names)
+    told = dict(str(warning.message).rstrip(".").split(" has no value for this network: ") for warning in caught)
+    assert all(math.isfinite(value) != (name in told) for name, value in values.items())
+    return {name: value for name, value in values.items() if math.isfinite(value)}, told
+
+
+@pytest.mark.parametrize("build", [nats_network, without_batch_norm], ids=["batch norm", "none"])
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
+def test_an_image_that_is_not_finite_leaves_the_measures_that_look_at_no_image(build, wrong):
+    network, images, labels = drawn(build)
+    expected = zero_cost(network, images, labels, WITHOUT_IMAGES)
+    images[2, 1, 3, 3] = wrong
+    values, told = reasons(network, images, labels)
+    assert values == expected
+    assert set(told.values()) == {"NaN or an infinity is in 1 of its 6 images"}
+
+
+def test_a_weight_that_is_not_finite_is_named():
+    network, images, labels = drawn(with_batch_norm)
+    network[0].weight.data[0, 0, 0, 0] = math.nan
+    values, told = reasons(network, images, labels)
+    assert values.keys() == {"params", "macs", "zen"}  # which draws its own weights
+    assert set(told.values()) == {"the network's 0.weight holds NaN or an infinity"}
+
+
+class Gradient(nn.Module):
+    """Hands its input on; its gradient is not finite."""
+
+    def forward(self, features):
+        return features + 0 * (features - features.detach()).abs().sqrt()
+
+
+def test_gradients_that_are_not_finite_give_no_value():
+    network, images, labels = drawn(without_batch_norm)
+    network.insert(1, Gradient())
+    values, told = reasons(network, images, labels)
+    of_gradients = {"grad_norm", "snip", "grasp", "fisher", "jacob_cov", "plain", "epe_nas", "zico"}
+    assert of_gradients <= told.keys() and not told.keys() & {"nwot", "params", "macs", "l2_norm", "zen"}
+    assert set(told.values()) == {"a number on the way to it is NaN or infinite"}
+
+
+def test_numbers_too_large_for_their_kind_give_no_value():
+    """Deep networks without batch norm: single precision overflows, then double, where `synflow` needs it."""
+    network, images, labels = drawn(lambda: nn.Sequential(*(nn.Linear(8, 8) for _ in range(9)), nn.ReLU()), side=8)
+    labels = labels % 4
+    network = nn.Sequential(nn.AdaptiveAvgPool2d((1, 8)), nn.Flatten(), nn.Linear(24, 8), *network).float()
+    for layer in layers_of(network):
+        layer.weight.data.fill_(1e37)
+    values, told = reasons(network, images.float(), labels)
+    assert values.keys() == {"params", "macs", "zen"} and {"nwot", "synflow", "zico"} <= told.keys()
+
+
+def test_a_measure_of_ones_own_that_is_infinite_has_no_value(monkeypatch):
+    monkeypatch.setitem(MEASURES, "mine", Measure(lambda batch: math.inf, passes=0))
+    assert reasons(*drawn(with_batch_norm), ("mine",))[1] == {
+        "mine": "a number on the way to it is NaN or infinite"
+    }
+
+
+@pytest.mark.parametrize("names", [None, ("synflow", "params"), ("macs",), ("grasp",)])
+def test_batch_norm_with_one_value_leaves_the_measures_that_need_none(names):
+    network, images, labels = drawn(nats_network, batch=1, side=4)
+    values, told = reasons(network, images, labels, names)
+    alone = {"synflow": zero_cost(network, images, labels, ("synflow",))["synflow"]}
+    alone |= {"params": network.num_parameters, "macs": network.macs(4)}
+    alone |= {"l2_norm": sum(layer.weight.norm().item() for layer in layers_of(network))}
+    asked = set(names or MEASURES)
+    assert values == close({name: value for name, value in alone.items() if name in asked})
+    assert told.pop("zico", "one image has no halves") == "one image has no halves"
+    assert set(told.values()) <= {"its batch norm has one value a channel to normalise"}
+    assert told.keys() == asked - alone.keys() - {"zico"}
+
+
+def test_a_network_without_weights_has_the_measures_that_need_none():
+    network = nn.Sequential(nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten())
+    _, images, labels = drawn(with_batch_norm)
+    values, told = reasons(network, images, labels)
+    assert values.keys() == {"params", "macs", "jacob_cov", "nwot", "zen", "epe_nas"}
+    assert (values["params"], values["macs"]) == (0, 0)
+    assert set(told.values()) == {"it has no convolution or linear layer"}
+
+
+# What is refused, and what plays no part.
+
+
+class Several(nn.Module):
+    """Features beside the logits, as other code bases' networks return them."""
+
+    def __init__(self):
+        super().__init__()
+        self.network = with_batch_norm().double()
+
+    def forward(self, images):
+        return images, self.network(images)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda n, i, k: (lambda images: images, i, k), "the network is a function: it must be a torch.nn.Module"),
+        (lambda n, i, k: (Several(), i, k), r"returns a tuple: it must return logits \(batch, classes\) alone"),
+        (lambda n, i, k: (n[:-2], i, k), r"returns the shape \(6, 2, 2, 2\) for 6 images"),
+        (lambda n, i, k: (n, i[:0], k[:0]), r"images have the shape \(0, 3, 8, 8\)"),
+        (lambda n, i, k: (n, i[0], k), r"images have the shape \(3, 8, 8\)"),
+        (lambda n, i, k: (n, i.numpy(), k), "images are a numpy.ndarray: a torch.Tensor is needed, as"),
+        (lambda n, i, k: (n, i.byte(), k), "images are uint8: measures need float32 or float64"),
+        (lambda n, i, k: (n.half(), i.half(), k), "images are float16"),
+        (lambda n, i, k: (n.bfloat16(), i.float(), k), "the network's 0.weight is bfloat16"),
+        (lambda n, i, k: (n, i.float(), k), "images are float32 on cpu, but the network's 0.weight is float64"),
+        (lambda n, i, k: (n, i, k[:4]), r"labels have the shape \(4,\) for 6 images"),
+        (lambda n, i, k: (n, i, F.one_hot(k)), r"labels have the shape \(6, 4\) for 6 images"),
+        (lambda n, i, k: (n, i, k.double()), "labels are float64: they must be class numbers"),
+        (lambda n, i, k: (n, i, k.tolist()), "labels are a list: a torch.Tensor is needed"),
+        (lambda n, i, k: (n, i, k * 0 - 100), "labels hold -100: classes are numbered from 0"),
+        (lambda n, i, k: (n, i, k + 1), "labels go up to 4, but the network has 4 classes"),
+    ],
+)
+def test_another_kind_of_network_or_minibatch_is_refused_in_one_sentence(change, message):
+    with pytest.raises(InputError, match=message):
+        zero_cost(*change(*drawn(with_batch_norm)))
+
+
+@pytest.mark.parametrize("kind", [torch.int32, torch.uint8, torch.int16])
+def test_labels_of_any_integer_kind_are_the_same_labels(kind):
+    network, images, labels = drawn(nats_network)
+    assert zero_cost(network, images, labels.to(kind)) == zero_cost(network, images, labels)
+
+
+def test_inference_mode_and_autocast_change_nothing():
+    network, images, labels = drawn(nats_network)
+    network, images = network.float(), images.float()
+    values = zero_cost(network, images, labels)
+    with torch.inference_mode():
+        assert zero_cost(network, images, labels) == values
+        assert zero_cost(copy.deepcopy(network), images.clone(), labels.clone()) == values
+    with torch.autocast("cpu", torch.bfloat16):
+        assert zero_cost(network, images, labels) == values
+
+
 # The network is left as it was.
 
 
@@ -599,7 +748,7 @@ def test_a_module_that_fails_leaves_the_network_as_it_was(name, place):
 def test_a_label_out_of_range_leaves_the_network_as_it_was(name):
     network, images, labels = drawn(nats_network)
     before = picture(in_mixed_state(network), images, labels)
-    with pytest.raises(IndexError):
+    with pytest.raises(InputError, match="labels go up to 7, but the network has 4 classes, numbered from 0"):
         zero_cost(network, images, labels + CLASSES, (name,))
     assert picture(network, images, labels) == before
 

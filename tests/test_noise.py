@@ -52,3 +52,9 @@ def test_too_little_to_tell():
         noise_of_seeds(table[table.seed == 0])
     with pytest.raises(InputError, match="noise needs three"):
         noise_of_seeds(table[table["index"] < 2])
+
+
+def test_an_infinite_value_is_none():
+    _, table = measured(2, architectures=20)
+    infinite = pd.concat([table, pd.DataFrame({"index": [0, 20], "seed": [2, 0], "value": [np.inf, -np.inf]})])
+    assert noise_of_seeds(infinite) == noise_of_seeds(table)

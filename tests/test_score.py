@@ -1,10 +1,14 @@
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
-from fearlib import Architecture, InputError, build_network, fear, full, shortreg, train
+from fearlib import Architecture, InputError, Network, build_network, fear, full, shortreg, train
+from fearlib.methods import refuse_nan
+from fearlib.sweep import Trial, _run
 from fearlib.training import latest_top1, top1
 
 CELL = Architecture(
@@ -99,3 +103,132 @@ def test_only_the_last_record_carries_the_test_accuracy_of_the_network_as_it_end
     curve = method(net, colour_dataset).curve
     assert curve[-1].val_top1 == top1(net, colour_dataset)
     assert all(math.isnan(epoch.val_top1) for epoch in curve[:-1])
+
+
+# Training that diverges.
+
+TRAININGS = {
+    "shortreg": lambda net, data: shortreg(net, data, 3, 50),
+    "full": lambda net, data: full(net, data, 3, 50),
+    "fear": lambda net, data: fear(net, data, 0.0, stage1_epochs=3, stage2_epochs=3),
+}
+every_training = pytest.mark.parametrize("training", TRAININGS.values(), ids=TRAININGS)
+
+
+def without_numbers(images):
+    return torch.where(torch.arange(len(images))[:, None, None, None] == 7, math.nan, images)
+
+
+@every_training
+def test_a_training_that_diverges_ends_and_has_no_score(colour_dataset, training):
+    """One image is NaN, and with it every weight after the first epoch."""
+    data = replace(colour_dataset, train_images=without_numbers(colour_dataset.train_images))
+    result = training(network(2), data)
+    assert math.isnan(result.value) and result.outcome == "diverged"
+    (epoch,) = result.curve
+    assert all(map(math.isnan, (epoch.loss, epoch.train_top1, epoch.val_top1)))
+    assert epoch.images == 200 and result.macs == 200 * 3 * network(2).macs(8)
+
+
+@every_training
+def test_a_network_whose_outputs_are_not_finite_at_the_end_has_no_score(colour_dataset, training):
+    data = replace(colour_dataset, test_images=without_numbers(colour_dataset.test_images))
+    result = training(network(2), data)
+    assert math.isnan(result.value) and result.outcome == "diverged"
+    assert all(math.isfinite(epoch.loss) for epoch in result.curve) and math.isnan(result.curve[-1].val_top1)
+
+
+def test_fear_that_diverges_in_stage_two_has_no_score(colour_dataset, monkeypatch):
+    def with_a_loss_in_stage_two(*arguments, stage=1, **common):
+        curve = train(*arguments, stage=stage, **common)
+        return curve if stage == 1 else [*curve[:-1], replace(curve[-1], loss=math.inf)]
+
+    monkeypatch.setattr("fearlib.score.train", with_a_loss_in_stage_two)
+    result = fear(network(2), colour_dataset, 0.0, stage1_epochs=1, stage2_epochs=2)
+    assert math.isnan(result.value) and result.outcome == "diverged" and len(result.curve) == 3
+
+
+@pytest.mark.parametrize("label", ["shortreg(epochs=2)", "full(epochs=2)", "fear", "degradation(epochs=2)"])
+def test_a_sweep_records_a_training_that_diverges_as_failed(colour_dataset, tiny_settings, label):
+    """`_run` is what a sweep calls for every trial."""
+    data = replace(colour_dataset, train_images=without_numbers(colour_dataset.train_images))
+    trial = Trial(CELL.index, label, 0)
+    result = _run(trial, "nats-tss", lambda: data, data.fingerprint, tiny_settings)
+    (row,) = result["rows"]
+    assert row["outcome"] == "failed: FloatingPointError: the training loss became NaN"
+
+
+@pytest.mark.parametrize("score, called", [(math.nan, "NaN"), (math.inf, "infinite"), (-math.inf, "infinite")])
+@pytest.mark.parametrize("outcome", ["ok", "diverged"])
+def test_a_score_that_is_not_finite_is_not_recorded_as_one(score, called, outcome):
+    row = {"method": "full", "score": score, "outcome": outcome}
+    with pytest.raises(FloatingPointError, match=f"the score of full is {called}"):
+        refuse_nan({"rows": [row], "curve": []})
+    refuse_nan({"rows": [row | {"score": math.nan, "outcome": "below threshold"}], "curve": []})
+
+
+# Networks and datasets of another kind.
+
+
+@every_training
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda n, d: (nn.Linear(2, 2), d), "the network is a Linear: training needs a fearlib.Network"),
+        (lambda n, d: (n.half(), d), "images are torch.float32 and the network's parameters torch.float16"),
+        (lambda n, d: (n.requires_grad_(False), d), "no parameter that asks for gradients"),
+        (lambda n, d: (built_in_inference_mode(), d), "the network was built in torch.inference_mode"),
+        (lambda n, d: (Network(n.stem, n.blocks, Pair(n.head), 0), d), "the network returns a tuple"),
+        (lambda n, d: (n, replace(d, train_labels=d.train_labels + 3)), "labels go up to 12, but the network has"),
+        (lambda n, d: (n, replace(d, test_labels=d.test_labels - 1)), "synthetic's test labels hold -1"),
+        (lambda n, d: (n, replace(d, train_labels=d.train_labels / 2)), "training labels are float32"),
+        (lambda n, d: (n, replace(d, train_labels=d.train_labels[:9])), r"training labels have the shape \(9,\)"),
+        (lambda n, d: (n, replace(d, test_images=d.test_images[:0], test_labels=d.test_labels[:0])), "0 images"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_before_training(colour_dataset, training, change, message):
+    net, data = change(network(2), colour_dataset)
+    before = [parameter.clone() for parameter in net.parameters()]
+    with pytest.raises(InputError, match=message):
+        training(net, data)
+    assert all(torch.equal(a, b) for a, b in zip(before, net.parameters()))
+
+
+class Pair(nn.Sequential):
+    def forward(self, features):
+        return features, super().forward(features)
+
+
+def built_in_inference_mode():
+    with torch.inference_mode():
+        return network(2)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"threshold": math.nan}, "threshold is nan: it must be a number"),
+        ({"threshold": 0.0, "stage2_epochs": 0}, "stage2_epochs=0: it must be an integer of at least 1"),
+        ({"threshold": 0.0, "stage2_batch": 1.5}, "stage2_batch=1.5"),
+        ({"threshold": 0.0, "schedule_epochs": 0}, "schedule_epochs=0"),
+        ({"threshold": 0.0, "max_seconds": math.nan}, "max_seconds is nan"),
+    ],
+)
+def test_a_request_that_cannot_be_honoured_is_refused_before_training(colour_dataset, arguments, message):
+    net = network(2)
+    before = [parameter.clone() for parameter in net.parameters()]
+    with pytest.raises(InputError, match=message):
+        fear(net, colour_dataset, **arguments)
+    assert all(torch.equal(a, b) for a, b in zip(before, net.parameters()))
+
+
+@every_training
+def test_labels_of_another_integer_kind_and_inference_mode_change_nothing(colour_dataset, training):
+    expected = training(network(2), colour_dataset)
+    labels = {name: getattr(colour_dataset, name).int() for name in ("train_labels", "test_labels")}
+    data = replace(colour_dataset, **labels)
+    with_others, net = training(network(2), data), network(2)
+    with torch.inference_mode():
+        inside = training(net, colour_dataset)
+    assert with_others.value == inside.value == expected.value
+    assert [epoch.loss for epoch in inside.curve] == [epoch.loss for epoch in expected.curve]

@@ -189,3 +189,10 @@ def test_random_search_table_is_the_mean_over_orders():
     for unusable, orders in ((accuracy.where(accuracy.index > 0), 5), (accuracy, 0)):
         with pytest.raises(InputError, match="test accuracy of every architecture, and at least one order"):
             random_search_table({}, unusable, 5, orders)
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
+def test_a_score_that_is_not_finite_is_dropped(wrong):
+    scores = {0: 1.0, 1: wrong, 2: 2.0}
+    found = random_search(lambda index, limit: Evaluation(scores[index], math.inf, 1.0, 1.0), [0, 1, 2])
+    assert (found.index, found.score, found.seen, found.dropped) == (2, 2.0, 3, 1)

@@ -50,6 +50,34 @@ def line_of(table, method):
     return table[table.method == method].iloc[0]
 
 
+def with_infinities(rows):
+    """Synflow's first is infinite, its second minus infinite; one of two seeds of FEAR on the eighth."""
+    scores = rows.score.mask((rows.method == "synflow") & (rows["index"] == 0), np.inf)
+    scores = scores.mask((rows.method == "synflow") & (rows["index"] == 1), -np.inf)
+    scores = scores.mask((rows.method == "fear") & (rows["index"] == 7) & (rows.seed == 1), np.inf)
+    return rows.assign(score=scores)
+
+
+def test_an_infinite_score_counts_as_none(rows, tmp_path):
+    """Everywhere: as if it were NaN. Of two seeds the other counts. Read from a file, its outcome says so."""
+    given = with_infinities(rows)
+    expected = given.assign(score=given.score.replace([np.inf, -np.inf], np.nan))
+    for table in (ranking_table, top_table, common_table):
+        pd.testing.assert_frame_equal(table(given, resamples=20), table(expected, resamples=20))
+    pd.testing.assert_frame_equal(compare_methods(given, "fear"), compare_methods(expected, "fear"))
+    ranking = ranking_table(given, resamples=20)
+    assert (line_of(ranking, "synflow")["n"], line_of(ranking, "synflow")["out"]) == (38, 2)
+    assert (line_of(ranking, "fear")["n"], line_of(ranking, "fear")["out"]) == (35, 5)
+    kept = rows[(rows.method == "synflow") & (rows["index"] > 1)]
+    assert line_of(ranking, "synflow").spearman == pytest.approx(
+        stats.spearmanr(kept.score, kept.test_accuracy).statistic
+    )
+    given.to_csv(tmp_path / "rows.csv", index=False)
+    read = read_rows(tmp_path)
+    assert np.isfinite(read.score.dropna()).all() and read.score.isna().sum() == 10 + 3
+    assert read.outcome.value_counts()["undefined: its score is infinite"] == 3
+
+
 def test_ranking_against_scipy(rows):
     line = line_of(ranking_table(rows, resamples=200), "synflow")
     of_method = rows[rows.method == "synflow"]

@@ -9,7 +9,7 @@ import pandas as pd
 
 from fearlib.errors import InputError
 from fearlib.ranking import bootstrap_interval, common, spearman, top_indices, top_spearman
-from fearlib.tables import method_order
+from fearlib.tables import method_order, with_finite_scores
 
 TRUTH = "test accuracy (%)"
 EVERY = "all"
@@ -24,6 +24,7 @@ def scores_of(rows: pd.DataFrame) -> pd.DataFrame:
     Seeds are averaged and failed trials take no part, as in `fearlib.ranking_table`. NaN: no score, or no
     accuracy. Raises InputError if there is no score at all.
     """
+    rows = with_finite_scores(rows)
     rows = rows[~rows.outcome.astype(str).str.startswith("failed")]
     if rows.score.isna().all():
         raise InputError("there is nothing to explore yet: no trial has finished with a score.")
@@ -47,7 +48,7 @@ def filter_rows(
 
     A `text` of digits alone is an index. NaN comes last.
     """
-    keep = np.ones(len(rows), dtype=bool)
+    rows, keep = with_finite_scores(rows), np.ones(len(rows), dtype=bool)
     if method != EVERY:
         keep &= (rows.method == method).to_numpy(bool)
     if outcome != EVERY:
@@ -80,7 +81,7 @@ def agreement(scores: pd.DataFrame, of: str, against: str, percent: float) -> Ag
     architectures fewer; `common` is the share of the top that is among as many best by `of`. NaN where undefined.
     """
     values, truth = scores[of].to_numpy(float), scores[against].to_numpy(float)
-    known = ~np.isnan(truth)
+    known = np.isfinite(truth)
     values, truth = values[known], truth[known]
     best = top_indices(truth, percent)
     n = int(np.isfinite(values[best]).sum())
