@@ -175,6 +175,8 @@ def test_links_and_named_files_exist(document):
     """Relative links, and the folders and files that results/README.md names in code."""
     text = (ROOT / document).read_text()
     named = re.findall(r"\]\((?!https?://)([^)#]+)", text)
+    if document == "CONTRIBUTING.md":
+        named += re.findall(r"pytest (\S+\.py)", text)
     if document == "results/README.md":
         named += re.findall(r"`((?:tables|figures|published_gap)/[\w./*]+)`", text)
         named += re.findall(r"^\| `(\w+)` \|", text.split("\n## ")[0], re.MULTILINE)
