@@ -28,6 +28,8 @@ from fearlib.tables import ranking_table, read_rows
 from fearlib.training import Epoch, train
 from fearlib.truth import benchmark_accuracy, export_truth
 
+__version__ = "0.2.0"
+
 __all__ = [
     "Architecture", "DATASETS", "Dataset", "Epoch", "Genotype", "InputError", "MEASURES", "METHODS",
     "Network", "OPERATIONS", "PRESETS", "SPACE_SIZE", "Score", "Settings", "average_cost",

@@ -1,43 +1,107 @@
-"""The repository itself: pinned environments agree, and importing the library needs little."""
+"""The repository itself: its environments agree, it installs elsewhere, and importing it needs little."""
 
 import json
 import re
+import shutil
+import site
 import subprocess
 import sys
 import tomllib
+import venv
 from pathlib import Path
 
 import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import fearlib
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = ["README.md", "results/README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [
+    "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "results/README.md",
+    *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")),
+]  # fmt: skip
 
 
-def pins_of_pyproject():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    listed = [
-        *project["dependencies"],
-        *(pin for extra in project["optional-dependencies"].values() for pin in extra),
-    ]
-    return dict(pin.split("==") for pin in listed), project["requires-python"]
+def project():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
-def test_conda_and_pip_name_the_same_versions():
-    pins, python = pins_of_pyproject()
+def requirements():
+    extras = project()["optional-dependencies"].values()
+    listed = map(Requirement, [*project()["dependencies"], *(text for extra in extras for text in extra)])
+    return {canonicalize_name(requirement.name): requirement.specifier for requirement in listed}
+
+
+def constraints():
+    pins = re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+    return {canonicalize_name(name): version for name, version in pins}
+
+
+def test_the_constraints_lie_in_the_projects_ranges():
+    """A range has a lower end, and no exact version; what fearlib itself imports has an upper end, too."""
+    pins = constraints()
+    for name, specifier in requirements().items():
+        operators = {part.operator for part in specifier}
+        assert operators == ({">=", "<"} if name in ("torch", "numpy", "pandas", "scipy") else {">="}), name
+        assert specifier.contains(pins[name]), name
+
+
+def test_conda_has_the_versions_of_the_constraints():
     text = (ROOT / "environment.yml").read_text()
     conda = dict(re.findall(r"^\s+- ([\w-]+)==?([\w.]+)$", text, re.MULTILINE))
     conda["torch"] = conda.pop("pytorch")
-    assert conda == pins
-    assert f"- python{python}" in text
-
-
-def test_constraints_hold_every_pin():
-    pins, _ = pins_of_pyproject()
-    text = (ROOT / "constraints.txt").read_text()
-    frozen = {
-        name.lower().replace("-", "_"): version for name, version in re.findall(r"^([\w.-]+)==(\S+)$", text, re.M)
+    pins = constraints()
+    assert {canonicalize_name(name): pin for name, pin in conda.items()} == {
+        name: pins[name] for name in requirements()
     }
-    assert {name: frozen[name.replace("-", "_")] for name in pins} == pins
+    assert f"- python{project()['requires-python']}" in text
+
+
+def test_one_version():
+    """The citation and the changelog name the version of the code, which is the wheel's (below)."""
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == fearlib.__version__
+    assert re.search(r"^## ([\d.]+)", (ROOT / "CHANGELOG.md").read_text(), re.M)[1] == fearlib.__version__
+
+
+IMPORT_ALL = """
+import importlib, importlib.metadata, pkgutil
+import fearlib
+names = ["fearlib", *(module.name for module in pkgutil.walk_packages(fearlib.__path__, "fearlib."))]
+for name in names:
+    print(importlib.import_module(name).__file__)
+assert importlib.metadata.version("fearlib") == fearlib.__version__
+print(fearlib.__version__)
+"""
+
+
+def test_the_wheel_works_elsewhere(tmp_path):
+    """Built from a copy, installed in a new environment that sees the other packages: nothing is lacking."""
+    source, environment = tmp_path / "source", tmp_path / "environment"
+    caches = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "fearlib", source / "fearlib", ignore=caches)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    build = "from setuptools.build_meta import build_wheel; build_wheel('..')"
+    subprocess.run([sys.executable, "-c", build], check=True, cwd=source, stdout=subprocess.DEVNULL)
+    (wheel,) = tmp_path.glob("*.whl")
+    venv.create(environment)
+    pip = [sys.executable, "-m", "pip", "--quiet", "--python", environment / "bin/python"]
+    subprocess.run([*pip, "install", "--no-deps", "--no-index", wheel], check=True)
+    (packages,) = environment.glob("lib/python*/site-packages")
+    (packages / "others.pth").write_text("\n".join(site.getsitepackages()))  # their own .pth files are not read
+
+    installed = packages / "fearlib"
+    written = {path.relative_to(source / "fearlib") for path in (source / "fearlib").rglob("*") if path.is_file()}
+    assert written <= {path.relative_to(installed) for path in installed.rglob("*")}
+    python = [environment / "bin/python", "-I", "-c", IMPORT_ALL]  # -I: not the checkout, whatever PYTHONPATH says
+    run = subprocess.run(python, capture_output=True, text=True, cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+    *files, version = run.stdout.splitlines()
+    modules = {installed / path for path in written if path.suffix == ".py"}
+    assert set(map(Path, files)) == modules and version == fearlib.__version__
+    assert (environment / "bin/fear").exists()
 
 
 def test_import_needs_only_the_four_packages():
@@ -111,6 +175,8 @@ def test_links_and_named_files_exist(document):
     """Relative links, and the folders and files that results/README.md names in code."""
     text = (ROOT / document).read_text()
     named = re.findall(r"\]\((?!https?://)([^)#]+)", text)
+    if document == "CONTRIBUTING.md":
+        named += re.findall(r"pytest (\S+\.py)", text)
     if document == "results/README.md":
         named += re.findall(r"`((?:tables|figures|published_gap)/[\w./*]+)`", text)
         named += re.findall(r"^\| `(\w+)` \|", text.split("\n## ")[0], re.MULTILINE)
