@@ -1,0 +1,57 @@
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fearlib import InputError
+from fearlib.labels import Label, parse_label, with_meaning
+
+NAMES = st.from_regex(r"[a-z_][a-z_0-9]{0,8}", fullmatch=True)
+
+
+@given(NAMES, st.dictionaries(NAMES, st.from_regex(r"[a-z0-9.\-]{1,8}", fullmatch=True), max_size=4))
+def test_a_label_is_read_back_as_it_was_written(name, arguments):
+    assert parse_label(str(Label(name, arguments))) == (name, arguments)
+
+
+@pytest.mark.parametrize(
+    "text, name, arguments",
+    [
+        ("fear(stage2_epochs=24)", "fear", {"stage2_epochs": "24"}),
+        (" fear ( threshold = 0.5 , stage2_epochs=8 ) ", "fear", {"threshold": "0.5", "stage2_epochs": "8"}),
+        ("full", "full", {}),
+        ("full()", "full", {}),
+        ("tse of shortreg(epochs=4)", "tse of shortreg", {"epochs": "4"}),
+        (
+            "snip(epoch=0.2,epochs=8,schedule=cosine)",
+            "snip",
+            {"epoch": "0.2", "epochs": "8", "schedule": "cosine"},
+        ),
+    ],
+)
+def test_labels_as_rows_hold_them(text, name, arguments):
+    assert parse_label(text) == (name, arguments)
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "(a=1)", "fear(", "fear(a)", "fear(a=1", "fear(a=1=2)", "fear(=1)", "fear(a=1,a=2)", "a,b", "a)b"]
+)
+def test_what_is_no_label_is_refused(text):
+    with pytest.raises(InputError):
+        parse_label(text)
+
+
+def test_rows_say_their_kind_moment_and_failure():
+    rows = pd.DataFrame(
+        {
+            "method": ["fear(threshold=0.5)", "fearless", "snip(epoch=0.2,epochs=8,schedule=cosine)", "full(epochs=4)"],
+            "outcome": ["ok", "failed: MemoryError: no room", "undefined: no weights", "below threshold"],
+        }
+    )
+    found = with_meaning(rows)
+    assert found.kind.tolist() == ["fear", "fearless", "snip", "full"]
+    assert found.failed.tolist() == [False, True, False, False]
+    assert found.moment.isna().tolist() == [True, True, False, True] and found.moment[2] == 0.2
+    assert with_meaning(found) is found
+    empty = with_meaning(rows[:0])
+    assert empty.kind.empty and empty.failed.dtype == bool and empty.moment.dtype == float
