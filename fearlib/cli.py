@@ -125,7 +125,8 @@ def rank(
     with _stoppable(output):
         rows = run_sweep(
             output, dataset, settings, chosen, architectures,
-            seeds=_seeds(seeds), data_folder=folder, truth=accuracy, workers=workers, scheduler=scheduler, per_gpu=per_gpu, retries=retries,
+            seeds=_seeds(seeds), data_folder=folder, truth=accuracy, workers=workers, scheduler=scheduler,
+            per_gpu=per_gpu, retries=retries,
             time_budget=float("inf") if time_budget is None else 60 * time_budget,
         )  # fmt: skip
     _print_ranking(rows)

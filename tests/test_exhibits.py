@@ -16,7 +16,8 @@ from fearlib.reproduction import GPU, cost_table, macs_a_second, state_table, sw
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"
 TINY = {
-    "channels": 1, "train_images": 100, "stage1_epochs": 1, "threshold": 0.01, "full_epochs": 1, "zero_cost_batch": 8,
+    "channels": 1, "train_images": 100, "stage1_epochs": 1, "threshold": 0.01, "full_epochs": 1,
+    "zero_cost_batch": 8,
 }  # fmt: skip
 
 
@@ -85,7 +86,7 @@ def test_a_second_run_does_only_what_is_missing(tmp_path):
 
 
 def test_accuracies_come_from_the_table_of_the_papers_architectures(tmp_path, monkeypatch):
-    """Those of the dataset that is asked for, in the order of the paper's architectures, but for the DARTS space."""
+    """Those of the dataset asked for, in the order of the paper's architectures; none of DARTS networks."""
     asked = []
     monkeypatch.setattr("fearlib.exhibits.run_sweep", lambda *words, **named: asked.append((words, named)))
     run_exhibit("T1", tmp_path, "compact", workers=2)
