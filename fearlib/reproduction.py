@@ -10,10 +10,12 @@ from fearlib.errors import InputError, require
 from fearlib.exhibits import EXHIBITS, Sweep, exhibit_sweeps
 from fearlib.manifest import read_manifest
 from fearlib.methods import expand_methods, parse_method
+from fearlib.outside import read_csv
 from fearlib.presets import preset
 from fearlib.tables import read_rows
 
 CLAIMS = "claims.csv"
+MAX_CLAIMS_BYTES = 2**24
 CORE, DARTS_CORE, GPU = ("cifar10_compact", 1), ("darts_cifar10", 1), ("cifar10_paper", 8)
 _MEASURED_IN = {"compact": "cifar10_compact", "paper": "zero_cost_cifar10"}
 _ALL_IMAGES = 50_000  # for training: CIFAR's, and the synthetic dataset's
@@ -30,7 +32,7 @@ def state_table(results: str | Path = "results") -> str:
     results = Path(results)
     if not (results / CLAIMS).exists():
         raise InputError(f"{results} holds no {CLAIMS}: run this in the repository's folder.")
-    claims = pd.read_csv(results / CLAIMS)
+    claims = read_csv(results / CLAIMS, MAX_CLAIMS_BYTES, ("id", "verdict")).astype(str)
     lines = []
     for name, exhibit in EXHIBITS.items():
         verdicts = claims.verdict[claims.id.str.startswith(f"{name}.") | (claims.id == name)]
