@@ -164,10 +164,10 @@ def paper(
 ) -> None:
     """Run all sweeps that a table, figure or claim of the paper needs; again, to do only what is missing."""
     from fearlib.exhibits import ARCHITECTURES, exhibit_sweeps, known_exhibit, run_exhibit
-    from fearlib.reproduction import cost_table, state_table, sweep_table
+    from fearlib.reproduction import tables
 
     if exhibit is None:
-        print("\n\n".join((state_table(), cost_table(), sweep_table())))
+        print("\n\n".join(tables().values()))
         return
     if output is None:
         raise InputError(f"fear paper {exhibit} needs a folder to write to, such as results/mine.")

@@ -8,6 +8,7 @@ import pandas as pd
 from fearlib.degradation import MOMENTS
 from fearlib.errors import InputError, require
 from fearlib.exhibits import EXHIBITS, Sweep, exhibit_sweeps
+from fearlib.journal import replace_file
 from fearlib.manifest import read_manifest
 from fearlib.methods import expand_methods, parse_method
 from fearlib.outside import read_csv
@@ -20,6 +21,20 @@ CORE, DARTS_CORE, GPU = ("cifar10_compact", 1), ("darts_cifar10", 1), ("cifar10_
 _MEASURED_IN = {"compact": "cifar10_compact", "paper": "zero_cost_cifar10"}
 _ALL_IMAGES = 50_000  # for training: CIFAR's, and the synthetic dataset's
 _rows = functools.lru_cache(maxsize=8)(read_rows)
+
+
+def tables(results: str | Path = "results") -> dict[str, str]:
+    """The three tables of the page, by the name of their place in it."""
+    return {"state": state_table(results), "cost": cost_table(results), "sweeps": sweep_table()}
+
+
+def write_page(page: str | Path, results: str | Path = "results") -> None:
+    """Put the tables, as `results` are now, where `page` has them: from `<!-- state -->` to `<!-- /state -->`."""
+    text = Path(page).read_text()
+    for name, table in tables(results).items():
+        before, rest = text.split(f"<!-- {name} -->\n")
+        text = f"{before}<!-- {name} -->\n{table}\n<!-- /{name} -->{rest.split(f'<!-- /{name} -->')[1]}"
+    replace_file(Path(page), text.encode())
 
 
 def state_table(results: str | Path = "results") -> str:
@@ -52,14 +67,14 @@ def state_table(results: str | Path = "results") -> str:
 
 def cost_table(results: str | Path = "results") -> str:
     """The command of every exhibit at `compact` and at the paper's scale, and its hours, as Markdown."""
-    core, gpu = macs_a_second(CORE, results), macs_a_second(GPU, results)
+    core, darts_core, gpu = (macs_a_second(machine, results) for machine in (CORE, DARTS_CORE, GPU))
     lines = []
     for name, exhibit in EXHIBITS.items():
         command = f"fear paper {name} results/mine"
         compact, paper = (exhibit_sweeps(name, scale) for scale in ("compact", "paper"))
         seconds = sum(
             sweep_macs(sweep, exhibit.dataset, results)
-            / (core if sweep.space == "nats-tss" else macs_a_second(DARTS_CORE, results))
+            / (core if sweep.space == "nats-tss" else darts_core)
             for sweep in compact
         )
         macs = sum(sweep_macs(sweep, exhibit.dataset, results) for sweep in paper)
@@ -75,7 +90,8 @@ def cost_table(results: str | Path = "results") -> str:
                 "or core-hours": _rounded(macs / core / 3600),
             }
         )
-    return _markdown(lines)
+    rates = f"{core / 1e12:.2g} x 10^12 a core ({darts_core / 1e12:.2g} of DARTS networks)"
+    return f"{_markdown(lines)}\n\nMacs a second: {rates}, {gpu / 1e12:.2g} x 10^12 an H100."
 
 
 def sweep_table() -> str:
