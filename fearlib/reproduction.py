@@ -73,8 +73,7 @@ def cost_table(results: str | Path = "results") -> str:
         command = f"fear paper {name} results/mine"
         compact, paper = (exhibit_sweeps(name, scale) for scale in ("compact", "paper"))
         seconds = sum(
-            sweep_macs(sweep, exhibit.dataset, results)
-            / (core if sweep.space == "nats-tss" else darts_core)
+            sweep_macs(sweep, exhibit.dataset, results) / (core if sweep.space == "nats-tss" else darts_core)
             for sweep in compact
         )
         macs = sum(sweep_macs(sweep, exhibit.dataset, results) for sweep in paper)
