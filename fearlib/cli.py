@@ -134,11 +134,65 @@ def rank(
     with _stoppable(output):
         rows = run_sweep(
             output, dataset, settings, chosen, architectures,
-            seeds=list(dict.fromkeys(_seed(seed) for seed in seeds.split(","))), data_folder=folder,
-            truth=accuracy, workers=workers, scheduler=scheduler, per_gpu=per_gpu, retries=retries,
+            seeds=_seeds(seeds), data_folder=folder, truth=accuracy, workers=workers, scheduler=scheduler,
+            per_gpu=per_gpu, retries=retries,
             time_budget=float("inf") if time_budget is None else 60 * time_budget,
         )  # fmt: skip
     _print_ranking(rows)
+
+
+@app.command()
+def paper(
+    exhibit: Annotated[
+        Optional[str], typer.Argument(help="T1..T3, F1..F4 or C1..C5; without, say what each needs and costs.")
+    ] = None,
+    output: Annotated[Optional[Path], typer.Argument(help="Folder for the sweeps' results folders.")] = None,
+    dataset: Annotated[Optional[str], typer.Option(help="The exhibit's own by default.")] = None,
+    preset: Annotated[str, typer.Option(help="See `fear list`.")] = "compact",
+    count: Annotated[Optional[int], typer.Option(help="How many architectures, in every sweep.")] = None,
+    indices: Annotated[
+        Optional[Path], typer.Option(help="As for `fear rank`; the paper's 1,000 by default.")
+    ] = None,
+    truth: Annotated[
+        Optional[Path], typer.Option(help="As for `fear rank`; of the paper's 1,000 by default.")
+    ] = None,
+    seeds: Annotated[str, typer.Option(help="Training seeds, separated by commas.")] = "0",
+    folder: Annotated[Optional[Path], typer.Option(help="Where the dataset's official files are.")] = None,
+    change: Annotated[
+        Optional[list[str]], typer.Option("--set", help="Replace a setting in every sweep: NAME=VALUE.")
+    ] = None,
+    workers: Annotated[int, typer.Option(help="One-thread processes here, or jobs of Slurm.")] = 1,
+    scheduler: Annotated[
+        Optional[str], typer.Option(help="tcp://HOST:PORT of a dask scheduler that runs, or slurm.")
+    ] = None,
+    per_gpu: Annotated[Optional[int], typer.Option(help="Networks at once on each GPU.")] = None,
+    retries: Annotated[int, typer.Option(help="How often to try a failed trial again.")] = 0,
+    time_budget: Annotated[
+        Optional[float], typer.Option(help="Minutes, of all sweeps together, after which no trial starts.")
+    ] = None,
+) -> None:
+    """Run all sweeps that a table, figure or claim of the paper needs; again, to do only what is missing."""
+    from fearlib.exhibits import ARCHITECTURES, exhibit_sweeps, known_exhibit, run_exhibit
+    from fearlib.reproduction import tables
+
+    if exhibit is None:
+        print("\n\n".join(tables().values()))
+        return
+    if output is None:
+        raise InputError(f"fear paper {exhibit} needs a folder to write to, such as results/mine.")
+    with _stoppable(output):
+        done = run_exhibit(
+            exhibit, output, preset, dataset, count, indices or ARCHITECTURES, truth,
+            dict(_assignment(text) for text in change or []),
+            float("inf") if time_budget is None else 60 * time_budget,
+            seeds=_seeds(seeds), data_folder=folder, workers=workers, scheduler=scheduler, per_gpu=per_gpu,
+            retries=retries,
+        )  # fmt: skip
+    for sweep, rows in done.items():
+        print(f"\n{sweep}")
+        _print_ranking(rows)
+    _print_what_is_left(output, [sweep.folder for sweep in exhibit_sweeps(exhibit, preset, dataset)])
+    print(f"analysis/{known_exhibit(exhibit).notebook}.ipynb makes tables and figures of these folders.")
 
 
 @app.command()
@@ -365,6 +419,18 @@ def _print_ranking(rows):
             print("\nNot all methods were run on the same architectures: `n + out` says on how many.")
 
 
+def _print_what_is_left(output: Path, folders: list[str]):
+    from fearlib.manifest import MANIFEST
+    from fearlib.status import sweep_status
+
+    for folder in folders:
+        if (output / folder / MANIFEST).exists():
+            counts = sweep_status(output / folder).methods[["finished", "failed", "remaining"]].sum()
+            print(f"{output / folder}: " + ", ".join(f"{number} {what}" for what, number in counts.items()))
+        else:
+            print(f"{output / folder}: not begun for lack of time")
+
+
 def _print_scores(scores):
     require("tabulate", "print tables")
     moments = scores.method.str.contains("(epoch=", regex=False).astype(bool)
@@ -390,6 +456,10 @@ def _assignment(text: str) -> tuple[str, str]:
 def _split_methods(text: str) -> list[str]:
     """At spaces, but not within brackets."""
     return re.split(r"\s+(?![^(]*\))", text.strip())
+
+
+def _seeds(text: str) -> list[int]:
+    return list(dict.fromkeys(_seed(seed) for seed in text.split(",")))
 
 
 def _seed(text: str) -> int:

@@ -25,7 +25,7 @@ from fearlib.tables import full_is_truth, holds_sweep, read_rows, truth_method
 _ARCHIVE_NAMES = {"cifar10": "cifar10", "cifar100": "cifar100", "imagenet16-120": "ImageNet16-120"}
 _ARCHIVE_EPOCHS = (200, 12)
 _OF_TABLES = ("cifar10-valid",)  # what a table may hold besides the datasets that networks are trained on here
-ACCURACIES = "accuracies.csv"  # a table of the benchmark's, without `arch`, that a results folder may hold
+ACCURACIES = "accuracies.csv"  # a table of the benchmark's that a results folder may hold
 MAX_TABLE_BYTES = 2**24  # unpacked; all architectures on all datasets take 4 MB
 MAX_MEMBER_BYTES = 2**26  # of a file of the archive, unpacked; the longest training takes 2 MB
 _EXTENSION = ".pickle.pbz2"
@@ -270,11 +270,8 @@ def _epochs_of_rows(folder: Path, rows: pd.DataFrame) -> int | None:
 
 def _read_beside(folder: Path) -> pd.DataFrame:
     """The folder's `accuracies.csv` by architecture index, or an empty table."""
-    if not (folder / ACCURACIES).is_file():
-        return pd.DataFrame()
-    table = read_csv(folder / ACCURACIES, MAX_TABLE_BYTES, ["index"])
-    _check_integers(table, folder / ACCURACIES)
-    return _once_each(table.set_index("index"), folder / ACCURACIES)
+    path = folder / ACCURACIES
+    return _by_index(read_csv(path, MAX_TABLE_BYTES), path) if path.is_file() else pd.DataFrame()
 
 
 # NATS-Bench's archive

@@ -33,7 +33,7 @@ def run(monkeypatch, capsys):
 def test_help_lists_the_commands(run):
     code, out, _ = run("--help")
     assert code == 0
-    for command in ("list", "rank", "score", "show", "table", "merge", "report", "data", "truth"):
+    for command in ("list", "rank", "paper", "score", "show", "table", "merge", "report", "data", "truth"):
         assert command in out
 
 
@@ -108,6 +108,19 @@ def test_rank_refuses_indices_that_contradict_their_strings(run, tmp_path):
     assert code == 0 and set(rows["index"]) == {9930, 77} and set(rows.dataset) == {"synthetic"}
 
 
+def test_paper_says_what_an_exhibit_needs_and_what_is_left_of_it(run, tmp_path, monkeypatch):
+    """Without time to run anything: the first sweep of F2 is begun, the second is not."""
+    monkeypatch.chdir(Path(__file__).parents[1])
+    code, out, _ = run("paper")
+    assert code == 0 and all(f"\n| {name} " in out for name in ("T1", "F4", "C5"))
+    words = ("--dataset", "synthetic", "--preset", "smoke", "--count", 1, "--set", "train_images=100")
+    code, out, err = run("paper", "F2", tmp_path, *words, "--time-budget", 0)
+    assert code == 0, err
+    assert f"{tmp_path / 'zero_cost_synthetic'}: 0 finished, 0 failed, 2 remaining" in out
+    assert f"{tmp_path / 'synthetic_smoke'}: not begun for lack of time" in out
+    assert "analysis/zero_cost.ipynb makes tables and figures" in out
+
+
 def test_data_says_what_it_loaded(run):
     code, out, _ = run("data", "Synthetic", "--resolution", 16, "--train-images", 100)
     assert code == 0 and "16x16 pixels" in out and "fingerprint" in out
@@ -132,6 +145,12 @@ def test_data_says_what_it_loaded(run):
         (["rank", "out", "--workers", "2", "--per-gpu", "2", *SMALL], "leave workers out"),
         (["rank", "out", "--per-gpu", "0", *SMALL], "per_gpu is 0"),
         (["rank", "out", "--retries", "-1", *SMALL], "retries is -1"),
+        (["paper"], "results holds no claims.csv: run this in the repository's folder"),
+        (["paper", "T1"], "fear paper T1 needs a folder to write to"),
+        (["paper", "T9", "out"], "unknown exhibit 'T9': the exhibits are T1, T2, T3"),
+        (["paper", "T1", "out"], "zero_cost_cifar10 does not exist: run this in the repository's folder"),
+        (["paper", "T2", "out", "--dataset", "cifar10"], "T2 is about the synthetic dataset"),
+        (["paper", "T1", "out", "--seeds", "one"], "seed 'one': seeds are integers"),
         (["show", "99999"], "must be an integer in 0..15624"),
         (["show", "3", "--results", "absent"], "absent holds neither rows.csv nor journal.jsonl"),
         (["show", "3", "--space", "darts", "--truth", "absent.csv"], "--truth is of nats-tss"),

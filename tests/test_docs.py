@@ -19,13 +19,14 @@ from fearlib.spaces import space_of
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
-# What cannot run in a test: it needs a cluster or a GPU, or draws a dataset for half an hour.
+# What cannot run in a test: it needs a cluster, a GPU or a finished sweep, or draws a dataset for half an hour.
 ELSEWHERE = (
     "dask ",
     "CUDA_VISIBLE_DEVICES=0 dask ",
     "nvidia-cuda-mps-control",
     "export ",
     ".venv/bin/fear data synthetic",
+    ".venv/bin/papermill",
 )
 SMALL = {
     "train_images": 100, "stage1_epochs": 2, "threshold": 0.1, "full_epochs": 1, "shortreg_epochs": (1,),
@@ -80,7 +81,8 @@ def shrunk(folder, dataset, settings, methods, architectures, seeds=(0,), **_):
 
 @pytest.mark.parametrize("document", with_snippets("sh"))
 def test_commands_run(document, folder, monkeypatch):
-    monkeypatch.setattr("fearlib.sweep.run_sweep", shrunk)
+    for module in ("sweep", "exhibits"):
+        monkeypatch.setattr(f"fearlib.{module}.run_sweep", shrunk)
     monkeypatch.setenv("COLUMNS", "200")
     known = read_rows("results/zero_cost_cifar10").drop_duplicates("index")
     truth = known[["index", "arch"]].assign(cifar10=known.test_accuracy)

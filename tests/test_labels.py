@@ -34,7 +34,8 @@ def test_labels_as_rows_hold_them(text, name, arguments):
 
 
 @pytest.mark.parametrize(
-    "text", ["", " ", "(a=1)", "fear(", "fear(a)", "fear(a=1", "fear(a=1=2)", "fear(=1)", "fear(a=1,a=2)", "a,b", "a)b"]
+    "text",
+    ["", " ", "(a=1)", "fear(", "fear(a)", "fear(a=1", "fear(a=1=2)", "fear(=1)", "fear(a=1,a=2)", "a,b", "a)b"],
 )
 def test_what_is_no_label_is_refused(text):
     with pytest.raises(InputError):
@@ -44,7 +45,12 @@ def test_what_is_no_label_is_refused(text):
 def test_rows_say_their_kind_moment_and_failure():
     rows = pd.DataFrame(
         {
-            "method": ["fear(threshold=0.5)", "fearless", "snip(epoch=0.2,epochs=8,schedule=cosine)", "full(epochs=4)"],
+            "method": [
+                "fear(threshold=0.5)",
+                "fearless",
+                "snip(epoch=0.2,epochs=8,schedule=cosine)",
+                "full(epochs=4)",
+            ],
             "outcome": ["ok", "failed: MemoryError: no room", "undefined: no weights", "below threshold"],
         }
     )

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
-from fearlib import load_dataset, preset, run_sweep, spearman
+from fearlib import benchmark_accuracy, load_dataset, preset, run_sweep, spearman
 from fearlib.journal import append_to_journal, read_journal
 from fearlib.tables import read_indices, write_tables
 
@@ -268,6 +268,8 @@ def test_zero_cost(ranked, few):
     tops = pd.read_csv(tables / "measured_top.csv")
     assert sorted(tops.top.unique()) == list(range(10, 101, 10))
     assert (folder / "zero_cost" / "figures" / "measured_top.png").exists()
+    kept = benchmark_accuracy(folder / "measured" / "accuracies.csv", "cifar100", truth["index"])
+    assert (kept.to_numpy() == truth.cifar100).all()  # what the notebook keeps is a truth table itself
 
 
 def test_degradation(tmp_path):
