@@ -554,7 +554,7 @@ def test_a_results_folder_gives_the_accuracies_of_its_journal_to_the_bit():
 
 @pytest.mark.parametrize("folder", ["zero_cost_cifar10", "cifar100_compact"])
 def test_committed_accuracies_are_the_truth_of_committed_sweeps(folder):
-    """The table beside the paper's 1,000 continues a sweep whose accuracies came from the benchmark's own table."""
+    """The table beside the paper's 1,000 goes on with sweeps whose truth was the benchmark's table."""
     results = Path(__file__).parents[1] / "results"
     rows = read_rows(results / folder).drop_duplicates("index").set_index("index")
     found = benchmark_accuracy(results / "zero_cost_cifar10" / "accuracies.csv", rows.dataset.iloc[0], rows.index)
