@@ -1,17 +1,11 @@
 """Reproducible ranking of neural architectures: FEAR, short training and zero-cost measures."""
 
-from fearlib.architecture import OPERATIONS, SPACE_SIZE, Architecture, sample_architectures
-from fearlib.cell_drawing import draw_cell
-from fearlib.darts import Genotype, sample_genotypes
-from fearlib.darts_network import build_darts_network
-from fearlib.data import DATASETS, Dataset, load_dataset
+from fearlib.benchmark.nasbench301 import log_times
+from fearlib.benchmark.truth import benchmark_accuracy, export_truth
+from fearlib.data.dataset import Dataset
+from fearlib.data.registry import DATASETS, load_dataset
 from fearlib.errors import InputError
-from fearlib.measures import MEASURES, zero_cost
-from fearlib.methods import METHODS
-from fearlib.nasbench301 import log_times
-from fearlib.network import Network, build_network
-from fearlib.presets import PRESETS, Settings, preset
-from fearlib.ranking import (
+from fearlib.ranking.statistics import (
     average_cost,
     bootstrap_interval,
     common,
@@ -22,11 +16,20 @@ from fearlib.ranking import (
     top_indices,
     top_spearman,
 )
-from fearlib.score import Score, fear, full, shortreg
-from fearlib.sweep import run_sweep
-from fearlib.tables import ranking_table, read_rows
-from fearlib.training import Epoch, train
-from fearlib.truth import benchmark_accuracy, export_truth
+from fearlib.ranking.tables import ranking_table
+from fearlib.scores.measures import MEASURES, zero_cost
+from fearlib.scores.trained import Score, fear, full, shortreg
+from fearlib.spaces.darts import Genotype, sample_genotypes
+from fearlib.spaces.darts_network import build_darts_network
+from fearlib.spaces.drawing import draw_cell
+from fearlib.spaces.nats import OPERATIONS, SPACE_SIZE, Architecture, sample_architectures
+from fearlib.spaces.nats_network import build_network
+from fearlib.spaces.network import Network
+from fearlib.sweeps.methods import METHODS
+from fearlib.sweeps.presets import PRESETS, Settings, preset
+from fearlib.sweeps.rows import read_rows
+from fearlib.sweeps.run import run_sweep
+from fearlib.training.loop import Epoch, train
 
 __version__ = "0.2.0"
 

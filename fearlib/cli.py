@@ -44,11 +44,11 @@ def list_choices() -> None:
     """Show the methods, measures, datasets and presets that the other commands take."""
     from dataclasses import fields
 
-    from fearlib.data import DATASETS
-    from fearlib.measures import MEASURES
-    from fearlib.methods import METHODS
-    from fearlib.presets import PRESETS, Settings, preset
-    from fearlib.spaces import SPACES
+    from fearlib.data.registry import DATASETS
+    from fearlib.scores.measures import MEASURES
+    from fearlib.spaces.registry import SPACES
+    from fearlib.sweeps.methods import METHODS
+    from fearlib.sweeps.presets import PRESETS, Settings, preset
 
     print("methods")
     for name, what in METHODS.items():
@@ -103,13 +103,14 @@ def rank(
     time_budget: Annotated[Optional[float], typer.Option(help="Minutes after which no trial starts.")] = None,
 ) -> None:
     """Score architectures with every method, and print how well each ranks them."""
-    from fearlib.data import known_dataset
-    from fearlib.presets import as_dict
-    from fearlib.presets import preset as make_settings
-    from fearlib.spaces import known_space
-    from fearlib.sweep import run_sweep
-    from fearlib.tables import read_indices, truth_method
-    from fearlib.truth import benchmark_accuracy
+    from fearlib.benchmark.truth import benchmark_accuracy
+    from fearlib.data.registry import known_dataset
+    from fearlib.spaces.registry import known_space
+    from fearlib.sweeps.indices import read_indices
+    from fearlib.sweeps.presets import as_dict
+    from fearlib.sweeps.presets import preset as make_settings
+    from fearlib.sweeps.rows import truth_method
+    from fearlib.sweeps.run import run_sweep
 
     dataset = known_dataset(dataset)
     settings = make_settings(preset, dataset, space=space, **dict(_assignment(text) for text in change or []))
@@ -173,7 +174,7 @@ def paper(
 ) -> None:
     """Run all sweeps that a table, figure or claim of the paper needs; again, to do only what is missing."""
     from fearlib.exhibits import ARCHITECTURES, exhibit_sweeps, known_exhibit, run_exhibit
-    from fearlib.reproduction import tables
+    from fearlib.report.reproduction import tables
 
     if exhibit is None:
         print("\n\n".join(tables().values()))
@@ -214,11 +215,11 @@ def score(
     csv: Annotated[Optional[Path], typer.Option(help="Write a line an architecture to this file, too.")] = None,
 ) -> None:
     """Print zero-cost measures of architectures at initialisation, on one minibatch."""
-    from fearlib.data import known_dataset, load_dataset
-    from fearlib.measures import score_architectures
-    from fearlib.minibatch import first_minibatch, noise_minibatch
-    from fearlib.outside import user_path
-    from fearlib.spaces import parse_architecture
+    from fearlib.data.registry import known_dataset, load_dataset
+    from fearlib.files.outside import user_path
+    from fearlib.scores.measures import score_architectures
+    from fearlib.scores.minibatch import first_minibatch, noise_minibatch
+    from fearlib.spaces.registry import parse_architecture
 
     dataset = known_dataset(dataset, ("noise",))
     chosen = [parse_architecture(text) for text in architectures]
@@ -255,10 +256,10 @@ def show_architecture(
     dataset: Annotated[str, typer.Option(help="Of --truth, see `fear list`.")] = "cifar10",
 ) -> None:
     """Print an architecture's cell, parameters, macs, benchmark accuracy and every known score."""
-    from fearlib.cell_drawing import cell_text
-    from fearlib.known_scores import known_scores, results_folders, sizes_text
-    from fearlib.spaces import parse_architecture
-    from fearlib.truth import benchmark_accuracy
+    from fearlib.benchmark.truth import benchmark_accuracy
+    from fearlib.explorer.known_scores import known_scores, results_folders, sizes_text
+    from fearlib.spaces.drawing import cell_text
+    from fearlib.spaces.registry import parse_architecture
 
     found = parse_architecture(architecture, space)
     if truth is not None and space != "nats-tss":
@@ -279,7 +280,7 @@ def show_architecture(
 @app.command()
 def table(folder: Annotated[Path, typer.Argument(help="Results folder of `fear rank`.")]) -> None:
     """Print the ranking table of a results folder."""
-    from fearlib.tables import read_rows
+    from fearlib.sweeps.rows import read_rows
 
     _print_ranking(read_rows(folder))
 
@@ -287,7 +288,7 @@ def table(folder: Annotated[Path, typer.Argument(help="Results folder of `fear r
 @app.command()
 def status(folder: Annotated[Path, typer.Argument(help="Results folder of `fear rank`.")]) -> None:
     """Say how far a sweep has come, while it runs or after."""
-    from fearlib.status import sweep_status
+    from fearlib.sweeps.status import sweep_status
 
     found = sweep_status(folder)
     require("tabulate", "print tables")
@@ -315,7 +316,7 @@ def merge(
     ] = None,
 ) -> None:
     """Join sweeps of one configuration, run on several machines, in one folder."""
-    from fearlib.merge import merge_sweeps
+    from fearlib.sweeps.merge import merge_sweeps
 
     chosen = None if methods is None else _split_methods(methods)
     print(f"{merge_sweeps(output, sources, chosen)} trials were added to {output}.")
@@ -342,7 +343,7 @@ def data(
     train_images: Annotated[Optional[int], typer.Option(help="How many training images; all by default.")] = None,
 ) -> None:
     """Load a dataset (downloading or generating it if need be) and say what it holds."""
-    from fearlib.data import load_dataset
+    from fearlib.data.registry import load_dataset
 
     loaded = load_dataset(dataset, folder, resolution, train_images)
     side = loaded.resolution
@@ -363,8 +364,8 @@ def show(
     ] = None,
 ) -> None:
     """Print the benchmark's test accuracy of one architecture."""
-    from fearlib.spaces import parse_architecture
-    from fearlib.truth import benchmark_accuracy
+    from fearlib.benchmark.truth import benchmark_accuracy
+    from fearlib.spaces.registry import parse_architecture
 
     found = parse_architecture(architecture)
     accuracy = benchmark_accuracy(source, dataset, [found.index], epochs)
@@ -379,7 +380,7 @@ def export(
     output: Annotated[Path, typer.Argument(help="Table to write: .csv, .csv.gz or .parquet.")],
 ) -> None:
     """Write the small table of test accuracies from NATS-Bench's archive."""
-    from fearlib.truth import export_truth
+    from fearlib.benchmark.truth import export_truth
 
     left_out = export_truth(archive, output)
     print(f"wrote {output}" + (f", without {left_out} architectures that the archive lacks" if left_out else ""))
@@ -406,7 +407,8 @@ def _stoppable(output: Path):
 
 
 def _print_ranking(rows):
-    from fearlib.tables import format_ranking, full_is_truth, ranking_table
+    from fearlib.ranking.tables import format_ranking, ranking_table
+    from fearlib.sweeps.rows import full_is_truth
 
     moments = rows.method.str.contains("(epoch=", regex=False)
     if moments.any():
@@ -420,8 +422,8 @@ def _print_ranking(rows):
 
 
 def _print_what_is_left(output: Path, folders: list[str]):
-    from fearlib.manifest import MANIFEST
-    from fearlib.status import sweep_status
+    from fearlib.sweeps.manifest import MANIFEST
+    from fearlib.sweeps.status import sweep_status
 
     for folder in folders:
         if (output / folder / MANIFEST).exists():

@@ -30,3 +30,9 @@ def require(package: str, purpose: str):
         raise ImportError(
             f"{package} is needed to {purpose} and is not installed: pip install 'fearlib[suite]' brings it."
         ) from error
+
+
+def check_threshold(threshold: float) -> None:
+    """Raises InputError unless 0 < threshold <= 1."""
+    if not 0 < threshold <= 1:
+        raise InputError(f"threshold is {threshold!r}: it is a share of training images, above 0 and at most 1.")

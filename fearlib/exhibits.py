@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from fearlib.benchmark.truth import benchmark_accuracy
 from fearlib.errors import InputError
-from fearlib.presets import preset
-from fearlib.spaces import known_space
-from fearlib.sweep import run_sweep
-from fearlib.tables import read_indices, truth_method
-from fearlib.truth import benchmark_accuracy
+from fearlib.spaces.registry import known_space
+from fearlib.sweeps.indices import read_indices
+from fearlib.sweeps.presets import preset
+from fearlib.sweeps.rows import truth_method
+from fearlib.sweeps.run import run_sweep
 
 ARCHITECTURES = Path("results/zero_cost_cifar10")  # the paper's 1,000, in their order
 ACCURACIES = ARCHITECTURES / "accuracies.csv"  # of these, on CIFAR-10, CIFAR-100 and ImageNet16-120

@@ -5,12 +5,12 @@ from collections.abc import Callable, MutableMapping
 from pathlib import Path
 from typing import NamedTuple
 
-from fearlib.data import DATASETS, known_dataset
+from fearlib.data.registry import DATASETS, known_dataset
 from fearlib.errors import InputError
-from fearlib.measures import MEASURES
-from fearlib.outside import spelt, user_path
+from fearlib.files.outside import spelt, user_path
 from fearlib.plugin import import_plugin
-from fearlib.presets import PRESETS
+from fearlib.scores.measures import MEASURES
+from fearlib.sweeps.presets import PRESETS
 
 _OF_THE_NOTEBOOK, _CHECKED = ("In", "Out"), "_parameters_are_checked"
 

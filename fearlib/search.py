@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 import torch
 
-from fearlib.architecture import Architecture
-from fearlib.data import Dataset
+from fearlib.data.dataset import Dataset
 from fearlib.errors import InputError
-from fearlib.measures import measure_network, zero_cost_macs
-from fearlib.methods import run_trial
-from fearlib.minibatch import first_minibatch
-from fearlib.network import build_network
-from fearlib.presets import Settings
-from fearlib.spaces import known_space
+from fearlib.scores.measures import measure_network, zero_cost_macs
+from fearlib.scores.minibatch import first_minibatch
+from fearlib.spaces.nats import Architecture
+from fearlib.spaces.nats_network import build_network
+from fearlib.spaces.registry import known_space
+from fearlib.sweeps.methods import run_trial
+from fearlib.sweeps.presets import Settings
 
 
 @dataclass(frozen=True)

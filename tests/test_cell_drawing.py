@@ -5,9 +5,9 @@ import matplotlib
 import pytest
 
 from fearlib import Architecture, Genotype, InputError, draw_cell, sample_architectures, sample_genotypes
-from fearlib.architecture import EDGES
-from fearlib.cell_drawing import cell_text
-from fearlib.darts import OPERATIONS
+from fearlib.spaces.darts import OPERATIONS
+from fearlib.spaces.drawing import cell_text
+from fearlib.spaces.nats import EDGES
 
 matplotlib.use("Agg")
 from matplotlib.patches import Circle, FancyArrowPatch  # noqa: E402

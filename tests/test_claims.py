@@ -5,8 +5,8 @@ import random
 import pandas as pd
 import pytest
 
-from fearlib.claims import COLUMNS, VERDICTS, ledger, verdict
 from fearlib.errors import InputError
+from fearlib.report.claims import COLUMNS, VERDICTS, ledger, verdict
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fearlib import MEASURES, METHODS, Architecture, build_network, cli, zero_cost
-from fearlib.minibatch import noise_minibatch
+from fearlib.scores.minibatch import noise_minibatch
 
 ZERO_COST = str(Path(__file__).parents[1] / "results" / "zero_cost_cifar10")
 SMALL = (

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from fearlib import Architecture, build_network, fear, preset, shortreg
-from fearlib.measures import measure_network
-from fearlib.minibatch import first_minibatch, noise_minibatch
-from fearlib.spaces import build, known_space
-from fearlib.sweep import cached_dataset, run_sweep
-from fearlib.training import train, training_step
+from fearlib.scores.measures import measure_network
+from fearlib.scores.minibatch import first_minibatch, noise_minibatch
+from fearlib.spaces.registry import build, known_space
+from fearlib.sweeps.run import cached_dataset, run_sweep
+from fearlib.training.loop import train, training_step
 
 pytestmark = pytest.mark.skipif("FEARLIB_TEST_CUDA" not in os.environ, reason="FEARLIB_TEST_CUDA is not set")
 ARCHITECTURE = Architecture.from_string(

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from fearlib import InputError
-from fearlib.curves import cost_to_threshold, free_scores, times_to_threshold, tse, tse_ema
+from fearlib.ranking.curves import cost_to_threshold, free_scores, times_to_threshold, tse, tse_ema
 
 EPOCHS = pd.DataFrame(
     {"epoch": [1.0, 2.0, 3.0], "loss": [2.0, 1.5, 1.0], "train_top1": [0.2, 0.5, 0.4], "macs": [7, 7, 7]}

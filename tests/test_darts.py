@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from fearlib import Genotype, InputError, build_darts_network, fear, sample_genotypes, shortreg, train, zero_cost
-from fearlib.darts import OPERATIONS, SPACE_SIZE
-from fearlib.darts_network import DartsCell, default_first_free_block
+from fearlib.spaces.darts import OPERATIONS, SPACE_SIZE
+from fearlib.spaces.darts_network import DartsCell, default_first_free_block
 
 DARTS_V2 = """
 Genotype(

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fearlib import DATASETS, Dataset, InputError, load_dataset, preset
-from fearlib.data import MEAN_AND_STD, crop_and_flip, first_of_each_class, known_dataset
+from fearlib.data.dataset import crop_and_flip, first_of_each_class
+from fearlib.data.registry import MEAN_AND_STD, known_dataset
 
 
 @settings(max_examples=40, deadline=None)

@@ -18,8 +18,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fearlib import datafiles
-from fearlib.datafiles import DATASETS, read_images
+from fearlib.data import official as datafiles
+from fearlib.data.official import DATASETS, read_images
 from fearlib.errors import InputError
 
 CIFAR10_FILES = [f"data_batch_{k}" for k in range(1, 6)] + ["test_batch"]

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from fearlib import Architecture, build_network, preset, train, zero_cost
-from fearlib.degradation import MOMENTS, degradation
-from fearlib.methods import expand_methods, run_trial
-from fearlib.minibatch import first_minibatch
+from fearlib.scores.degradation import MOMENTS, degradation
+from fearlib.scores.minibatch import first_minibatch
+from fearlib.sweeps.methods import expand_methods, run_trial
 
 EPOCHS = 2
 

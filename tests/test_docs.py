@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from fearlib import preset, read_rows, run_sweep
 from fearlib.cli import app
-from fearlib.spaces import space_of
+from fearlib.spaces.registry import space_of
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]

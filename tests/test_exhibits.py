@@ -10,9 +10,9 @@ import pytest
 
 from fearlib import InputError, preset, read_rows
 from fearlib.exhibits import EXHIBITS, Sweep, exhibit_sweeps, run_exhibit
-from fearlib.journal import read_journal
-from fearlib.methods import expand_methods
-from fearlib.reproduction import GPU, macs_a_second, state_table, sweep_macs, tables, write_page
+from fearlib.report.reproduction import GPU, macs_a_second, state_table, sweep_macs, tables, write_page
+from fearlib.sweeps.journal import read_journal
+from fearlib.sweeps.methods import expand_methods
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"

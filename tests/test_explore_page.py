@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from test_results import make, trial
 
-from fearlib.journal import append_to_journal
+from fearlib.sweeps.journal import append_to_journal
 
 playwright = pytest.importorskip("playwright.sync_api")
 NOTEBOOK = Path(__file__).parents[1] / "analysis" / "explore.ipynb"

@@ -22,8 +22,8 @@ from fearlib.explorer import (
     scores_of,
     static_view,
 )
-from fearlib.journal import append_to_journal
-from fearlib.results import Results
+from fearlib.sweeps.journal import append_to_journal
+from fearlib.sweeps.reader import Results
 
 
 @pytest.fixture

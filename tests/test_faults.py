@@ -24,11 +24,11 @@ import psutil
 import pytest
 
 from fearlib import Architecture, InputError, run_sweep
-from fearlib.cluster import cluster, run_on_workers
-from fearlib.journal import JOURNAL, WRITER, read_journal
-from fearlib.status import sweep_status
-from fearlib.sweep import Trial, _run, _with_retries
-from fearlib.tables import read_rows
+from fearlib.sweeps.cluster import cluster, run_on_workers
+from fearlib.sweeps.journal import JOURNAL, WRITER, read_journal
+from fearlib.sweeps.rows import read_rows
+from fearlib.sweeps.run import Trial, _run, _with_retries
+from fearlib.sweeps.status import sweep_status
 
 INDICES = (12148, 13226, 1291, 7)
 ARCHITECTURES = [Architecture.from_index(index) for index in INDICES]
@@ -233,7 +233,7 @@ def test_signals(undisturbed, tmp_path, number, to_all, workers):
 
 def test_retries(tiny_settings, tmp_path, monkeypatch):
     """Two of three tries fail, each in its own way; all are in the journal, the last one counts."""
-    from fearlib.sweep import run_trial
+    from fearlib.sweeps.run import run_trial
 
     tries = []
 
@@ -246,7 +246,7 @@ def test_retries(tiny_settings, tmp_path, monkeypatch):
             result["curve"][0]["loss"] = float("nan")
         return result
 
-    monkeypatch.setattr("fearlib.sweep.run_trial", fails_twice)
+    monkeypatch.setattr("fearlib.sweeps.run.run_trial", fails_twice)
     rows = run_sweep(tmp_path, "synthetic", tiny_settings, ["shortreg"], ARCHITECTURES[:2], retries=1)
     assert set(rows.outcome) == {"failed: FloatingPointError: the training loss became NaN"}
     assert tries == [*INDICES[:2], *INDICES[:2]]
@@ -265,7 +265,7 @@ def test_the_reason_of_a_failure_can_be_written(tiny_settings, tmp_path, monkeyp
     def fails(*_):
         raise OSError("no such file: \udcff")
 
-    monkeypatch.setattr("fearlib.sweep.run_trial", fails)
+    monkeypatch.setattr("fearlib.sweeps.run.run_trial", fails)
     run_sweep(tmp_path, "synthetic", tiny_settings, ["shortreg"], ARCHITECTURES[:1])
     assert read_rows(tmp_path).outcome[0] == "failed: OSError: no such file: \\udcff"
     assert len(read_journal(tmp_path)) == 1 and math.isnan(sweep_status(tmp_path).expected)
@@ -273,7 +273,7 @@ def test_the_reason_of_a_failure_can_be_written(tiny_settings, tmp_path, monkeyp
 
 def test_a_score_that_is_not_a_number(tiny_settings, tmp_path, monkeypatch):
     row = {"method": "shortreg(epochs=1)", "score": float("nan"), "seconds": 1.0, "macs": 1, "outcome": "ok"}
-    monkeypatch.setattr("fearlib.sweep.run_trial", lambda *_: {"rows": [row], "curve": []})
+    monkeypatch.setattr("fearlib.sweeps.run.run_trial", lambda *_: {"rows": [row], "curve": []})
     rows = run_sweep(tmp_path, "synthetic", tiny_settings, ["shortreg"], ARCHITECTURES[:1])
     assert list(rows.outcome) == ["failed: FloatingPointError: the score of shortreg(epochs=1) is NaN"]
 
@@ -423,7 +423,7 @@ def test_longest_first_unless_the_time_is_limited(undisturbed, tiny_settings, tm
 
         yield run_on
 
-    monkeypatch.setattr("fearlib.sweep.cluster", pretended)
+    monkeypatch.setattr("fearlib.sweeps.run.cluster", pretended)
     methods = ["zero_cost", "shortreg"]
     for number, budget in enumerate((float("inf"), 60)):
         run_sweep(

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from fearlib import ranking_table
-from fearlib.figures import (
+from fearlib.ranking.figures import (
     ablation,
     cost_against_spearman,
     degradation,
@@ -16,7 +16,7 @@ from fearlib.figures import (
     search_cost,
     top_percent,
 )
-from fearlib.tables import degradation_table, top_table
+from fearlib.ranking.tables import degradation_table, top_table
 
 matplotlib.use("Agg")
 from test_tables import degraded, rows  # noqa: E402, F401

@@ -29,16 +29,18 @@ from pyarrow import parquet
 from test_datafiles import IMAGENET_FILES, write_cifar10, write_cifar100, write_imagenet
 from test_nasbench301 import FILES, log, write
 
-from fearlib import Architecture, log_times, ranking_table, read_rows, safe_pickle, sample_architectures
-from fearlib.datafiles import read_images
+from fearlib import Architecture, log_times, ranking_table, read_rows, sample_architectures
+from fearlib.benchmark.truth import benchmark_accuracy
+from fearlib.data.official import read_images
+from fearlib.data.synthetic import ARRAYS, load_synthetic
 from fearlib.errors import InputError
-from fearlib.journal import DAMAGED, JOURNAL, WRITER, read_journal
-from fearlib.manifest import MANIFEST, open_manifest, read_manifest
-from fearlib.status import sweep_status
-from fearlib.sweep import _take_up
-from fearlib.synthetic import ARRAYS, load_synthetic
-from fearlib.tables import ROW_COLUMNS, ROWS, read_indices, write_tables
-from fearlib.truth import benchmark_accuracy
+from fearlib.files import safe_pickle
+from fearlib.sweeps.indices import read_indices
+from fearlib.sweeps.journal import DAMAGED, JOURNAL, WRITER, read_journal
+from fearlib.sweeps.manifest import MANIFEST, open_manifest, read_manifest
+from fearlib.sweeps.rows import ROW_COLUMNS, ROWS, write_tables
+from fearlib.sweeps.run import _take_up
+from fearlib.sweeps.status import sweep_status
 
 # Malformed inputs of every kind in the slow run; the ordinary one makes a tenth of them.
 EXAMPLES = {

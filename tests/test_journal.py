@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from fearlib import InputError
-from fearlib.journal import DAMAGED, JOURNAL, append_to_journal, read_journal, recover_journal
+from fearlib.sweeps.journal import DAMAGED, JOURNAL, append_to_journal, read_journal, recover_journal
 
 
 def record(number):

@@ -19,20 +19,22 @@ from typer.testing import CliRunner
 
 import fearlib
 from fearlib import Architecture, InputError, load_dataset, read_rows, run_sweep
+from fearlib.benchmark.truth import archive_times, benchmark_accuracy, export_truth
 from fearlib.cli import app, main
-from fearlib.figures import save_figure
-from fearlib.journal import JOURNAL, SOFT_LOCK, WRITER, append_to_journal, only_writer, read_journal, writer
-from fearlib.known_scores import known_scores, results_folders
-from fearlib.manifest import MANIFEST, read_manifest
-from fearlib.merge import merge_sweeps
-from fearlib.outside import read_json, user_path
+from fearlib.explorer.known_scores import known_scores, results_folders
+from fearlib.files.outside import read_json, user_path
 from fearlib.parameters import check_parameters
+from fearlib.ranking.figures import save_figure
+from fearlib.ranking.tables import save_table
 from fearlib.report import write_report
-from fearlib.results import Results
-from fearlib.status import sweep_status
-from fearlib.sweep import Trial, _run
-from fearlib.tables import ROWS, finished_architectures, read_curves, read_indices, save_table
-from fearlib.truth import archive_times, benchmark_accuracy, export_truth
+from fearlib.sweeps.indices import read_indices
+from fearlib.sweeps.journal import JOURNAL, SOFT_LOCK, WRITER, append_to_journal, only_writer, read_journal, writer
+from fearlib.sweeps.manifest import MANIFEST, read_manifest
+from fearlib.sweeps.merge import merge_sweeps
+from fearlib.sweeps.reader import Results
+from fearlib.sweeps.rows import ROWS, finished_architectures, read_curves
+from fearlib.sweeps.run import Trial, _run
+from fearlib.sweeps.status import sweep_status
 
 ARCHITECTURES = [Architecture.from_index(index) for index in (12148, 1291, 7)]
 
@@ -366,8 +368,8 @@ def test_windows_is_refused_and_nobody_is_interrupted(tmp_path, monkeypatch):
         with pytest.raises(InputError, match="sweeps run on Linux and macOS: on Windows, run fearlib in WSL"):
             run_sweep(tmp_path, "synthetic", None, [], [])
     monkeypatch.setattr(os, "kill", lambda *_: pytest.fail("interrupted"))
-    monkeypatch.setattr("fearlib.journal.user_path", lambda path, known=tmp_path: known)
-    monkeypatch.setattr("fearlib.journal.read_file", lambda *_: json.dumps(there).encode())
+    monkeypatch.setattr("fearlib.sweeps.journal.user_path", lambda path, known=tmp_path: known)
+    monkeypatch.setattr("fearlib.sweeps.journal.read_file", lambda *_: json.dumps(there).encode())
     monkeypatch.setattr(os, "name", "nt")
     assert writer(tmp_path).startswith(f"process {os.getpid()} on ")
 

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from fearlib.architecture import OPERATIONS, Architecture, sample_architectures
 from fearlib.errors import InputError
-from fearlib.measures import MEASURES, Measure, zero_cost, zero_cost_macs
-from fearlib.minibatch import Minibatch
-from fearlib.network import build_network
-from fearlib.second_order import cheap_second_derivatives
+from fearlib.scores.measures import MEASURES, Measure, zero_cost, zero_cost_macs
+from fearlib.scores.minibatch import Minibatch
+from fearlib.scores.second_order import cheap_second_derivatives
+from fearlib.spaces.nats import OPERATIONS, Architecture, sample_architectures
+from fearlib.spaces.nats_network import build_network
 
 CLASSES = 4
 MIXED = ("nor_conv_3x3", "skip_connect", "nor_conv_1x1", "none", "avg_pool_3x3", "nor_conv_1x1")

@@ -178,7 +178,7 @@ def test_malformed_logs(tmp_path, content, message):
 
 @pytest.mark.parametrize("source", ["folder", "logs.zip", "logs.tar"])
 def test_sizes_are_bounded(tmp_path, monkeypatch, source):
-    monkeypatch.setattr("fearlib.nasbench301.MAX_BYTES", 50_000)
+    monkeypatch.setattr("fearlib.benchmark.nasbench301.MAX_BYTES", 50_000)
     large = write(tmp_path / source, {"a.json": log(), "b.json": " " * 50_001})
     with pytest.raises(InputError, match=r"b\.json in .* has 50001 bytes, but a .* no more than 50000"):
         log_times(large)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from fearlib import OPERATIONS, Architecture, InputError, build_network
-from fearlib.network import Cell, default_first_free_block
+from fearlib.spaces.nats_network import Cell, default_first_free_block
 
 ALL_CONV = Architecture(["nor_conv_3x3"] * 6)
 architectures = st.builds(Architecture, st.tuples(*[st.sampled_from(OPERATIONS)] * 6))

@@ -4,7 +4,7 @@ import pytest
 from scipy import stats
 
 from fearlib import InputError
-from fearlib.noise import noise_of_seeds
+from fearlib.ranking.noise import noise_of_seeds
 
 
 def measured(seeds, noise=0.5, architectures=4000):

@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from fearlib import benchmark_accuracy, load_dataset, preset, run_sweep, spearman
-from fearlib.journal import append_to_journal, read_journal
-from fearlib.tables import read_indices, write_tables
+from fearlib.sweeps.indices import read_indices
+from fearlib.sweeps.journal import append_to_journal, read_journal
+from fearlib.sweeps.rows import write_tables
 
 papermill = pytest.importorskip("papermill")
 ROOT = Path(__file__).parents[1]

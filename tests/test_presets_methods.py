@@ -1,7 +1,7 @@
 import pytest
 
 from fearlib import DATASETS, PRESETS, InputError, preset
-from fearlib.methods import expand_methods, parse_method
+from fearlib.sweeps.methods import expand_methods, parse_method
 
 
 def test_paper_preset_is_the_protocol():

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from fearlib.errors import InputError
-from fearlib.ranking import (
+from fearlib.ranking.statistics import (
     average_cost,
     bootstrap_interval,
     common,

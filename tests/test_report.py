@@ -13,11 +13,11 @@ import pandas as pd
 import pytest
 
 from fearlib import InputError, report
-from fearlib.journal import read_journal
-from fearlib.methods import parse_method
-from fearlib.presets import as_dict, preset
 from fearlib.report.account import accounts
 from fearlib.report.exhibits import parse_markdown, read_captions
+from fearlib.sweeps.journal import read_journal
+from fearlib.sweeps.methods import parse_method
+from fearlib.sweeps.presets import as_dict, preset
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"

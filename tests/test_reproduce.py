@@ -6,7 +6,8 @@ import shlex
 from pathlib import Path
 from unittest.mock import MagicMock
 
-from fearlib import figures, ranking, tables
+from fearlib.ranking import figures, tables
+from fearlib.ranking import statistics as ranking
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("tables", "figures")

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import strategies
 
 from fearlib import InputError, preset, read_rows
-from fearlib.journal import append_to_journal, recover_journal
-from fearlib.presets import as_dict
-from fearlib.results import Results, by_name
-from fearlib.tables import ROW_COLUMNS, write_tables
+from fearlib.sweeps.journal import append_to_journal, recover_journal
+from fearlib.sweeps.presets import as_dict
+from fearlib.sweeps.reader import Results, by_name
+from fearlib.sweeps.rows import ROW_COLUMNS, write_tables
 
 COMMITTED = Path(__file__).parents[1] / "results" / "compact_seeds"
 CONFIGURATION = {"space": "nats-tss", "dataset": "synthetic", "settings": as_dict(preset("smoke", "synthetic"))}

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from fearlib.errors import InputError
-from fearlib.safe_pickle import load
+from fearlib.files.safe_pickle import load
 
 PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
 
@@ -80,7 +80,7 @@ REFUSED = """posix.system os.system builtins.eval __builtin__.eval builtins.geta
     subprocess.Popen importlib.import_module operator.attrgetter functools.partial copyreg._reconstructor
     numpy.load numpy.fromfile
     numpy.core.multiarray.fromfile numpy._core.multiarray.fromfile numpy.memmap torch.load pandas.read_pickle
-    fearlib.safe_pickle.load collections.namedtuple builtins.object builtins.bytes""".split()
+    fearlib.files.safe_pickle.load collections.namedtuple builtins.object builtins.bytes""".split()
 
 
 @pytest.mark.parametrize("name", REFUSED)

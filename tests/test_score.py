@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from fearlib import Architecture, InputError, Network, build_network, fear, full, shortreg, train
-from fearlib.methods import refuse_nan
-from fearlib.sweep import Trial, _run
-from fearlib.training import latest_top1, top1
+from fearlib.sweeps.methods import refuse_nan
+from fearlib.sweeps.run import Trial, _run
+from fearlib.training.loop import latest_top1, top1
 
 CELL = Architecture(
     ["nor_conv_3x3", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3", "nor_conv_1x1"]
@@ -63,7 +63,7 @@ def test_out_of_time_although_the_latest_images_went_well(colour_dataset, monkey
 
     def run(threshold):
         ticks = itertools.count()
-        monkeypatch.setattr("fearlib.training.time.perf_counter", lambda: float(next(ticks)))
+        monkeypatch.setattr("fearlib.training.loop.time.perf_counter", lambda: float(next(ticks)))
         steps = -(-len(colour_dataset.train_labels) // 8)
         torch.manual_seed(0)
         return fear(network(), colour_dataset, threshold, batch_size=8, stage1_epochs=2, max_seconds=steps + 4)
@@ -143,7 +143,7 @@ def test_fear_that_diverges_in_stage_two_has_no_score(colour_dataset, monkeypatc
         curve = train(*arguments, stage=stage, **common)
         return curve if stage == 1 else [*curve[:-1], replace(curve[-1], loss=math.inf)]
 
-    monkeypatch.setattr("fearlib.score.train", with_a_loss_in_stage_two)
+    monkeypatch.setattr("fearlib.scores.trained.train", with_a_loss_in_stage_two)
     result = fear(network(2), colour_dataset, 0.0, stage1_epochs=1, stage2_epochs=2)
     assert math.isnan(result.value) and result.outcome == "diverged" and len(result.curve) == 3
 

@@ -18,7 +18,7 @@ from fearlib.search import (
     random_search_table,
     replay,
 )
-from fearlib.sweep import cached_dataset, run_sweep
+from fearlib.sweeps.run import cached_dataset, run_sweep
 
 NAN, INF = math.nan, math.inf
 BATCH, IMAGES = 4, 10  # steps of 4, 4 and 2 images

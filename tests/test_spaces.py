@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from fearlib import Architecture, Genotype, InputError, build_darts_network, preset, run_sweep, sample_genotypes
-from fearlib.spaces import SPACES, build, known_space, space_of
-from fearlib.tables import read_indices
+from fearlib.spaces.registry import SPACES, build, known_space, space_of
+from fearlib.sweeps.indices import read_indices
 
 
 def test_a_sweep_of_darts_networks(tmp_path):

@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 
 from fearlib import MEASURES, Architecture, InputError, benchmark_accuracy, preset, ranking_table, run_sweep
-from fearlib.journal import JOURNAL, read_journal
-from fearlib.merge import merge_sweeps
-from fearlib.tables import CURVE_COLUMNS, ROW_COLUMNS, read_rows
+from fearlib.sweeps.journal import JOURNAL, read_journal
+from fearlib.sweeps.merge import merge_sweeps
+from fearlib.sweeps.rows import CURVE_COLUMNS, ROW_COLUMNS, read_rows
 
 ARCHITECTURES = [Architecture.from_index(index) for index in (12148, 13226, 1291)]
 METHODS = ["fear", "shortreg", "zero_cost"]
@@ -162,7 +162,7 @@ def test_a_trial_that_fails_is_recorded_and_tried_again(tiny_settings, tmp_path,
         raise MemoryError("no room")
 
     with monkeypatch.context() as patch:
-        patch.setattr("fearlib.sweep.run_trial", out_of_memory)
+        patch.setattr("fearlib.sweeps.run.run_trial", out_of_memory)
         rows = run_sweep(tmp_path, "synthetic", tiny_settings, ["shortreg"], ARCHITECTURES)
     assert set(rows.outcome) == {"failed: MemoryError: no room"} and rows.score.isna().all()
     rows = run_sweep(tmp_path, "synthetic", tiny_settings, ["shortreg"], ARCHITECTURES)
@@ -312,7 +312,7 @@ def test_a_failed_trial_is_merged_once_and_gives_way_to_a_finished_one(tiny_sett
         raise MemoryError("no room")
 
     with monkeypatch.context() as patched:
-        patched.setattr("fearlib.sweep.run_trial", fails)
+        patched.setattr("fearlib.sweeps.run.run_trial", fails)
         run_sweep(tmp_path / "failed", "synthetic", tiny_settings, ["shortreg"], architectures)
     assert [merge_sweeps(tmp_path / "whole", [tmp_path / "failed"]) for _ in range(2)] == [2, 0]
     run_sweep(tmp_path / "one", "synthetic", tiny_settings, ["shortreg"], architectures[:1])

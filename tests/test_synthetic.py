@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 
 from fearlib import InputError, load_dataset
-from fearlib.synthetic import CHUNK, generate_synthetic, label_images
+from fearlib.data.synthetic import CHUNK, generate_synthetic, label_images
 
 
 @pytest.fixture(scope="module")

@@ -7,18 +7,17 @@ import pytest
 from scipy import stats
 
 from fearlib import Architecture, InputError, ranking_table, read_rows
-from fearlib.darts import sample_genotypes
-from fearlib.tables import (
-    ROW_COLUMNS,
+from fearlib.ranking.tables import (
     common_table,
     compare_methods,
     degradation_table,
-    finished_architectures,
     format_ranking,
     nearest_shortreg,
-    read_indices,
     top_table,
 )
+from fearlib.spaces.darts import sample_genotypes
+from fearlib.sweeps.indices import read_indices
+from fearlib.sweeps.rows import ROW_COLUMNS, finished_architectures
 
 
 @pytest.fixture(scope="module")

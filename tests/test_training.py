@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from fearlib import Architecture, InputError, build_network, preset, train
-from fearlib.training import known_precision, latest_top1, top1
+from fearlib.training.loop import known_precision, latest_top1, top1
 
 CELL = Architecture(
     ["nor_conv_3x3", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3", "nor_conv_1x1"]

@@ -18,10 +18,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nats_bench import ArchResults, ResultsCount
 
-from fearlib.architecture import Architecture
+from fearlib.benchmark.truth import archive_times, benchmark_accuracy, export_truth
 from fearlib.errors import InputError
-from fearlib.tables import read_rows
-from fearlib.truth import archive_times, benchmark_accuracy, export_truth
+from fearlib.spaces.nats import Architecture
+from fearlib.sweeps.rows import read_rows
 
 STRINGS = [str(Architecture.from_index(index)) for index in range(15625)]
 INDICES = [0, 3, 77, 15624]

@@ -1,4 +1,7 @@
-"""A results folder to look into: tables, figures and statistics of it, and widgets that show them."""
+"""The explorer. In: a results folder. Out: figures, statistics and widgets to look into it.
+
+Imports ranking and the rooms below it.
+"""
 
 from fearlib.explorer.scores import TRUTH, agreement, axes_of, filter_rows, first_axes, ranks_of, scores_of
 from fearlib.explorer.views import agreement_text, draw_curve, draw_scatter, scatter_figure, static_view

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from fearlib.errors import InputError
-from fearlib.ranking import bootstrap_interval, common, spearman, top_indices, top_spearman
-from fearlib.tables import method_order, with_finite_scores
+from fearlib.ranking.statistics import bootstrap_interval, common, spearman, top_indices, top_spearman
+from fearlib.ranking.tables import method_order
+from fearlib.sweeps.rows import with_finite_scores
 
 TRUTH = "test accuracy (%)"
 EVERY = "all"

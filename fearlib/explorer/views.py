@@ -9,8 +9,8 @@ import pandas as pd
 
 from fearlib.errors import require
 from fearlib.explorer.scores import TRUTH, agreement, filter_rows, first_axes, scores_of
-from fearlib.ranking import top_indices
-from fearlib.results import Results
+from fearlib.ranking.statistics import top_indices
+from fearlib.sweeps.reader import Results
 
 PAGE = 15  # rows of the table at a time
 _MANY = 5_000  # points, from which on the graphics card draws them

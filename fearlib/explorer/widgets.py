@@ -3,8 +3,6 @@
 import functools
 from datetime import datetime
 
-from fearlib.architecture import Architecture
-from fearlib.cell_drawing import draw_cell
 from fearlib.errors import InputError, require
 from fearlib.explorer.scores import EVERY, OUTCOMES, SHOWN, axes_of, filter_rows, first_axes, ranks_of, scores_of
 from fearlib.explorer.views import (
@@ -21,9 +19,11 @@ from fearlib.explorer.views import (
     static_html,
     table_html,
 )
-from fearlib.results import Results
-from fearlib.spaces import parse_architecture
-from fearlib.tables import method_order
+from fearlib.ranking.tables import method_order
+from fearlib.spaces.drawing import draw_cell
+from fearlib.spaces.nats import Architecture
+from fearlib.spaces.registry import parse_architecture
+from fearlib.sweeps.reader import Results
 
 
 def _tells(handler):

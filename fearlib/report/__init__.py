@@ -1,4 +1,7 @@
-"""The results become one page: a single file that needs no network, from `results/` alone."""
+"""The report. In: `results/` alone. Out: one page, a single file that needs no network; verdicts; costs.
+
+Imports explorer and the rooms below it.
+"""
 
 import base64
 import hashlib
@@ -9,11 +12,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from fearlib.claims import COLUMNS, VERDICTS
 from fearlib.errors import InputError, require
-from fearlib.journal import replace_file
-from fearlib.outside import read_csv, user_path
+from fearlib.files.outside import read_csv, user_path
+from fearlib.files.write import replace_file
 from fearlib.report.account import accounts
+from fearlib.report.claims import COLUMNS, VERDICTS
 from fearlib.report.exhibits import figures, tables
 from fearlib.report.scores import scores
 

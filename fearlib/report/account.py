@@ -5,11 +5,12 @@ import shlex
 from pathlib import Path
 
 from fearlib.errors import InputError
-from fearlib.journal import JOURNAL, read_journal
-from fearlib.manifest import MANIFEST, MAX_BYTES
-from fearlib.outside import read_json
-from fearlib.presets import LENGTHS, PRESETS, as_dict, preset
-from fearlib.tables import ROWS, read_indices
+from fearlib.files.outside import read_json
+from fearlib.sweeps.indices import read_indices
+from fearlib.sweeps.journal import JOURNAL, read_journal
+from fearlib.sweeps.manifest import MANIFEST, MAX_BYTES
+from fearlib.sweeps.presets import LENGTHS, PRESETS, as_dict, preset
+from fearlib.sweeps.rows import ROWS
 
 OF_A_SITTING = ("started", "ended", "trials", "workers", "commit", "hardware", "python", "truth")
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from fearlib.errors import InputError, one_line, require
-from fearlib.outside import read_csv, read_file
+from fearlib.files.outside import read_csv, read_file
 
 CAPTIONS = "captions.csv"
 CAPTION_COLUMNS = ("kind", "name", "caption", "notebook", "parameters", "folders", "numbers", "interval")

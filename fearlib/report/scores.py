@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fearlib.known_scores import results_folders
-from fearlib.ranking import bootstrap_interval, spearman
-from fearlib.tables import method_order, read_rows
+from fearlib.explorer.known_scores import results_folders
+from fearlib.ranking.statistics import bootstrap_interval, spearman
+from fearlib.ranking.tables import method_order
+from fearlib.sweeps.rows import read_rows
 
 DIGITS = 6  # of a score that is shown
 LARGEST = 1e308  # JSON has no infinity

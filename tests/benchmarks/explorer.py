@@ -17,10 +17,10 @@ import scipy.stats  # noqa: F401
 
 from fearlib import preset
 from fearlib.explorer import Explorer
-from fearlib.measures import MEASURES
-from fearlib.presets import as_dict
-from fearlib.results import Results
-from fearlib.tables import write_tables
+from fearlib.scores.measures import MEASURES
+from fearlib.sweeps.presets import as_dict
+from fearlib.sweeps.reader import Results
+from fearlib.sweeps.rows import write_tables
 
 ARCHITECTURES, EPOCHS = 1000, 4
 DEFAULT = ["fear", *(f"shortreg(epochs={n})" for n in (1, 2, 4)), "zero_cost"]

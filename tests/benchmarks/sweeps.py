@@ -19,9 +19,9 @@ import dask
 import distributed
 
 from fearlib import Architecture, preset, run_sweep
-from fearlib.cluster import run_on_workers
-from fearlib.journal import append_to_journal, read_journal
-from fearlib.sweep import Trial
+from fearlib.sweeps.cluster import run_on_workers
+from fearlib.sweeps.journal import append_to_journal, read_journal
+from fearlib.sweeps.run import Trial
 
 EQUAL, TURNS, NOTHINGS, WORKERS = 40, 3, 500, 64
 MANY_ARCHITECTURES, MANY_SEEDS = 1000, 100
@@ -66,7 +66,7 @@ def overhead(folder: Path) -> None:
     """Of trials that do nothing, and are journalled: in this process, and on one worker process."""
     trials = [Trial(index, "shortreg(epochs=1)", 0) for index in range(NOTHINGS)]
     here = [Architecture.from_index(trial.index) for trial in trials]
-    with mock.patch("fearlib.sweep.run_trial", lambda _, method, seed, *__: nothing(Trial(0, method, seed))):
+    with mock.patch("fearlib.sweeps.run.run_trial", lambda _, method, seed, *__: nothing(Trial(0, method, seed))):
         started = time.monotonic()
         run_sweep(folder / "here", "synthetic", settings(), ["shortreg(epochs=1)"], here)
         each = (time.monotonic() - started) / NOTHINGS
@@ -93,7 +93,7 @@ def stream_or_resume(turn: str, folder: Path) -> None:
         return nothing(Trial(0, method, seed))
 
     many, started = MANY_ARCHITECTURES * MANY_SEEDS, time.monotonic()
-    with mock.patch("fearlib.sweep.run_trial", run_trial):
+    with mock.patch("fearlib.sweeps.run.run_trial", run_trial):
         run_sweep(folder, "synthetic", settings(), ["shortreg(epochs=1)"], architectures, range(MANY_SEEDS))
     if turn == "stream":
         print(

@@ -17,9 +17,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from fearlib import Architecture, build_network, train
 from fearlib import Dataset as TensorDataset
-from fearlib.data import MEAN_AND_STD
-from fearlib.memory import keep_freed_memory
-from fearlib.training import (
+from fearlib.data.registry import MEAN_AND_STD
+from fearlib.training.loop import (
     GRADIENT_CLIP,
     LEARNING_RATE,
     MOMENTUM,
@@ -27,7 +26,8 @@ from fearlib.training import (
     WEIGHT_DECAY,
     known_precision,
     training_step,
-)  # fmt: skip
+)
+from fearlib.training.memory import keep_freed_memory
 
 IMAGES, SIDE, BATCH, REPEATS = 10_240, 16, 256, 5
 ARCHITECTURE = Architecture.from_index(0)

@@ -1,0 +1,100 @@
+"""The datasets by name."""
+
+import functools
+from collections.abc import Callable, Iterable
+
+import torch
+import torch.nn.functional as F
+
+from fearlib.data.dataset import Dataset, first_of_each_class
+from fearlib.errors import InputError
+from fearlib.files.outside import spelt, user_path
+from fearlib.plugin import OTHERS
+
+# Per channel, in units of 0..255: the values that NATS-Bench trains with.
+MEAN_AND_STD = {
+    "cifar10": ((125.3, 123.0, 113.9), (63.0, 62.1, 66.7)),
+    "cifar100": ((129.3, 124.1, 112.4), (68.2, 65.4, 70.4)),
+    "imagenet16-120": ((122.68, 116.66, 104.01), (63.22, 61.26, 65.09)),
+}
+NUM_CLASSES = {"synthetic": 10, "cifar10": 10, "cifar100": 100, "imagenet16-120": 120}
+
+
+def load_dataset(
+    name: str, folder: str | None = None, resolution: int | None = None, train_images: int | None = None
+) -> Dataset:
+    """`synthetic`, `cifar10`, `cifar100` or `imagenet16-120`, or another of `DATASETS`, whole and in memory.
+
+    `folder` holds the official files (else the environment variable FEARLIB_DATA, else a download); the
+    synthetic dataset is generated and cached there. `resolution` is the side in pixels: 32 or 16 (CIFAR images
+    are averaged 2x2), 16 for ImageNet16-120. `train_images` keeps that many training images, the first of each
+    class in equal numbers. Raises InputError for an unknown name or a size that the dataset does not have.
+    """
+    return DATASETS[known_dataset(name)](folder and str(user_path(folder)), resolution, train_images)
+
+
+def known_dataset(name: str, others: Iterable[str] = ()) -> str:
+    """The name in `DATASETS`, or in `others`, that is meant: `ImageNet16-120` and `CIFAR-10` are taken, too.
+
+    Case, blanks, hyphens and underscores do not count unless a name is the same to the letter. Raises InputError
+    if no dataset is meant, or it could be several.
+    """
+    names = (*DATASETS, *others)
+    meant = spelt(name, names)
+    if len(meant) > 1:
+        raise InputError(f"dataset {name!r} may be {' or '.join(meant)}: give it to the letter.")
+    if not meant:
+        raise InputError(f"unknown dataset {name!r:.80}: the datasets are {', '.join(names)}; {OTHERS}.")
+    return meant[0]
+
+
+def _load_synthetic(folder: str | None, resolution: int | None, train_images: int | None) -> Dataset:
+    from fearlib.data.synthetic import load_synthetic
+
+    return load_synthetic(_known_size("synthetic", resolution, train_images), train_images, folder)
+
+
+def _load_official(name: str, folder: str | None, resolution: int | None, train_images: int | None) -> Dataset:
+    from fearlib.data.official import read_images
+
+    resolution = _known_size(name, resolution, train_images)
+    files = read_images(name, folder)
+    arrays = {
+        "train_images": torch.from_numpy(files.train_images),
+        "train_labels": torch.from_numpy(files.train_labels),
+        "test_images": torch.from_numpy(files.test_images),
+        "test_labels": torch.from_numpy(files.test_labels),
+    }
+    if train_images is not None:
+        kept = first_of_each_class(arrays["train_labels"], train_images, NUM_CLASSES[name])
+        arrays["train_images"], arrays["train_labels"] = arrays["train_images"][kept], arrays["train_labels"][kept]
+    if resolution != files.train_images.shape[-1]:
+        for part in ("train_images", "test_images"):
+            arrays[part] = F.avg_pool2d(arrays[part].float(), 2).round().to(torch.uint8)
+    mean, std = (torch.tensor(values) for values in MEAN_AND_STD[name])
+    return Dataset(
+        name, files.source, files.verified, **arrays,
+        mean=mean, std=std, padding=resolution // 8, num_classes=NUM_CLASSES[name],
+    )  # fmt: skip
+
+
+def _known_size(name: str, resolution: int | None, train_images: int | None) -> int:
+    """The resolution asked for, or the dataset's own. Raises InputError if the dataset has no such size."""
+    native = 16 if name == "imagenet16-120" else 32
+    resolution = resolution or native
+    if resolution not in (native, 16):
+        raise InputError(
+            f"{name} has no {resolution}-pixel version: {' or '.join({str(native), '16'})} is allowed."
+        )
+    if train_images is not None and (not isinstance(train_images, int) or train_images < 2 * NUM_CLASSES[name]):
+        raise InputError(
+            f"train_images is {train_images!r}: it must be at least {2 * NUM_CLASSES[name]}, two images a class."
+        )
+    return resolution
+
+
+# What each name loads, given a folder, a resolution and a number of training images, each of which may be None.
+DATASETS: dict[str, Callable[[str | None, int | None, int | None], Dataset]] = {
+    "synthetic": _load_synthetic,
+    **{name: functools.partial(_load_official, name) for name in MEAN_AND_STD},
+}

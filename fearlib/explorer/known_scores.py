@@ -1,0 +1,62 @@
+"""Every score that results folders hold of one architecture."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from fearlib.files.outside import user_path
+from fearlib.ranking.tables import method_order
+from fearlib.spaces.darts import Genotype
+from fearlib.spaces.nats import Architecture
+from fearlib.spaces.registry import build, space_of
+from fearlib.sweeps.journal import JOURNAL
+from fearlib.sweeps.presets import preset
+from fearlib.sweeps.reader import Results
+from fearlib.sweeps.rows import ROWS
+
+_COLUMNS = (
+    "folder", "preset", "dataset", "method", "seed", "score", "rank", "of", "seconds", "gmacs", "outcome",
+    "test_accuracy",
+)  # fmt: skip
+_CLASSES = 10
+
+
+def known_scores(architecture: Architecture | Genotype, folders: Iterable[str | Path]) -> pd.DataFrame:
+    """A line a folder, preset, method and seed that scored the architecture; sweeps may still be running.
+
+    Columns: `folder`, `preset`, `dataset`, `method`, `seed`, `score`, `rank` of `of` architectures with a score by
+    this method and seed there (1 is the highest, equal scores share their average rank, NaN: no score), `seconds`,
+    `gmacs` (1e9 multiply-accumulates), `outcome` and `test_accuracy` in %. Raises InputError if a folder holds no
+    sweep.
+    """
+    space, found = space_of([architecture]), []
+    for folder in folders:
+        rows = Results(folder).rows
+        rows = rows[rows.space == space]
+        peers = rows.groupby(["method", "seed"]).score
+        rows = rows.assign(rank=peers.rank(ascending=False), of=peers.transform("count"))
+        rows = rows.assign(folder=user_path(folder).name, gmacs=rows.macs / 1e9)
+        rows = rows[rows["index"] == architecture.index]
+        found += sorted(rows.to_dict("records"), key=lambda row: (method_order(row["method"]), row["seed"]))
+    return pd.DataFrame(found, columns=_COLUMNS)
+
+
+def results_folders(parent: str | Path = "results") -> list[Path]:
+    """The folders in `parent` that hold a sweep's results; none if there is no such folder."""
+    return sorted({path.parent for name in (ROWS, JOURNAL) for path in user_path(parent).glob(f"*/{name}")})
+
+
+def sizes_text(architecture: Architecture | Genotype) -> str:
+    """Parameters and macs of the networks of an architecture, a line a preset."""
+    space, lines = space_of([architecture]), []
+    for name in ("compact", "paper"):
+        settings = preset(name, "cifar10", space=space)
+        network = build(architecture, _CLASSES, settings.channels, settings.cells)
+        cells = f"{settings.cells} cells" + " a stage" * (space == "nats-tss")
+        lines.append(
+            f"{name}: {network.num_parameters:,} parameters, {network.macs(settings.resolution):,} macs an image "
+            f"({settings.channels} channels, {cells}, {settings.resolution}x{settings.resolution} pixels, "
+            f"{_CLASSES} classes)"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,24 @@
+"""Files written whole."""
+
+import os
+from pathlib import Path
+
+from fearlib.errors import InputError
+from fearlib.files.outside import user_path
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a whole file in one step: a reader, or a crash, sees the old content or the new.
+
+    Raises InputError if it cannot be written; the old content then stays.
+    """
+    partial = user_path(path).with_name(f"{user_path(path).name}.part")
+    try:
+        with open(partial, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise InputError(f"{path} cannot be written: {error.strerror}.") from error

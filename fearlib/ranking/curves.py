@@ -1,0 +1,92 @@
+"""A learning curve becomes scores that come free with training, larger being better, and times."""
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from fearlib.errors import InputError, check_threshold
+
+KEYS = ["index", "method", "seed"]
+
+
+def tse(curve: pd.DataFrame) -> float:
+    """Minus the sum over epochs of the mean training loss (Ru et al., Speedy performance estimation, 2021).
+
+    `curve` has a line a record, in order, with the columns `epoch` (passes made at its end) and `loss`.
+    """
+    return tse_ema(curve, decay=1.0)
+
+
+def tse_ema(curve: pd.DataFrame, decay: float = 0.999) -> float:
+    """`tse`, the loss of an epoch that lies t epochs back counting decay^t."""
+    length = np.diff(curve.epoch.to_numpy(), prepend=0.0)
+    age = curve.epoch.iloc[-1] - curve.epoch.to_numpy()
+    return -float((curve.loss.to_numpy() * length * decay**age).sum())
+
+
+def cost_to_threshold(curve: pd.DataFrame, threshold: float, cost: str = "macs") -> float:
+    """Minus the `cost` (`macs` or `seconds`) spent when a record's training top-1 first is at least `threshold`.
+
+    NaN if none is: such a network takes longer than anyone waited.
+    """
+    reached = (curve.train_top1 >= threshold).to_numpy()
+    return -float(curve[cost].to_numpy()[: reached.argmax() + 1].sum()) if reached.any() else float("nan")
+
+
+def free_scores(rows: pd.DataFrame, curves: pd.DataFrame, threshold: float) -> pd.DataFrame:
+    """The rows that regular training gives for nothing, one an architecture, method, seed and score.
+
+    `rows` and `curves` as a sweep writes them; `threshold` is a share of training images. Of every `shortreg` row:
+    `tse of ...`, `tse_ema of ...` and `macs_to_threshold of ...`, the dots being its label, at its cost.
+    Raises InputError if there is no such row.
+    """
+    scores = {
+        "tse": tse,
+        "tse_ema": tse_ema,
+        "macs_to_threshold": lambda curve: cost_to_threshold(curve, threshold),
+    }
+    trained = rows[rows.method.str.startswith("shortreg")]
+    if trained.empty:
+        raise InputError("there are no rows of shortreg, whose curves give these scores.")
+    by_trial = dict(list(curves.groupby(KEYS)))
+    lines = []
+    for row in trained.to_dict("records"):
+        curve = by_trial.get(tuple(row[key] for key in KEYS))
+        if curve is not None:
+            for name, score in scores.items():
+                lines.append(row | {"method": f"{name} of {row['method']}", "score": score(curve)})
+    return pd.DataFrame(lines)
+
+
+def times_to_threshold(rows: pd.DataFrame, curves: pd.DataFrame, method: str, threshold: float) -> pd.DataFrame:
+    """When each architecture reached a training accuracy, from the rows and curves of a sweep.
+
+    `threshold` is a share of training images. A line an architecture and seed of `method`: `index`, `seed`,
+    `epochs`, `seconds` and 1e9 `gmacs` until training top-1 first was at least the threshold (NaN if it never was)
+    and `test_accuracy` in %. A FEAR looks at the latest epoch's worth of images, so there `threshold` must be its
+    own, and the times are those of its stage 1. Raises InputError if there are no such rows, or none with a curve,
+    or unless 0 < threshold <= 1.
+    """
+    check_threshold(threshold)
+    curves = curves[(curves.method == method) & (curves.stage == 1)].sort_values("epoch")
+    by_trial = dict(list(curves.groupby(["index", "seed"])))
+    lines = []
+    for row in rows[rows.method == method].to_dict("records"):
+        curve = by_trial.get((row["index"], row["seed"]))
+        if curve is None:
+            continue
+        if method.startswith("fear"):
+            reached, records = not math.isnan(row["score"]), len(curve)
+        else:
+            there = (curve.train_top1 >= threshold).to_numpy()
+            reached, records = there.any(), there.argmax() + 1
+        spent = curve[:records] if reached else curve[:0]
+        line = {key: row[key] for key in ("index", "seed")}
+        line["epochs"] = spent.epoch.max()
+        line["seconds"] = spent.seconds.sum(min_count=1)
+        line["gmacs"] = spent.macs.sum(min_count=1) / 1e9
+        lines.append(line | {"test_accuracy": row["test_accuracy"]})
+    if not lines:
+        raise InputError(f"there are no rows of {method!r} with a learning curve.")
+    return pd.DataFrame(lines)

@@ -1,0 +1,334 @@
+"""A table becomes a figure: pure functions of tidy rows, readable in print and for colour-blind readers."""
+
+import re
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from fearlib.errors import require
+from fearlib.files.outside import user_path
+from fearlib.ranking.statistics import bootstrap_interval, pareto_front, spearman
+
+_MARKERS = {"fear": ("s", "#d55e00"), "shortreg": ("o", "#0072b2")}
+_OTHER_MARKER = ("^", "#009e73")
+
+
+def scatter(rows: pd.DataFrame, methods: list[str] | None = None, columns: int = 4):
+    """Score against test accuracy, a panel a method, with Spearman, its 95% interval and n above each.
+
+    `rows` as `fearlib.read_rows` gives them. Architectures without a score are counted, not drawn.
+    Returns the matplotlib figure.
+    """
+    plt = _pyplot()
+    methods = methods or list(rows.method.unique())
+    lines = -(-len(methods) // columns)
+    figure, axes = plt.subplots(
+        lines, columns, figsize=(2.9 * columns, 2.7 * lines), squeeze=False, layout="constrained"
+    )
+    for axis, method in zip(axes.flat, methods):
+        each = rows[rows.method == method].groupby("index")[["score", "test_accuracy"]].mean()
+        known = each.dropna()
+        axis.plot(known.test_accuracy, known.score, ".", color="#0072b2", markersize=4, alpha=0.7)
+        low, high = bootstrap_interval(spearman, each.score, each.test_accuracy)
+        out = f", {len(each) - len(known)} without score" if len(each) > len(known) else ""
+        estimate = f"{spearman(known.score, known.test_accuracy):.2f} ({low:.2f}..{high:.2f})"
+        title = f"{method}\nSpearman {estimate}\nn={len(known)}{out}"
+        axis.set_title(title, fontsize=8)
+        axis.tick_params(labelsize=7)
+        size = known.score.abs()
+        if len(known) and size.max() > 1e3 * max(size.median(), 1e-12):
+            linear = max(size.median() / 10, 1e-12)
+            room = max(np.log10(size.max() / linear) / 5, 1)  # for the numbers about zero
+            axis.set_yscale("symlog", linthresh=linear, linscale=room)
+            axis.yaxis.get_major_locator().set_params(numticks=7)
+    for axis in axes.flat[len(methods) :]:
+        axis.set_visible(False)
+    whose = "our own full training's" if set(rows.dataset) == {"synthetic"} else "benchmark"
+    figure.supxlabel(f"{whose} test accuracy (%)", fontsize=9)
+    figure.supylabel("score", fontsize=9)
+    figure.suptitle(_where(rows), fontsize=9)
+    return figure
+
+
+def cost_against_spearman(table: pd.DataFrame, rows: pd.DataFrame):
+    """Each method's Spearman with its 95% interval against its mean cost in multiply-accumulates.
+
+    `table` as `fearlib.ranking_table` makes it of `rows`. Returns the matplotlib figure.
+    """
+    plt = _pyplot()
+    figure, axis = plt.subplots(figsize=(6.5, 4.2), layout="constrained")
+    table = table.dropna(subset="spearman").sort_values("spearman", ignore_index=True)
+    axis.axhline(0, color="0.7", linewidth=0.8, zorder=0)
+    _points(axis, table.method, table.gmacs, table.spearman, table.low, table.high)
+    cost = "cost an architecture (10$^9$ multiply-accumulates)"
+    axis.set_xlabel(cost + "; at the left edge: none" * bool((table.gmacs == 0).any()))
+    axis.set_ylabel("Spearman with test accuracy")
+    title = f"{_where(rows)}, n={_range(table.n)}, bars: 95% bootstrap"
+    axis.set_title(textwrap.fill(title, 80), fontsize=9)
+    return figure
+
+
+def search_cost(table: pd.DataFrame, rows: pd.DataFrame):
+    """Accuracy that random search finds against its cost, with two standard errors either way; the paper's T3.
+
+    `table` as `fearlib.search.random_search_table` makes it of trials in `rows`. Returns the matplotlib figure.
+    """
+    plt = _pyplot()
+    figure, axis = plt.subplots(figsize=(6.5, 4.2), layout="constrained")
+    table = table.sort_values("found", ignore_index=True)
+    names = [
+        line.method if np.isinf(line.ratio) else f"{line.method.split('(')[0]}, ratio {line.ratio:g}"
+        for line in table.itertuples()
+    ]
+    spread = 2 * table["found se"]
+    _points(axis, names, table.macs / 1e12, table.found, table.found - spread, table.found + spread)
+    cost = "cost of the search (10$^{12}$ multiply-accumulates)"
+    axis.set_xlabel(cost + "; at the left edge: none" * bool((table.macs == 0).any()))
+    axis.set_ylabel("test accuracy of the architecture found (%)")
+    seen = f"{table.length[0]} of {rows['index'].nunique()} architectures, {table.orders[0]} orders"
+    axis.set_title(f"{_where(rows)}, {seen},\nbars: two standard errors", fontsize=9)
+    return figure
+
+
+def _points(axis, names, cost, value, low, high) -> None:
+    """Values, ascending, with error bars against cost on a log scale, in the colours of the methods named."""
+    points = pd.DataFrame({"name": names, "cost": _not_free(cost), "value": value})
+    for point, below, above in zip(points.itertuples(), value - low, high - value):
+        marker, colour = _MARKERS.get(re.match(r"\w*", point.name)[0], _OTHER_MARKER)
+        error = [[max(below, 0)], [max(above, 0)]]
+        axis.errorbar(point.cost, point.value, yerr=error, fmt=marker, color=colour, markersize=5, elinewidth=0.8)
+    axis.set_xscale("log")
+    axis.set_xlim(right=axis.get_xlim()[1] * 10 ** (max(map(len, names), default=0) / 11))  # room for the names
+    bottom, top = axis.get_ylim()
+    neighbours = np.log10(points.cost.sort_values()).diff().gt(0.7).cumsum()  # a gap to the next cost: a new group
+    for _, near in points.groupby(neighbours):
+        heights = _apart(near.value.to_numpy(), (top - bottom) / 26, bottom, top)
+        for point, height in zip(near.itertuples(), heights):
+            axis.annotate(
+                point.name,
+                (point.cost, point.value),
+                (near.cost.max() * 1.6, height),
+                fontsize=7,
+                va="center",
+                arrowprops={"arrowstyle": "-", "color": "0.7", "linewidth": 0.5},
+            )
+
+
+def _not_free(cost: pd.Series) -> pd.Series:
+    """Costs for a log scale, on which nothing stands a tenth below the least."""
+    return cost.where(cost > 0, cost[cost > 0].min() / 10)
+
+
+def _apart(heights: np.ndarray, gap: float, bottom: float, top: float) -> np.ndarray:
+    """Ascending heights moved apart to a distance of at least `gap`, between `bottom` and `top` where they fit."""
+    steps = gap * np.arange(len(heights))
+    apart = np.maximum.accumulate(heights - steps) + steps
+    down = np.minimum(apart, top - steps[::-1] - gap / 2)
+    return np.maximum(down, bottom + steps + gap / 2)
+
+
+def top_percent(
+    table: pd.DataFrame, rows: pd.DataFrame, published: dict[str, float] | None = None, columns: int = 4
+):
+    """Spearman within the top x% against x, a panel a method, with its 95% interval; the paper's figure F2.
+
+    `table` as `top_table` makes it of `rows`; `published` values, over all architectures, are shown
+    as diamonds. Returns the matplotlib figure.
+    """
+    figure, panels = _panels(list(table.method.unique()), columns)
+    for method, axis in panels.items():
+        _with_band(axis, table[table.method == method], "top", "#0072b2")
+        if method in (published or {}):
+            axis.plot([100], [published[method]], "D", color="#d55e00", markersize=4, label="published")
+            axis.legend(fontsize=7, loc="lower right")
+        axis.set_xticks(range(20, 101, 20))
+    count = _range(table.n[table.top == 100])
+    figure.suptitle(f"{_where(rows)}, n={count} at 100%, bands: 95% bootstrap", fontsize=9)
+    figure.supxlabel("top x% by test accuracy", fontsize=9)
+    figure.supylabel("Spearman with test accuracy", fontsize=9)
+    return figure
+
+
+def pareto(table: pd.DataFrame, rows: pd.DataFrame, value: str = "spearman"):
+    """`value` (`spearman` or `common`) against cost, a panel a top x%, with shortreg's Pareto front; figure F4.
+
+    `table` as `top_table` makes it of `rows`; its cost is the mean in the top x%. Spearman is drawn
+    with its 95% interval. Scores without a cost stand at the left edge. Returns the matplotlib figure.
+    """
+    plt = _pyplot()
+    known = table.dropna(subset=value)  # of two architectures there is no correlation
+    tops = sorted((table if known.empty else known).top.unique())
+    figure, axes = plt.subplots(
+        -(-len(tops) // 3), 3, figsize=(8, 2.6 * -(-len(tops) // 3)), squeeze=False, sharex=True, sharey=True,
+        layout="constrained",
+    )  # fmt: skip
+    for axis in axes.flat[len(tops) :]:
+        axis.set_visible(False)
+    for axis, top in zip(axes.flat, tops):
+        each = table[table.top == top].dropna(subset=value)
+        each = each.assign(gmacs=_not_free(each.gmacs))
+        for family in ("fear", "shortreg", "zero-cost"):
+            marker, colour = _MARKERS.get(family, _OTHER_MARKER)
+            of_family = each[
+                each.method.str.extract(r"^(fear|shortreg)\b", expand=False).fillna("zero-cost") == family
+            ]
+            spread = None
+            if value == "spearman":
+                below, above = of_family.spearman - of_family.low, of_family.high - of_family.spearman
+                spread = [below.clip(lower=0), above.clip(lower=0)]
+            axis.errorbar(
+                of_family.gmacs, of_family[value], yerr=spread, fmt=marker, color=colour, markersize=4,
+                elinewidth=0.6, label=family,
+            )  # fmt: skip
+            if family == "shortreg":
+                front = of_family.iloc[pareto_front(of_family.gmacs, of_family[value])]
+                axis.plot(front.gmacs, front[value], color=colour, linewidth=0.8, label="shortreg's Pareto front")
+        axis.set_xscale("log")
+        axis.axhline(0, color="0.5", linewidth=0.8, zorder=0)
+        axis.set_title(f"top {top:g}%, n={_range(table.n[table.top == top])}", fontsize=9)
+        axis.tick_params(labelsize=7, labelbottom=True)
+    axis.legend(fontsize=6, loc="lower left")
+    figure.suptitle(_where(rows), fontsize=9)
+    cost = "cost an architecture in the top x% (10$^9$ multiply-accumulates)"
+    figure.supxlabel(cost + "; at the left edge: none" * bool((table.gmacs == 0).any()), fontsize=9)
+    figure.supylabel({"spearman": "Spearman, 95% bootstrap", "common": "common"}[value], fontsize=9)
+    return figure
+
+
+def late_bloomers(times: dict[str, pd.DataFrame]):
+    """Test accuracy against the epochs and seconds until a training accuracy is reached; the paper's figure F3.
+
+    `times` by a name for each source, with the columns `epochs`, `seconds` (NaN: never reached) and
+    `test_accuracy`; networks that never reached it stand at the right edge. A line of panels a source, above each
+    Spearman with its 95% interval over those that did. Returns the matplotlib figure.
+    """
+    plt = _pyplot()
+    figure, axes = plt.subplots(
+        len(times), 2, figsize=(6.5, 2.9 * len(times)), squeeze=False, sharey="row", layout="constrained"
+    )
+    for line, (name, table) in zip(axes, times.items()):
+        for axis, cost in zip(line, ("epochs", "seconds")):
+            reached = table.dropna(subset=cost)
+            never = table[table[cost].isna()]
+            axis.plot(reached[cost], reached.test_accuracy, ".", color="#0072b2", markersize=4, alpha=0.7)
+            edge = reached[cost].max() * 1.15
+            axis.plot([edge] * len(never), never.test_accuracy, "x", color="#d55e00", markersize=4, label="never")
+            low, high = bootstrap_interval(spearman, reached[cost], reached.test_accuracy)
+            estimate = f"{spearman(reached[cost], reached.test_accuracy):.2f} ({low:.2f}..{high:.2f})"
+            title = f"{textwrap.fill(name, 44)}\nSpearman {estimate}, n={len(reached)}, {len(never)} never"
+            axis.set_title(title, fontsize=8)
+            axis.set_xlabel(f"{cost} until this training accuracy", fontsize=8)
+            axis.tick_params(labelsize=7)
+            if len(never):
+                axis.legend(fontsize=7)
+        line[0].set_ylabel("test accuracy (%)", fontsize=8)
+    return figure
+
+
+def degradation(table: pd.DataFrame, published: dict[str, dict[float, float]] | None = None, columns: int = 4):
+    """Spearman against epochs of training, a panel a measure, a line a schedule; the paper's figure F1.
+
+    `table` as `degradation_table` makes it; `published` values by epoch are shown as diamonds.
+    Returns the matplotlib figure.
+    """
+    colours = dict(zip(table.schedule.unique(), ("#0072b2", "#009e73", "#cc79a7", "#56b4e9")))
+    figure, panels = _panels(list(table.measure.unique()), columns)
+    for measure, axis in panels.items():
+        for schedule, each in table[table.measure == measure].groupby("schedule", sort=False):
+            label = f"{schedule}, n={each.n.max()}"
+            _with_band(axis, each, "epoch", colours[schedule], label)
+        if measure in (published or {}):
+            epochs = published[measure]
+            axis.plot(list(epochs), list(epochs.values()), "D", color="#d55e00", markersize=4, label="published")
+        axis.legend(fontsize=6, loc="lower right")
+    figure.supxlabel("epochs of training", fontsize=9)
+    figure.supylabel("Spearman with test accuracy", fontsize=9)
+    return figure
+
+
+def ablation(table: pd.DataFrame, standard: dict[str, float], rows: pd.DataFrame):
+    """Spearman with its 95% interval for every value of a setting, a panel a setting, its usual value in orange.
+
+    `table` has a line a value that differs from the `standard` of one setting, and one where `changed` is
+    "nothing": `changed`, `value`, `n`, `spearman`, `low`, `high`, and `gmacs`, which stand below with n; `rows`
+    are those that it was made of. Returns the matplotlib figure.
+    """
+    plt = _pyplot()
+    settings = [name for name in standard if name in set(table.changed)]
+    figure, axes = plt.subplots(
+        1,
+        max(len(settings), 1),
+        figsize=(max(2.7 * len(settings), 4.5), 3),
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    for axis, setting in zip(axes.flat, settings):
+        usual = table[table.changed == "nothing"].assign(value=standard[setting], changed=setting)
+        each = pd.concat([table[table.changed == setting], usual]).sort_values("value", ignore_index=True)
+        spread = np.clip([each.spearman - each.low, each.high - each.spearman], 0, None)
+        for place, line in each.iterrows():
+            colour = "#d55e00" if line.value == standard[setting] else "#0072b2"
+            axis.errorbar(place, line.spearman, yerr=spread[:, [place]], fmt="o", color=colour, elinewidth=0.8)
+        names = [f"{line.value:g}\nn={line.n}\n{line.gmacs:.0f}" for line in each.itertuples()]
+        axis.set_xticks(range(len(each)), names, fontsize=7)
+        axis.set_xlim(-0.5, len(each) - 0.5)
+        axis.set_title(setting, fontsize=9)
+        axis.tick_params(labelsize=7)
+    figure.suptitle(f"{_where(rows)}; orange: as the preset has it", fontsize=9)
+    figure.supxlabel("value, architectures with a score, 10$^9$ multiply-accumulates an architecture", fontsize=8)
+    figure.supylabel("Spearman with test accuracy,\n95% bootstrap", fontsize=8)
+    return figure
+
+
+def save_figure(figure, path: str | Path) -> None:
+    """Write `path` as PNG and PDF, without dates, so that the same figure is the same file."""
+    path = user_path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path.with_suffix(".png"), dpi=200, metadata={"Software": None})
+    figure.set_layout_engine("none")  # both files, and the notebook, as laid out for the first
+    figure.savefig(path.with_suffix(".pdf"), metadata={"CreationDate": None})
+
+
+def _panels(titles: list[str], columns: int):
+    """A figure of small axes on one scale of correlation, by title."""
+    plt = _pyplot()
+    lines = -(-len(titles) // columns)
+    figure, axes = plt.subplots(
+        lines, columns, figsize=(2.4 * columns, 2.0 * lines), squeeze=False, sharex=True, sharey=True,
+        layout="constrained",
+    )  # fmt: skip
+    for axis, title in zip(axes.flat, titles):
+        axis.set_title(title, fontsize=9)
+        axis.axhline(0, color="0.5", linewidth=0.8)
+        axis.set_ylim(-1, 1)
+        axis.tick_params(labelsize=7)
+    for axis in axes.flat[len(titles) :]:
+        axis.set_visible(False)
+    for axis in axes.flat[max(len(titles) - columns, 0) : len(titles)]:
+        axis.tick_params(labelbottom=True)
+    return figure, dict(zip(titles, axes.flat))
+
+
+def _with_band(axis, table: pd.DataFrame, x: str, colour: str, label: str | None = None) -> None:
+    """`spearman` against x with its interval."""
+    axis.fill_between(table[x], table.low, table.high, color=colour, alpha=0.2, linewidth=0)
+    axis.plot(table[x], table.spearman, ".-", color=colour, markersize=4, linewidth=1, label=label)
+
+
+def _pyplot():
+    require("seaborn", "draw figures").set_theme("paper", "whitegrid")
+    import matplotlib.pyplot as plt
+
+    return plt
+
+
+def _range(counts: pd.Series) -> str:
+    low, high = counts.min(), counts.max()
+    return f"{low}" if low == high else f"{low}..{high}"
+
+
+def _where(rows: pd.DataFrame) -> str:
+    return f"{', '.join(rows.dataset.unique())}, {', '.join(rows.preset.unique())} preset"

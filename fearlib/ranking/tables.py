@@ -1,0 +1,222 @@
+"""Rows become tables: how well every method ranks, and what it costs."""
+
+import math
+import re
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from fearlib.errors import InputError, require
+from fearlib.files.outside import user_path
+from fearlib.files.write import replace_file
+from fearlib.ranking.statistics import (
+    average_cost,
+    bootstrap_interval,
+    common,
+    kendall,
+    nearest_pareto,
+    spearman,
+    top_indices,
+    top_spearman,
+    top_spearman_difference,
+)
+from fearlib.scores.measures import MEASURES
+from fearlib.sweeps.rows import full_is_truth, truth_method, with_finite_scores
+
+TOP_PERCENTS = (10, 20, 30, 40)
+TENTHS = tuple(range(10, 101, 10))
+BETTER_HALF = 50
+
+
+def ranking_table(rows: pd.DataFrame, resamples: int = 1000) -> pd.DataFrame:
+    """One line a method: how well its score ranks the architectures by test accuracy, and what it costs.
+
+    Columns: `n` architectures with a score and `out` without (an infinite score is none); `spearman` with its
+    bootstrap 95% interval `low` and `high`; `kendall`; `top x%`, Spearman within the best x% by accuracy of all
+    architectures (of these, those with a score count), for 50% with its interval `top 50% low` and `top 50% high`;
+    `common x%`; mean `seconds` and `gmacs` (1e9 multiply-accumulates) an architecture, those without a score
+    included. Seeds are averaged first; failed trials take no part. The full training whose accuracy is the truth
+    has its cost alone: nothing is ranked against itself. Raises InputError if there are no rows.
+    """
+    lines = []
+    own_truth = truth_method(rows.method) if full_is_truth(rows) else None
+    rows = with_finite_scores(rows[~rows.outcome.str.startswith("failed")])
+    for method, of_method in rows.groupby("method", sort=False):
+        each = of_method.groupby("index")[["score", "seconds", "macs", "test_accuracy"]].mean()
+        score, accuracy = each.score.to_numpy(), each.test_accuracy.to_numpy()
+        line = {"method": method, "n": int(np.isfinite(score).sum()), "out": int(np.isnan(score).sum())}
+        line["spearman"] = spearman(score, accuracy)
+        line["low"], line["high"] = bootstrap_interval(spearman, score, accuracy, resamples=resamples)
+        line["kendall"] = kendall(score, accuracy)
+        for percent in (*TOP_PERCENTS, BETTER_HALF):
+            line[f"top {percent}%"] = top_spearman(score, accuracy, percent)
+        line["top 50% low"], line["top 50% high"] = bootstrap_interval(
+            partial(top_spearman, percent=BETTER_HALF), score, accuracy, resamples=resamples
+        )
+        for percent in (*TOP_PERCENTS, BETTER_HALF):
+            line[f"common {percent}%"] = common(score, accuracy, percent)
+        if method == own_truth:
+            line |= dict.fromkeys(line.keys() - {"method", "n", "out"}, math.nan)
+        line["seconds"], line["gmacs"] = each.seconds.mean(), each.macs.mean() / 1e9
+        lines.append(line)
+    if not lines:
+        raise InputError("there is nothing to rank yet: no trial has finished.")
+    return pd.DataFrame(sorted(lines, key=lambda line: method_order(line["method"])))
+
+
+def top_table(rows: pd.DataFrame, percents: tuple[float, ...] = TENTHS, resamples: int = 1000) -> pd.DataFrame:
+    """How every method ranks within the top x% by test accuracy, and what it costs there, for several x.
+
+    Columns: `method`, `top` (x), `n` architectures in it with a score, `spearman` and its bootstrap 95% interval
+    `low` and `high`, `common` (see `fearlib.common`), and the mean over the top of `seconds` and `gmacs` (1e9
+    multiply-accumulates) with their standard errors, `seconds se` and `gmacs se`. Seeds are averaged first; the
+    top is taken among all architectures of a method.
+    """
+    lines, rows = [], with_finite_scores(rows[~rows.outcome.str.startswith("failed")])
+    for method, of_method in rows.groupby("method", sort=False):
+        each = of_method.groupby("index")[["score", "seconds", "macs", "test_accuracy"]].mean()
+        score, accuracy = each.score.to_numpy(), each.test_accuracy.to_numpy()
+        for percent in percents:
+            best = top_indices(accuracy, percent)
+            line = {"method": method, "top": percent, "n": int(np.isfinite(score[best]).sum())}
+            line["spearman"] = spearman(score[best], accuracy[best])
+            line["low"], line["high"] = bootstrap_interval(
+                partial(top_spearman, percent=percent), score, accuracy, resamples=resamples
+            )
+            line["common"] = common(score, accuracy, percent)
+            for column, cost in (("seconds", each.seconds), ("gmacs", each.macs / 1e9)):
+                line[column], line[f"{column} se"] = average_cost(cost, accuracy, percent)
+            lines.append(line)
+    return pd.DataFrame(sorted(lines, key=lambda line: method_order(line["method"])))
+
+
+def nearest_shortreg(table: pd.DataFrame, method: str) -> pd.DataFrame:
+    """`method` beside the short training nearest to it on the Pareto front; the paper's table T1.
+
+    `table` as `top_table` makes it, with rows of `method` and of shortreg. A line a top x% and kind of `value`,
+    `spearman` or `common`: the method's value (`ours`) and shortreg's (`theirs`), each with `gmacs` and `seconds`
+    within the top, and `setting`, the shortreg on the front of value against cost in macs whose cost is nearest to
+    the method's, in log cost. Tops too small for a value are left out. Raises InputError if either is missing.
+    """
+    ours, theirs = table[table.method == method], table[table.method.str.startswith("shortreg")]
+    if ours.empty or theirs.empty:
+        raise InputError(f"a comparison needs rows of {method} and of shortreg.")
+    lines = []
+    for value in ("spearman", "common"):
+        for line in ours.to_dict("records"):
+            settings = theirs[theirs.top == line["top"]].dropna(subset=[value, "gmacs"])
+            if settings.empty or math.isnan(line["gmacs"]):
+                continue
+            other = settings.iloc[nearest_pareto(settings.gmacs, settings[value], line["gmacs"])]
+            found = {"value": value, "top": line["top"], "setting": other.method}
+            found |= {"ours": line[value], "theirs": other[value]}
+            for cost in ("gmacs", "seconds"):
+                found |= {f"our {cost}": line[cost], f"their {cost}": other[cost]}
+            lines.append(found)
+    return pd.DataFrame(lines)
+
+
+def degradation_moments(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a degradation sweep with what their labels say in columns of their own.
+
+    These are `measure` (`train_top1` among them), `epoch`, the moment, and `schedule`, the form of the learning
+    rate with the training's length. Raises InputError if there are no such rows.
+    """
+    form = r"^(?P<measure>\w+)\(epoch=(?P<epoch>[^,]+),epochs=(?P<epochs>\d+),schedule=(?P<schedule>\w+)\)$"
+    rows = with_finite_scores(rows)
+    moments = rows.assign(**rows.method.str.extract(form)).dropna(subset="measure").astype({"epoch": float})
+    if moments.empty:
+        raise InputError("there are no measures at moments of training: run the method `degradation` first.")
+    return moments.assign(schedule=moments.schedule + ", " + moments.epochs + " epochs")
+
+
+def degradation_table(rows: pd.DataFrame, resamples: int = 1000) -> pd.DataFrame:
+    """Spearman of every measure at every moment of training, from the rows of a degradation sweep.
+
+    Columns: `measure`, `schedule` and `epoch` as in `degradation_moments`, `n`, `spearman` with its bootstrap 95%
+    interval `low` and `high`. Seeds are averaged first. Raises InputError if there are no such rows.
+    """
+    lines = []
+    for keys, each in degradation_moments(rows).groupby(["measure", "schedule", "epoch"], sort=False):
+        each = each.groupby("index")[["score", "test_accuracy"]].mean().dropna()
+        low, high = bootstrap_interval(spearman, each.score, each.test_accuracy, resamples=resamples)
+        estimate = {"n": len(each), "spearman": spearman(each.score, each.test_accuracy), "low": low, "high": high}
+        lines.append(dict(zip(("measure", "schedule", "epoch"), keys)) | estimate)
+    order = list(dict.fromkeys([*MEASURES, "train_top1", *(line["measure"] for line in lines)]))
+    return pd.DataFrame(
+        sorted(lines, key=lambda line: (order.index(line["measure"]), line["schedule"], line["epoch"]))
+    )
+
+
+def common_table(rows: pd.DataFrame, **arguments) -> pd.DataFrame:
+    """`ranking_table` on the architectures to which every method gives a score.
+
+    A method that gives no architecture a score is left out of that condition.
+    """
+    rows = with_finite_scores(rows)
+    each = rows.pivot_table("score", "index", "method", dropna=False).dropna(axis="columns", how="all")
+    return ranking_table(rows[rows["index"].isin(each.dropna().index)], **arguments)
+
+
+def compare_methods(rows: pd.DataFrame, method: str, percent: float = 100, resamples: int = 1000) -> pd.DataFrame:
+    """How much higher `method`'s Spearman is than every other method's, on the architectures both give a score.
+
+    Within the top `percent` by test accuracy. Columns: `than`, `n` architectures with both scores in that top,
+    `difference`, and its paired bootstrap 95% interval `low` and `high`. Raises InputError if there is
+    no such method.
+    """
+    each = with_finite_scores(rows).pivot_table("score", "index", "method")
+    if method not in each:
+        raise InputError(f"there are no scores of {method!r}: the methods are {', '.join(each.columns)}.")
+    accuracy = rows.groupby("index").test_accuracy.mean()
+
+    difference = partial(top_spearman_difference, percent=percent)
+    lines = []
+    for other in sorted(each.columns.drop(method), key=method_order):
+        both = each[[method, other]].dropna()
+        arrays = (both[method].to_numpy(), both[other].to_numpy(), accuracy[both.index].to_numpy())
+        low, high = bootstrap_interval(difference, *arrays, resamples=resamples)
+        n = len(top_indices(arrays[-1], percent))
+        lines.append({"than": other, "n": n, "difference": difference(*arrays), "low": low, "high": high})
+    return pd.DataFrame(lines)
+
+
+def method_order(method: str) -> tuple:
+    """Trained methods first, by name and numbers, then the measures in their registered order."""
+    name, *numbers = re.split(r"\W+\w*=|\)", method)
+    if name in MEASURES:
+        return (1, "", list(MEASURES).index(name))
+    return (0, name, [float(number) for number in numbers if re.fullmatch(r"\d+(\.\d*)?", number)])
+
+
+def save_table(table: pd.DataFrame, path: str | Path, shown: str | None = None) -> None:
+    """Write `path.csv` and, for readers, `path.md`: the text `shown`, by default the table rounded to 3 digits.
+
+    Folders are made. The same table gives the same bytes.
+    """
+    require("tabulate", "print tables")
+    path = user_path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    replace_file(path.with_name(f"{path.name}.csv"), content.encode())
+    shown = table.round(3).to_markdown(index=False) if shown is None else shown
+    replace_file(path.with_name(f"{path.name}.md"), f"{shown}\n".encode())
+
+
+def format_ranking(table: pd.DataFrame) -> str:
+    """The ranking table as Markdown, rounded for reading; Kendall and `common` are left to the CSV."""
+    require("tabulate", "print tables")
+
+    def with_interval(value: str, low: str, high: str) -> list[str]:
+        each = zip(table[value], table[low], table[high])
+        return ["–" if np.isnan(v) else f"{v:.2f} ({a:.2f}..{b:.2f})" for v, a, b in each]
+
+    shown = pd.DataFrame({"method": table.method, "n": table.n, "out": table.out})
+    shown["Spearman (95%)"] = with_interval("spearman", "low", "high")
+    shown["top 50% (95%)"] = with_interval("top 50%", "top 50% low", "top 50% high")
+    for percent in reversed(TOP_PERCENTS):
+        shown[f"top {percent}%"] = table[f"top {percent}%"].map("{:.2f}".format).replace("nan", "–")
+    shown["seconds"], shown["10^9 macs"] = table.seconds.map("{:.2f}".format), table.gmacs.map("{:.2f}".format)
+    return shown.to_markdown(index=False, disable_numparse=True)

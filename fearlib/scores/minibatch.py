@@ -1,0 +1,362 @@
+"""One minibatch on one network, and the passes over it that zero-cost measures share."""
+
+import contextlib
+import functools
+import time
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.func import functional_call
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from fearlib.data.dataset import Dataset
+from fearlib.errors import InputError, Undefined
+from fearlib.scores.second_order import ONE_VALUE, cheap_second_derivatives
+from fearlib.training.classifier import check_logits, ordinary
+
+PERTURBATION = 0.01  # of the noise images that `perturbed_features` compares
+NO_LAYER = "it has no convolution or linear layer"
+
+
+def first_minibatch(dataset: Dataset, size: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The first `size` training images of the seed's first epoch, augmented and normalised, and their labels.
+
+    All of a smaller dataset. Raises InputError if `size` is not positive.
+    """
+    _check_size(size)
+    return next(dataset.training_batches(size, torch.Generator().manual_seed(seed)))
+
+
+def noise_minibatch(size: int, resolution: int, seed: int, classes: int = 10) -> tuple[torch.Tensor, torch.Tensor]:
+    """Standard normal images (size, 3, resolution, resolution) and random labels.
+
+    Raises InputError if `size` is not positive.
+    """
+    _check_size(size)
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.randn(size, 3, resolution, resolution, generator=generator)
+    return images, torch.randint(0, classes, (size,), generator=generator)
+
+
+def _check_size(size: int) -> None:
+    if size < 1:
+        raise InputError(f"a minibatch of {size} images: it must have at least 1.")
+
+
+class shared_pass:
+    """A property of a Minibatch that is computed when first asked for, and timed; who asks for it is charged."""
+
+    def __init__(self, compute: Callable):
+        self.compute, self.name, self.__doc__ = compute, compute.__name__, compute.__doc__
+
+    def __get__(self, batch, owner=None):
+        if batch is None:
+            return self
+        if self.name not in batch.passes:
+            outer = batch.asked
+            batch.asked, started, nested = set(), batch.clock(), batch.pass_seconds()
+            try:
+                value = self.compute(batch)
+                seconds = batch.clock() - started - (batch.pass_seconds() - nested)
+                batch.passes[self.name] = (value, seconds, batch.asked | {self.name})
+            finally:
+                batch.asked = outer
+        batch.asked |= batch.passes[self.name][2]
+        return batch.passes[self.name][0]
+
+
+class Minibatch:
+    """`images` and `labels` on `network`, whose parameters, buffers and gradients no pass touches.
+
+    Passes run on detached parameters and copies of the buffers, in channels-last memory, which is up to twice as
+    fast on a CPU as contiguous memory. They raise Undefined where what they would hand out is not finite, or where
+    batch norm has one value to normalise, and InputError for a network that gives no logits for the labels.
+    """
+
+    def __init__(self, network: nn.Module, images: torch.Tensor, labels: torch.Tensor, seed: int = 0):
+        self.network, self.images, self.labels, self.seed = network, images, labels, seed
+        self.layers = self._modules(nn.Conv2d, nn.Linear)
+        self.passes: dict[str, tuple] = {}  # a pass's value, its own seconds, and the passes that it rests on
+        self.asked: set[str] = set()
+        self.largest_label = int(labels.max())
+
+    def clock(self) -> float:
+        """Seconds, once the device has done all that it was asked to do."""
+        if self.images.is_cuda:
+            torch.cuda.synchronize(self.images.device)
+        return time.perf_counter()
+
+    def pass_seconds(self, names: set[str] | None = None) -> float:
+        """Seconds that passes took; all that were made unless named."""
+        return sum(self.passes[name][1] for name in (self.passes if names is None else names))
+
+    @property
+    def weights(self) -> list[torch.Tensor]:
+        """The weights of every convolution and linear layer."""
+        if not self.layers:
+            raise Undefined(NO_LAYER)
+        return [layer.weight.detach() for layer in self.layers]
+
+    @property
+    def logits(self) -> torch.Tensor:
+        self._refuse_other_than_finite([self.forward["logits"]])
+        return self.forward["logits"]
+
+    @property
+    def activations(self) -> list[tuple[nn.Module, torch.Tensor]]:
+        """Every layer that the images went through, with its output."""
+        return [(layer, output.detach()) for layer, output in self.forward["of layers"]]
+
+    @property
+    def rectified(self) -> list[torch.Tensor]:
+        """Output of every ReLU."""
+        outputs = [output.detach() for _, output in self.forward["of relus"]]
+        self._refuse_other_than_finite(outputs)
+        return outputs
+
+    @property
+    def gradients(self) -> list[torch.Tensor]:
+        """dL/dW of every layer."""
+        gradients = self.backward[: len(self.layers)]
+        self._refuse_other_than_finite(gradients)
+        return gradients
+
+    @property
+    def activation_gradients(self) -> list[torch.Tensor]:
+        """dL/da of every output a in `activations`."""
+        return self.backward[len(self.layers) :]
+
+    @shared_pass
+    def forward(self) -> dict:
+        """Logits of the images, and the outputs of layers and ReLUs on the way, with their graph."""
+        state, weights = self._differentiable_state(memory_format=torch.channels_last)
+        images = _in_format(self.images.detach(), torch.channels_last).requires_grad_()
+        logits, outputs, intact = self._watch(state, images, copy=False)
+        if not intact:  # something works in place
+            logits, outputs, _ = self._watch(state, images, copy=True)
+        relus = [(module, output) for module, output in outputs if isinstance(module, nn.ReLU)]
+        layers = [(module, output) for module, output in outputs if not isinstance(module, nn.ReLU)]
+        return {"logits": logits, "images": images, "weights": weights, "of layers": layers, "of relus": relus}
+
+    @shared_pass
+    def output_sizes(self) -> list[tuple[nn.Module, int]]:
+        """Every layer that an image goes through, with the size of its output; no value plays a part."""
+        try:
+            outputs = self.forward["of layers"]
+        except Undefined:  # batch norm has one value to normalise
+            outputs, state = [], self._differentiable_state()[0]
+            keep = _hooked(self.layers, lambda layer, _, output: outputs.append((layer, output)))
+            with _without_batch_norm(self.network), keep:
+                self._forward(state, self.images[:1])
+        return [(layer, output[0].numel()) for layer, output in outputs]
+
+    @shared_pass
+    def backward(self) -> list[torch.Tensor]:
+        """dL/dW of every layer, then dL/da of every output a in `activations`."""
+        inputs = self.forward["weights"] + [output for _, output in self.forward["of layers"]]
+        return _gradients(F.cross_entropy(self.logits, self.labels), inputs, retain_graph=True)
+
+    @shared_pass
+    def image_gradients(self) -> torch.Tensor:
+        """Gradient of the summed logits with respect to the images."""
+        gradients = _gradients(self.logits.sum(), [self.forward["images"]], retain_graph=True)
+        self._refuse_other_than_finite(gradients)
+        return gradients[0]
+
+    @shared_pass
+    def hessian_gradient_products(self) -> list[torch.Tensor]:
+        """Hg of every layer, H the Hessian of L and g = dL/dW, by differentiating g . constant(g)."""
+        state, weights = self._differentiable_state(memory_format=torch.channels_last)
+        images = _in_format(self.images, torch.channels_last)
+        with cheap_second_derivatives(self.network):
+            loss = self._loss(state, images, self.labels)
+        gradients = _gradients(loss, weights, create_graph=True)
+        product = sum((gradient * gradient.detach()).sum() for gradient in gradients)
+        products = _gradients(product, weights)
+        self._refuse_other_than_finite(products)
+        return products
+
+    @shared_pass
+    def half_gradients(self) -> list[list[torch.Tensor]]:
+        """dL/dW of every layer on each half of the minibatch alone."""
+        state, weights = self._differentiable_state(memory_format=torch.channels_last)
+        gradients = []
+        for images, labels in zip(self.images.chunk(2), self.labels.chunk(2)):
+            with cheap_second_derivatives(self.network):
+                loss = self._loss(state, _in_format(images, torch.channels_last), labels)
+            gradients.append(_gradients(loss, weights))
+            self._refuse_other_than_finite(gradients[-1])
+        return gradients
+
+    def synaptic_flow(self, keep_batch_norm: bool) -> torch.Tensor:
+        """Sum of |W * dR/dW|, R the summed logits of one image of ones, all parameters their absolute values."""
+        state, weights = self._differentiable_state(lambda value: value.double().abs())
+        ones = torch.ones_like(self.images[:1], dtype=torch.float64)
+        with contextlib.nullcontext() if keep_batch_norm else _without_batch_norm(self.network):
+            flow = self._forward(state, ones).sum()
+        return sum((weight * gradient).abs().sum() for weight, gradient in zip(weights, _gradients(flow, weights)))
+
+    def perturbed_features(self) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
+        """Features of noise images and of slightly other ones, and each batch norm's variances of the first.
+
+        Weights of convolutions and linear layers are standard normal, batch norm is without its affine map. The
+        features are what the last adaptive pooling takes in, or else the last linear layer. Raises Undefined if
+        there is no such layer, or if it does not run once a pass.
+        """
+        generator = torch.Generator(self.images.device).manual_seed(self.seed)
+
+        def noise(like):
+            return torch.randn(like.shape, generator=generator, device=like.device, dtype=torch.float64).to(like)
+
+        state, _ = self._differentiable_state(memory_format=torch.channels_last)
+        names = {id(module): name for name, module in self.network.named_modules()}
+        norms = self._modules(_BatchNorm)
+        for modules, draw in ((self.layers, noise), (norms, torch.ones_like)):
+            for name in (f"{names[id(module)]}.".lstrip(".") for module in modules):
+                if f"{name}weight" in state:
+                    state[f"{name}weight"] = draw(state[f"{name}weight"])
+                if f"{name}bias" in state:
+                    state[f"{name}bias"] = torch.zeros_like(state[f"{name}bias"])
+        images = noise(self.images)
+        others = images + PERTURBATION * noise(images)
+        readers = self._modules(nn.AdaptiveAvgPool2d) or self._modules(nn.Linear)
+        if not readers:
+            raise Undefined("it has neither an adaptive pooling nor a linear layer that takes in features")
+        reader = readers[-1]
+        taken = []
+        with (
+            torch.no_grad(),
+            _hooked([*norms, reader], lambda module, inputs, _: taken.append((module, inputs[0]))),
+        ):
+            self._forward(state, _in_format(images, torch.channels_last))
+            self._forward(state, _in_format(others, torch.channels_last))
+        read = [value for module, value in taken if module is reader]
+        if len(read) != 2:
+            raise Undefined(f"its {type(reader).__name__} runs {len(read) // 2} times a pass, not once")
+        features, of_others = read
+        seen = [value for module, value in taken[: len(taken) // 2] if module is not reader]
+        return features, of_others, [value.transpose(0, 1).flatten(1).var(1, correction=0) for value in seen]
+
+    def _modules(self, *kinds: type) -> list[nn.Module]:
+        return [module for module in self.network.modules() if isinstance(module, kinds)]
+
+    def _watch(self, state: dict, images: torch.Tensor, copy: bool) -> tuple[torch.Tensor, list, bool]:
+        """Logits, (module, output) of layers and ReLUs, and whether no output was changed in place afterwards."""
+        outputs, versions = [], []
+
+        def keep(module, _, output):
+            outputs.append((module, output))
+            versions.append(output._version)
+            return output.clone() if copy else None
+
+        watched = self.layers + self._modules(nn.ReLU)
+        with cheap_second_derivatives(self.network), _hooked(watched, keep):
+            logits = self._forward(state, images)
+        return logits, outputs, all(output._version == version for (_, output), version in zip(outputs, versions))
+
+    def _differentiable_state(
+        self,
+        convert: Callable[[torch.Tensor], torch.Tensor] = lambda value: value,
+        memory_format: torch.memory_format = torch.contiguous_format,
+    ) -> tuple[dict[str, torch.Tensor], list[torch.Tensor]]:
+        """Detached parameters that ask for gradients, with copies of the buffers; and the layers' weights.
+
+        Shared parameters stay shared. Raises Undefined if a layer's weight is not a parameter.
+        """
+        state, detached, names = {}, {}, {}
+        for path, module in self.network.named_modules():  # each once, under its first name
+            names[id(module)] = f"{path}.".lstrip(".")
+            for name, parameter in module.named_parameters(recurse=False):
+                if id(parameter) not in detached:
+                    detached[id(parameter)] = _in_format(
+                        convert(ordinary(parameter.detach())), memory_format
+                    ).requires_grad_()
+                state[names[id(module)] + name] = detached[id(parameter)]
+            for name, buffer in module.named_buffers(recurse=False):
+                state[names[id(module)] + name] = (
+                    convert(buffer.clone()) if buffer.is_floating_point() else buffer.clone()
+                )
+        weights = [f"{names[id(layer)]}weight" for layer in self.layers]
+        for weight in weights:
+            if weight not in state:
+                raise Undefined(f"{weight} is computed from other parameters")
+        return state, [state[weight] for weight in weights]
+
+    def _forward(self, state: dict[str, torch.Tensor], images: torch.Tensor) -> torch.Tensor:
+        """Logits, with the same random numbers in every pass; parameters are replaced module by module."""
+        with torch.random.fork_rng([images.device] if images.is_cuda else []):
+            torch.manual_seed(self.seed)
+            try:
+                output = functional_call(self.network, state, (images,), tie_weights=False)
+            except ValueError as error:
+                if "more than 1 value per channel" in str(error) or "more than 1 spatial element" in str(error):
+                    raise Undefined(ONE_VALUE) from error
+                raise
+        return check_logits(output, len(images), self.largest_label)
+
+    def _loss(self, state: dict[str, torch.Tensor], images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        logits = self._forward(state, images)
+        self._refuse_other_than_finite([logits])
+        return F.cross_entropy(logits, labels)
+
+    def _refuse_other_than_finite(self, tensors: list[torch.Tensor]) -> None:
+        """Raises Undefined, with the reason, if an image or one of the tensors holds a NaN or an infinity."""
+        if not self._finite_images.all():
+            count = int((~self._finite_images).sum())
+            raise Undefined(f"NaN or an infinity is in {count} of its {len(self.images)} images")
+        sums = [tensor.detach().sum() for tensor in tensors]
+        if sums and not torch.stack(sums).isfinite().all():
+            raise Undefined(self.why_not_finite())
+
+    @functools.cached_property
+    def _finite_images(self) -> torch.Tensor:
+        return self.images.flatten(1).isfinite().all(1)
+
+    def why_not_finite(self) -> str:
+        """What may have made a number NaN or infinite: a parameter of the network, or the way to it."""
+        for name, parameter in self.network.named_parameters():
+            if not parameter.isfinite().all():
+                return f"the network's {name} holds NaN or an infinity"
+        return "a number on the way to it is NaN or infinite"
+
+
+def _in_format(value: torch.Tensor, memory_format: torch.memory_format) -> torch.Tensor:
+    return value.contiguous(memory_format=memory_format) if value.dim() == 4 else value
+
+
+@contextlib.contextmanager
+def _hooked(modules: list[nn.Module], hook: Callable):
+    handles = [module.register_forward_hook(hook) for module in modules]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextlib.contextmanager
+def _without_batch_norm(network: nn.Module):
+    """Every batch norm hands its input on, without looking at it: one value cannot be normalised."""
+    norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
+    for norm in norms:
+        norm.forward = lambda features: features
+    try:
+        yield
+    finally:
+        for norm in norms:
+            del norm.forward
+
+
+def _gradients(output: torch.Tensor, inputs: list[torch.Tensor], **options) -> list[torch.Tensor]:
+    """d output / d input for each input, zeros where the output does not depend on it.
+
+    Raises Undefined if there are no inputs.
+    """
+    if not inputs:
+        raise Undefined(NO_LAYER)
+    if not output.requires_grad:
+        return [torch.zeros_like(value) for value in inputs]
+    gradients = torch.autograd.grad(output, inputs, allow_unused=True, **options)
+    return [torch.zeros_like(value) if grad is None else grad for value, grad in zip(inputs, gradients)]

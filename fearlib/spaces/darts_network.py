@@ -1,0 +1,141 @@
+"""A genotype becomes a network: the CIFAR network of DARTS around its two cells."""
+
+import torch
+from torch import nn
+
+from fearlib.errors import InputError
+from fearlib.spaces.darts import EDGES, Genotype
+from fearlib.spaces.network import AvgPool3x3, Network, check_sizes, relu_conv_bn
+
+Pair = tuple[torch.Tensor, torch.Tensor]  # outputs of the last cell but one and of the last cell
+
+
+def build_darts_network(genotype: Genotype, num_classes: int, channels: int = 36, cells: int = 20) -> Network:
+    """The network in which DARTS evaluates a genotype on CIFAR (Liu, Simonyan & Yang, DARTS, 2019).
+
+    Stem, then `cells` cells, of which those numbered cells // 3 and 2 * cells // 3 are reduction cells that halve
+    the resolution and double the channels, then average pooling and a linear classifier. The blocks are the cells,
+    0..cells - 1. There is neither an auxiliary head nor drop path. Weights are PyTorch's default initialisation,
+    drawn from torch's global generator. Takes images of shape (batch, 3, height, width) and gives logits of shape
+    (batch, num_classes). Raises InputError if a size is not a positive integer, or `cells` is below 3.
+    """
+    check_sizes(num_classes=num_classes, channels=channels, cells=cells)
+    if cells < 3:
+        raise InputError(f"cells is {cells}: it must be at least 3, or there is no room for two reductions.")
+    last_but_one = last = 3 * channels
+    stem = _Stem(nn.Conv2d(3, last, 3, padding=1, bias=False), nn.BatchNorm2d(last))
+    reductions = _reductions(cells)
+    blocks = []
+    for number in range(cells):
+        if number in reductions:
+            channels *= 2
+        blocks.append(
+            DartsCell(genotype, last_but_one, last, channels, number in reductions, number - 1 in reductions)
+        )
+        last_but_one, last = last, 4 * channels
+    head = _Head(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(last, num_classes))
+    return Network(stem, blocks, head, default_first_free_block(cells))
+
+
+def default_first_free_block(cells: int) -> int:
+    """The first block that FEAR's second stage trains: 15 of 0..19 at twenty cells.
+
+    The last stage's cells are those after the second reduction cell, which joins the stages as NATS-Bench's
+    reduction block does. As there, 4/5 of them stay free, and at least one cell: with three cells, where none
+    comes after it, the second reduction cell itself.
+    """
+    after_reductions = cells - 1 - max(_reductions(cells))
+    return cells - max(1, round(0.8 * after_reductions))
+
+
+def _reductions(cells: int) -> tuple[int, int]:
+    return cells // 3, 2 * cells // 3
+
+
+class DartsCell(nn.Module):
+    """Four nodes, each the sum of two edges; the output is their channels side by side.
+
+    Takes the outputs of the last cell but one and of the last cell, with `last_but_one` and `last` channels, and
+    hands on the latter and its own. A `reduction` cell strides on the edges from its inputs.
+    """
+
+    def __init__(
+        self,
+        genotype: Genotype,
+        last_but_one: int,
+        last: int,
+        channels: int,
+        reduction: bool,
+        after_reduction: bool,
+    ):
+        super().__init__()
+        preprocess = FactorizedReduction if after_reduction else _relu_conv1x1_bn
+        edges = genotype.reduce if reduction else genotype.normal
+        self.sources = [source for _, source in edges]
+        self.preprocess = nn.ModuleList([preprocess(last_but_one, channels), _relu_conv1x1_bn(last, channels)])
+        self.edges = nn.ModuleList(
+            _operation(op, channels, stride=2 if reduction and source < 2 else 1) for op, source in edges
+        )
+
+    def forward(self, inputs: Pair) -> Pair:
+        nodes = [preprocess(features) for preprocess, features in zip(self.preprocess, inputs)]
+        for first in range(0, EDGES, 2):
+            one, other = (self.edges[edge](nodes[self.sources[edge]]) for edge in (first, first + 1))
+            nodes.append(one + other)
+        return inputs[1], torch.cat(nodes[2:], dim=1)
+
+
+class FactorizedReduction(nn.Module):
+    """ReLU, two 1x1 convolutions of stride 2 that look at different pixels, half the channels each, batch norm."""
+
+    def __init__(self, channels_in: int, channels_out: int):
+        super().__init__()
+        self.relu = nn.ReLU()
+        self.even = nn.Conv2d(channels_in, channels_out // 2, 1, stride=2, bias=False)
+        self.odd = nn.Conv2d(channels_in, channels_out - channels_out // 2, 1, stride=2, bias=False)
+        self.norm = nn.BatchNorm2d(channels_out)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        features = self.relu(features)
+        return self.norm(torch.cat([self.even(features), self.odd(features[:, :, 1:, 1:])], dim=1))
+
+
+class _Stem(nn.Sequential):
+    def forward(self, images: torch.Tensor) -> Pair:
+        features = super().forward(images)
+        return features, features
+
+
+class _Head(nn.Sequential):
+    def forward(self, inputs: Pair) -> torch.Tensor:
+        return super().forward(inputs[1])
+
+
+def _operation(op: str, channels: int, stride: int) -> nn.Module:
+    if op == "skip_connect":
+        return nn.Identity() if stride == 1 else FactorizedReduction(channels, channels)
+    if op == "max_pool_3x3":
+        return nn.MaxPool2d(3, stride, padding=1)
+    if op == "avg_pool_3x3":
+        return AvgPool3x3(stride)
+    kernel = {"sep_conv_3x3": 3, "sep_conv_5x5": 5, "dil_conv_3x3": 3, "dil_conv_5x5": 5}[op]
+    if op.startswith("dil_conv"):
+        return _depthwise_separable(channels, kernel, stride, dilation=2)
+    return nn.Sequential(
+        _depthwise_separable(channels, kernel, stride), _depthwise_separable(channels, kernel, stride=1)
+    )
+
+
+def _depthwise_separable(channels: int, kernel: int, stride: int, dilation: int = 1) -> nn.Module:
+    """ReLU, one convolution for each channel, 1x1 convolution, batch norm."""
+    padding = dilation * (kernel // 2)
+    return nn.Sequential(
+        nn.ReLU(),
+        nn.Conv2d(channels, channels, kernel, stride, padding, dilation, groups=channels, bias=False),
+        nn.Conv2d(channels, channels, 1, bias=False),
+        nn.BatchNorm2d(channels),
+    )
+
+
+def _relu_conv1x1_bn(channels_in: int, channels_out: int) -> nn.Module:
+    return relu_conv_bn(channels_in, channels_out, kernel=1)

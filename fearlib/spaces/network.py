@@ -1,0 +1,127 @@
+"""A network of any space: a stem, numbered blocks and a head."""
+
+import copy
+
+import torch
+from torch import nn
+
+from fearlib.errors import InputError
+
+
+def check_sizes(**sizes: int) -> None:
+    """Raises InputError, naming the size, if one is not a positive integer."""
+    for name, size in sizes.items():
+        if not isinstance(size, int) or size < 1:
+            raise InputError(f"{name} is {size!r}: it must be a positive integer.")
+
+
+class Network(nn.Module):
+    """A stem, numbered `blocks` and a head; blocks can be frozen from the input up.
+
+    The stem takes images (batch, 3, height, width), the head gives logits (batch, classes). What is handed on
+    between them is features, or a tuple of features where a block needs more than the last block's output; the
+    resolution is halved twice on the way. `default_first_free_block` is where FEAR's second stage starts to train.
+    """
+
+    def __init__(self, stem: nn.Module, blocks: list[nn.Module], head: nn.Module, default_first_free_block: int):
+        super().__init__()
+        self.default_first_free_block = default_first_free_block
+        self.stem = stem
+        self.blocks = nn.ModuleList(blocks)
+        self.head = head
+
+    def forward(self, images: torch.Tensor, first_free_block: int = 0) -> torch.Tensor:
+        """Logits (batch, classes); nothing before `first_free_block` keeps a gradient (0: everything does).
+
+        Raises InputError unless the images' sides are multiples of 4, as two reductions halve them.
+        """
+        if images.shape[-2] % 4 or images.shape[-1] % 4:
+            raise InputError(
+                f"images of {images.shape[-2]}x{images.shape[-1]} pixels: sides must be multiples of 4."
+            )
+        frozen, free = self._split(first_free_block)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
+            features = images
+            for part in frozen:
+                features = part(features)
+        for part in free:
+            features = part(features)
+        return features
+
+    def free_parameters(self, first_free_block: int = 0) -> list[nn.Parameter]:
+        """The parameters that train when everything before `first_free_block` is frozen."""
+        return [parameter for part in self._split(first_free_block)[1] for parameter in part.parameters()]
+
+    @property
+    def num_parameters(self) -> int:
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    def macs(self, resolution: int) -> int:
+        """Multiply-accumulates of one image's forward pass through all convolutions and linear layers."""
+        return sum(self._macs_of_parts(resolution))
+
+    def training_macs(self, resolution: int, first_free_block: int = 0) -> int:
+        """Multiply-accumulates of training on one image: forward once, backward twice a forward.
+
+        Frozen parts have no backward pass.
+        """
+        of_parts = self._macs_of_parts(resolution)
+        frozen, _ = self._split(first_free_block)
+        return 3 * sum(of_parts) - 2 * sum(of_parts[: len(frozen)])
+
+    @property
+    def _parts(self) -> list[nn.Module]:
+        return [self.stem, *self.blocks, self.head]
+
+    def _split(self, first_free_block: int) -> tuple[list[nn.Module], list[nn.Module]]:
+        if not isinstance(first_free_block, int) or not 0 <= first_free_block <= len(self.blocks):
+            raise InputError(
+                f"first_free_block is {first_free_block!r}: it must be in 0..{len(self.blocks)} "
+                f"(0 freezes nothing, {len(self.blocks)} all but the head)."
+            )
+        cut = first_free_block + 1 if first_free_block > 0 else 0
+        return self._parts[:cut], self._parts[cut:]
+
+    def _macs_of_parts(self, resolution: int) -> list[int]:
+        """One forward pass of a black image; on the meta device torch would load its compiler, for seconds."""
+        network = copy.deepcopy(self).to("cpu").eval()
+        counts = []
+
+        def count(layer, _, output):
+            positions = output[0].numel() // output.shape[1]
+            counts[-1] += layer.weight.numel() * positions
+
+        for layer in network.modules():
+            if isinstance(layer, (nn.Conv2d, nn.Linear)):
+                layer.register_forward_hook(count)
+        features = torch.zeros(1, 3, resolution, resolution, dtype=next(self.parameters()).dtype)
+        with torch.no_grad():
+            for part in network._parts:
+                counts.append(0)
+                features = part(features)
+        return counts
+
+
+class AvgPool3x3(nn.AvgPool2d):
+    """Average over 3x3 pixels, padding not counted.
+
+    On a GPU it runs in contiguous memory: there PyTorch 2.11's gradient of padded average pooling is wrong in
+    channels-last memory (its issue 188344).
+    """
+
+    def __init__(self, stride: int):
+        super().__init__(3, stride=stride, padding=1, count_include_pad=False)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        if not features.is_cuda:
+            return super().forward(features)
+        return super().forward(features.contiguous()).contiguous(memory_format=torch.channels_last)
+
+
+def relu_conv_bn(channels_in: int, channels_out: int, kernel: int, stride: int = 1) -> nn.Module:
+    """ReLU, convolution without bias that keeps the resolution at stride 1, batch norm."""
+    return nn.Sequential(
+        nn.ReLU(),
+        nn.Conv2d(channels_in, channels_out, kernel, stride=stride, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(channels_out),
+    )

@@ -1,0 +1,53 @@
+"""The search spaces: an index becomes an architecture, an architecture a network."""
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from fearlib.errors import InputError
+from fearlib.plugin import OTHERS
+from fearlib.spaces import darts
+from fearlib.spaces.darts_network import build_darts_network
+from fearlib.spaces.nats import Architecture, sample_architectures
+from fearlib.spaces.nats_network import build_network
+from fearlib.spaces.network import Network
+
+
+class Space(NamedTuple):
+    """`kind` is an architecture's class; `sample` takes a count and a seed, `build` what `build_network` takes."""
+
+    kind: type
+    sample: Callable[[int, int], list]
+    build: Callable[..., Network]
+
+
+SPACES = {
+    "nats-tss": Space(Architecture, sample_architectures, build_network),
+    "darts": Space(darts.Genotype, darts.sample_genotypes, build_darts_network),
+}
+
+
+def known_space(name: str) -> Space:
+    """The space of that name. Raises InputError if there is none."""
+    if name not in SPACES:
+        raise InputError(f"unknown search space {name!r}: the spaces are {', '.join(SPACES)}; {OTHERS}.")
+    return SPACES[name]
+
+
+def parse_architecture(text: str, space: str = "nats-tss") -> Architecture | darts.Genotype:
+    """The architecture that an index or a string names. Raises InputError if there is none, or no such space."""
+    kind, text = known_space(space).kind, text.strip()
+    return kind.from_index(int(text)) if re.fullmatch(r"-?\d{1,40}", text) else kind.from_string(text)
+
+
+def space_of(architectures: list[Architecture | darts.Genotype]) -> str:
+    """The name of the space that all are from, the first one for none. Raises InputError if they differ."""
+    for name, space in SPACES.items():
+        if all(isinstance(architecture, space.kind) for architecture in architectures):
+            return name
+    raise InputError(f"expected architectures of one search space, one of {', '.join(SPACES)}.")
+
+
+def build(architecture: Architecture | darts.Genotype, num_classes: int, channels: int, cells: int) -> Network:
+    """The network of an architecture of any space; `cells` a stage, in the DARTS space in all."""
+    return SPACES[space_of([architecture])].build(architecture, num_classes, channels, cells)

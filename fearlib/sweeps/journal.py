@@ -1,0 +1,313 @@
+"""The journal of a sweep: one line of JSON for every finished trial, on disk before the next one starts."""
+
+import contextlib
+import errno
+import gc
+import io
+import json
+import math
+import os
+import platform
+import re
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from fearlib.errors import InputError
+from fearlib.files.outside import check_file, read_at_most, read_file, user_path
+from fearlib.files.write import replace_file
+from fearlib.sweeps.provenance import utc_now
+
+JOURNAL = "journal.jsonl"
+DAMAGED = "journal.damaged"
+WRITER = ".writer"
+LOCK, SOFT_LOCK = ".lock", ".lock.soft"
+MAX_BYTES = 2**31  # of a journal; a trial takes 1 to 40 KB
+MAX_LINE = 2**22
+_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP)
+
+
+def read_journal(folder: Path) -> list[dict]:
+    """All finished trials; lines that cannot be read, or have another form than a trial's, are left out.
+
+    Raises InputError if the lines are of another version's journal, or the journal is larger than 2 GiB.
+    """
+    return [_of_this_version(record, folder) for record in _parse_all(_lines(folder)) if record is not None]
+
+
+class Position(NamedTuple):
+    """How far a journal has been read: the bytes of the lines so far, all whole, and the last of these lines."""
+
+    offset: int = 0
+    line: bytes = b""
+
+
+START = Position()
+_CURVE = b'"curve": ['  # in a text its quotes would have backslashes
+
+
+def read_journal_on(
+    folder: Path, position: Position = START, curves: bool = True
+) -> tuple[list[dict], Position, bool]:
+    """What `read_journal` gives of the whole lines after `position`, the position after them, and whether all
+    lines were read instead, as the journal is no longer the one that was read up to there.
+
+    A writer that has set damaged lines aside, or deleted the journal, makes it another one. A line without its end
+    is still being written and is left for the next time. Without `curves`, most of a journal, these are left
+    empty, unread and unchecked. Raises InputError as `read_journal` does.
+    """
+    path = user_path(folder) / JOURNAL
+    content, other = b"", position.offset > 0
+    if path.exists():
+        check_file(path, MAX_BYTES)
+        with path.open("rb") as file:
+            file.seek(position.offset - len(position.line))
+            other = file.read(len(position.line)) != position.line
+            file.seek(0 if other else position.offset)
+            content = read_at_most(file, MAX_BYTES, str(path))
+    start = Position() if other else position
+    content = content[: content.rfind(b"\n") + 1]
+    last = content[content.rfind(b"\n", 0, -1) + 1 :] if content else start.line
+    end = Position(start.offset + len(content), last)
+    lines = io.BytesIO(content).readlines()
+    if not curves:
+        lines = [_without_curve(line) for line in lines]
+    records = [_of_this_version(record, folder) for record in _parse_all(lines) if record is not None]
+    return records, end, other
+
+
+def end_of_journal(folder: Path) -> tuple[dict | None, Position]:
+    """The last trial, None if its line cannot be read, and the position after it; nothing before it is read."""
+    path = user_path(folder) / JOURNAL
+    if not path.exists():
+        return None, Position()
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 2 * MAX_LINE))
+        before, content = file.tell(), file.read()
+    lines = io.BytesIO(content[: content.rfind(b"\n") + 1]).readlines()
+    if not lines:
+        return None, Position()
+    return _parse(lines[-1]), Position(before + sum(map(len, lines)), lines[-1])
+
+
+def recover_journal(folder: Path) -> Iterator[dict]:
+    """The same one by one, for the folder's writer; at the end the lines that were left out are moved to
+    `journal.damaged`, with a warning."""
+    lines, bad = _lines(folder), set()
+    for number, line in enumerate(lines):
+        record = _parse(line)
+        if record is None:
+            bad.add(number)
+        else:
+            yield _of_this_version(record, folder)
+    if bad:
+        path = user_path(folder) / JOURNAL
+        with open(user_path(folder) / DAMAGED, "ab") as damaged:
+            damaged.writelines(lines[number] for number in sorted(bad))
+        replace_file(path, b"".join(line for number, line in enumerate(lines) if number not in bad))
+        warnings.warn(
+            f"{path}: {len(bad)} damaged line(s) were set aside in {DAMAGED}; their trials run again.",
+            stacklevel=2,
+        )
+
+
+def _of_this_version(record: dict, folder: Path) -> dict:
+    if "test_accuracy" not in record:
+        raise InputError(
+            f"{user_path(folder) / JOURNAL} was written by another version of fearlib: continue it with that one, "
+            "or choose another folder."
+        )
+    return record
+
+
+def append_to_journal(folder: Path, record: dict) -> None:
+    """Add one finished trial, durably.
+
+    Raises InputError if it cannot be written (a full disk, for one); what was in the journal before stays whole.
+    """
+    path = user_path(folder) / JOURNAL
+    line = (json.dumps(record) + "\n").encode()
+    before = path.stat().st_size if path.exists() else 0
+    try:
+        with open(path, "ab", buffering=0) as journal:
+            while line:
+                line = line[journal.write(line) :]
+            os.fsync(journal.fileno())
+    except OSError as error:
+        if path.exists():
+            os.truncate(path, before)
+        raise InputError(
+            f"{path} could not be written ({error.strerror}): every trial before this one is safe, "
+            "and the same command continues once there is room."
+        ) from error
+
+
+@contextlib.contextmanager
+def only_writer(folder: Path):
+    """Hold a results folder, made if need be, for this process. Raises InputError if another one holds it.
+
+    Where the file system has no locks a file that only one process can make takes their place, with a warning.
+    """
+    from filelock import Timeout  # torch brings it
+
+    folder = user_path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = _locked(folder)
+    except Timeout as error:
+        who = writer(folder) or "another process"
+        died = f", or, if it has died, delete {error.lock_file}" if error.lock_file.endswith(SOFT_LOCK) else ""
+        raise InputError(
+            f"another sweep is writing to {folder} ({who}): wait for it, or choose another folder{died}."
+        ) from error
+    except OSError as error:
+        raise InputError(f"{folder} cannot be used as a results folder: {error.strerror or error}.") from error
+    try:
+        me = {"process": os.getpid(), "machine": platform.node(), "since": utc_now()}
+        replace_file(folder / WRITER, json.dumps(me).encode())
+        yield
+    finally:
+        (folder / WRITER).unlink(missing_ok=True)
+        lock.release()
+
+
+def _locked(folder: Path):
+    """A lock on a folder, held. Raises filelock.Timeout if another process holds it."""
+    from filelock import FileLock, SoftFileLock
+
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        lock = SoftFileLock(folder / SOFT_LOCK)
+        lock.acquire(timeout=0)
+        warnings.warn(
+            f"the file system of {folder} has no locks ({error.strerror}): {SOFT_LOCK} in it keeps other sweeps "
+            "out, and is left behind where this one is killed on another machine.",
+            stacklevel=4,
+        )
+    return lock
+
+
+def writer(folder: Path) -> str | None:
+    """Which process says that it writes to a results folder, and still runs as far as this machine can tell."""
+    try:
+        said = json.loads(read_file(user_path(folder) / WRITER, 4096))
+        process, machine, since = int(said["process"]), str(said["machine"]), str(said["since"])
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        return None
+    who = f"process {process} on {machine} since {since}"
+    if machine != platform.node():
+        return f"{who}, unless it has died there"
+    return who if _runs(process) else None
+
+
+def _runs(process: int) -> bool:
+    if os.name == "nt":  # where the same call would interrupt it
+        return True
+    try:
+        os.kill(process, 0)  # only asks
+    except PermissionError:  # as another user
+        return True
+    except (OSError, OverflowError):
+        return False
+    return True
+
+
+def _lines(folder: Path) -> list[bytes]:
+    path = user_path(folder) / JOURNAL
+    return io.BytesIO(read_file(path, MAX_BYTES)).readlines() if path.exists() else []
+
+
+def _without_curve(line: bytes) -> bytes:
+    start = line.find(_CURVE) + len(_CURVE)
+    end = line.find(b"]", start)
+    has_flat_curve = start >= len(_CURVE) and line.find(b"[", start, max(end, start)) < 0 <= end
+    return line[:start] + line[end:] if has_flat_curve else line
+
+
+def _parse_all(lines: list[bytes]) -> list[dict | None]:
+    with collector_at_rest():
+        return [_parse(line) for line in lines]
+
+
+@contextlib.contextmanager
+def collector_at_rest():
+    """Without the garbage collector, which would find nothing in a journal and take as long as the parsing."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
+
+
+def _parse(line: bytes) -> dict | None:
+    try:
+        record = json.loads(line.decode()) if line.endswith(b"\n") and len(line) <= MAX_LINE else None
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(record, dict) or not {"trial", "rows", "curve"} <= record.keys():
+        return None
+    if "test_accuracy" not in record:  # another version's
+        return record
+    if not _is_a_trials(record):
+        return None
+    record["trial"] = {key: record["trial"][key] for key in _TRIAL}  # in one order, whatever that of the line
+    return record
+
+
+_TRIAL = ("index", "method", "seed")
+_ROW_NUMBERS = ("score", "seconds", "macs")
+_EPOCH_NUMBERS = ("stage", "epoch", "loss", "train_top1", "val_top1", "seconds", "images", "macs")
+_LARGEST = 2**63
+
+
+def _is_a_trials(record: dict) -> bool:
+    """Whether a record has the form of a trial's, in all that is read of it."""
+    trial, rows, curve = record["trial"], record["rows"], record["curve"]
+    return (
+        isinstance(trial, dict)
+        and trial.keys() == set(_TRIAL)
+        and _is_count(trial["index"])
+        and _is_text(trial["method"])
+        and type(trial["seed"]) is int
+        and _is_number(trial["seed"])
+        and _is_number(record["test_accuracy"])
+        and isinstance(rows, list)
+        and len(rows) > 0
+        and all([_has_numbers(row, _ROW_NUMBERS) for row in rows])
+        and all([_is_text(row.get("method")) and _is_text(row.get("outcome")) for row in rows])
+        and isinstance(curve, list)
+        and all([_has_numbers(epoch, _EPOCH_NUMBERS) for epoch in curve])
+        and _is_count(record.get("sitting", 0))
+        and _is_duration(record.get("after", 0))
+        and _is_duration(record.get("elapsed", 0))
+        and _is_text(record.get("hardware", ""))
+        and _is_text(record.get("commit", ""))
+    )
+
+
+def _has_numbers(value: object, keys: tuple[str, ...]) -> bool:
+    return isinstance(value, dict) and all([_is_number(value.get(key)) for key in keys])
+
+
+def _is_number(value: object) -> bool:
+    """Whether it is a float or an integer of 64 bits."""
+    return type(value) is float or (type(value) is int and -_LARGEST <= value < _LARGEST)
+
+
+def _is_duration(value: object) -> bool:
+    return _is_number(value) and 0 <= value < math.inf
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and (value.isascii() or not re.search("[\ud800-\udfff]", value))  # half a pair
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 0 <= value < _LARGEST

@@ -1,0 +1,81 @@
+"""A sweep's manifest: its configuration, and for every sitting who ran it, with what and where."""
+
+import json
+from pathlib import Path
+
+from fearlib.errors import InputError
+from fearlib.files.outside import read_json, user_path
+from fearlib.files.write import replace_file
+from fearlib.sweeps.journal import JOURNAL
+
+MANIFEST = "manifest.json"
+MAX_BYTES = 2**24  # a sitting takes half a KB
+
+
+def open_manifest(folder: Path, configuration: dict) -> dict:
+    """The folder's manifest, or a new one. Raises InputError if it is one of another configuration."""
+    path = folder / MANIFEST
+    if not path.exists():
+        if (folder / JOURNAL).exists():
+            raise InputError(f"{folder} has a journal but no {MANIFEST}: restore it, or choose another folder.")
+        return {"configuration": configuration, "sittings": []}
+    manifest = read_manifest(folder)
+    existing = manifest["configuration"]
+    differences = _differences(existing, configuration)
+    if differences:
+        raise InputError(
+            f"{folder} holds results of another configuration ({'; '.join(differences)}): "
+            "choose another folder, or the same settings and data."
+        )
+    return manifest
+
+
+def read_manifest(folder: str | Path) -> dict:
+    """What a sweep says of itself: `configuration` and `sittings`. Raises InputError if it cannot be read."""
+    path = user_path(folder) / MANIFEST
+    try:
+        manifest = read_json(path, MAX_BYTES, levels=8)
+    except InputError as error:
+        raise InputError(f"{path} is not a readable manifest of a sweep ({error}).") from error
+    wrong = _wrong(manifest)
+    if wrong:
+        raise InputError(
+            f"{path} is not a manifest of a sweep, for {wrong}: restore it, or choose another folder."
+        )
+    return manifest
+
+
+def _wrong(manifest: object) -> str | None:
+    """What is not as the readers of a manifest expect it, if anything."""
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("configuration"), dict):
+        return "it has no configuration"
+    configuration = manifest["configuration"]
+    for key in ("space", "dataset"):  # perhaps of a module that was not imported here
+        if not isinstance(configuration.get(key), str):
+            return f"it names no {key}"
+    settings = configuration.get("settings")
+    if not isinstance(settings, dict) or not isinstance(settings.get("preset"), str):
+        return "its settings name no preset"
+    sittings = manifest.get("sittings")
+    if not isinstance(sittings, list) or not all(isinstance(sitting, dict) for sitting in sittings):
+        return "its sittings are not a list of objects"
+    for sitting in sittings:
+        missing = sitting.get("missing", {})
+        if not isinstance(missing, dict) or not all(type(n) is int and 0 <= n < 2**63 for n in missing.values()):
+            return "the missing trials of a sitting are not numbers of trials by method"
+    return None
+
+
+def _differences(old: dict, new: dict, prefix: str = "") -> list[str]:
+    found = []
+    for key in sorted(old.keys() | new.keys()):
+        before, now = old.get(key), new.get(key)
+        if isinstance(before, dict) and isinstance(now, dict):
+            found.extend(_differences(before, now, f"{prefix}{key}."))
+        elif before != now:
+            found.append(f"{prefix}{key} was {before!r:.200} and is now {now!r:.200}")
+    return found
+
+
+def write_manifest(folder: Path, manifest: dict) -> None:
+    replace_file(folder / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())

@@ -1,0 +1,90 @@
+"""Sweeps of one configuration, run apart, become one."""
+
+import itertools
+import math
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from fearlib.errors import InputError
+from fearlib.files.outside import user_path
+from fearlib.spaces.registry import known_space
+from fearlib.sweeps.journal import append_to_journal, only_writer, read_journal, recover_journal
+from fearlib.sweeps.manifest import MANIFEST, open_manifest, read_manifest, write_manifest
+from fearlib.sweeps.rows import write_tables
+from fearlib.sweeps.run import Trial, check_truth, count_trials, has_failed
+
+
+def merge_sweeps(folder: str | Path, sources: list[str | Path], methods: list[str] | None = None) -> int:
+    """Add to `folder` the trials of `sources` that it does not hold yet; how many those were.
+
+    Of all methods, or of `methods` alone, named as in a journal; `full` belongs to them where it is the truth. A
+    new folder is made. A finished trial is never replaced, a failed one is added where none was tried, and the
+    sources, which may still grow, are left as they are. Raises InputError if a source is not a sweep, or is one of
+    another configuration or with other test accuracies, or if a method has no trial; nothing is written then.
+    """
+    folder, sources = user_path(folder), [user_path(source) for source in sources]
+    configuration = read_manifest(folder if (folder / MANIFEST).exists() else sources[0])["configuration"]
+    known_space(configuration["space"])  # the tables need it
+    parts = [_read_part(source, configuration, methods) for source in sources]
+    if methods is not None:
+        _check_methods(methods, sources)
+    if any(source.resolve() == folder.resolve() for source in sources):
+        raise InputError(f"{folder} cannot be merged into itself.")
+    _check_accuracies(itertools.chain(read_journal(folder), *(records for _, records in parts)))
+    added = 0
+    with only_writer(folder):
+        merged = open_manifest(folder, configuration)
+        held = {Trial(**record["trial"]): record for record in recover_journal(folder)}
+        for manifest, records in parts:
+            sittings = [_place(merged["sittings"], sitting) for sitting in manifest["sittings"]]
+            write_manifest(folder, merged)
+            for trial, record in {Trial(**record["trial"]): record for record in records}.items():
+                if trial not in held or has_failed(held[trial]) and not has_failed(record):
+                    held[trial] = record | {"sitting": sittings[record.get("sitting", 0)]}
+                    append_to_journal(folder, held[trial])
+                    added += 1
+        count_trials(merged, Counter(record["sitting"] for record in held.values()))
+        write_manifest(folder, merged)
+        write_tables(folder)
+    return added
+
+
+def _read_part(source: Path, configuration: dict, methods: list[str] | None) -> tuple[dict, list[dict]]:
+    """A source's manifest, with its trials counted, and its records."""
+    read_manifest(source)  # refuses what is no sweep
+    records = read_journal(source)  # before the sittings, which may become more meanwhile
+    records = [record for record in records if methods is None or record["trial"]["method"] in methods]
+    manifest = open_manifest(source, configuration)  # refuses another configuration
+    if methods is not None:
+        for sitting in manifest["sittings"]:
+            sitting["missing"] = {key: n for key, n in sitting.get("missing", {}).items() if key in methods}
+    of_sitting = Counter(record.get("sitting", 0) for record in records)
+    if max(of_sitting, default=-1) >= len(manifest["sittings"]):
+        raise InputError(f"{source} cannot be merged: its journal names a sitting that its manifest lacks.")
+    count_trials(manifest, of_sitting)
+    return manifest, records
+
+
+def _check_methods(methods: list[str], sources: list[Path]) -> None:
+    known = {record["trial"]["method"]: None for source in sources for record in read_journal(source)}
+    for method in methods:
+        if method not in known:
+            raise InputError(f"there are no trials of {method!r}: the methods are {', '.join(known)}.")
+
+
+def _check_accuracies(records: Iterable[dict]) -> None:
+    known = {}
+    for record in records:
+        check_truth(record, known)
+        if not math.isnan(record["test_accuracy"]):
+            known[record["trial"]["index"]] = record["test_accuracy"]
+
+
+def _place(sittings: list[dict], sitting: dict) -> int:
+    """The sitting's number in the list, to which it is added unless an earlier merge has."""
+    for number, known in enumerate(sittings):
+        if all(known.get(key) == sitting.get(key) for key in ("id", "started", "commit")):
+            return number
+    sittings.append(sitting)
+    return len(sittings) - 1

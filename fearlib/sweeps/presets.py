@@ -1,0 +1,143 @@
+"""Named sets of plain values: how large, how long, how strict."""
+
+from dataclasses import asdict, dataclass, fields, replace
+
+from fearlib.data.registry import known_dataset
+from fearlib.errors import InputError
+from fearlib.spaces.registry import known_space
+from fearlib.training.loop import known_precision
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that a score depends on besides the architecture, the dataset's arrays and the seed."""
+
+    preset: str
+    channels: int = 16
+    cells: int = 5
+    resolution: int = 32
+    train_images: int | None = None  # None: all
+    batch_size: int = 256
+    threshold: float = 0.6  # training top-1 at which stage 1 of FEAR ends
+    stage1_epochs: int = 200  # at most
+    schedule_epochs: int = 200  # length of stage 1's cosine
+    threshold_checks: int = 1  # times an epoch that stage 1 compares with the threshold
+    stage2_epochs: int = 5
+    stage2_batch: int = 1024
+    first_free_block: int | None = None  # None: the paper's, carried over to the number of cells
+    shortreg_epochs: tuple[int, ...] = (10, 20, 30)
+    full_epochs: int = 200
+    zero_cost_batch: int = 64
+    precision: str = "auto"  # becomes what this machine is fast at
+
+
+PAPER = {
+    "cifar10": Settings("paper", threshold=0.6),
+    "cifar100": Settings("paper", threshold=0.3, stage2_batch=512),
+    "imagenet16-120": Settings("paper", resolution=16, threshold=0.2, stage2_batch=512, stage2_epochs=10),
+    "synthetic": Settings("paper", threshold=0.15),
+}
+COMPACT = Settings(
+    "compact", cells=1, resolution=16, train_images=5_000, stage1_epochs=15, threshold_checks=13,
+    stage2_epochs=24, stage2_batch=256, shortreg_epochs=(1, 2, 4),
+)  # fmt: skip
+COMPACT_THRESHOLDS = {"cifar10": 0.4, "cifar100": 0.15, "imagenet16-120": 0.1, "synthetic": 0.15}
+SMOKE = Settings(
+    "smoke", channels=4, cells=1, resolution=16, train_images=1000, batch_size=64, threshold=0.15,
+    stage1_epochs=4, schedule_epochs=8, stage2_epochs=2, stage2_batch=128, shortreg_epochs=(1, 2),
+    full_epochs=4, zero_cost_batch=32,
+)  # fmt: skip
+# Of a DARTS network the cells are all that there are; at paper scale it is that of NAS-Bench-301's training logs.
+DARTS = {
+    "smoke": {"channels": 4, "cells": 3},
+    "compact": {"channels": 8, "cells": 6},
+    "paper": {"channels": 32, "cells": 8},
+}
+# Settings that a method's label states, fear(stage2_epochs=8): sweeps that differ in them alone share a folder.
+LENGTHS = ("stage2_epochs", "shortreg_epochs")
+PRESETS = {
+    "smoke": "the whole pipeline in seconds, for tests; its scores mean nothing",
+    "compact": "a two-core machine in hours",
+    "paper": "the published protocol, for a GPU",
+}
+
+
+def preset(name: str, dataset: str, /, space: str = "nats-tss", **overrides) -> Settings:
+    """The settings of a preset for a dataset and a search space, some of them replaced.
+
+    Values may be given as text, as on a command line ("0.5", "2,4,8", "none"). An overridden preset carries its
+    changes in its name, `compact(threshold=0.55)`, but for those that a method's label states. The precision
+    "auto" becomes what this machine is fast at. Raises InputError for an unknown preset, dataset, space or
+    setting, or a value of the wrong kind.
+    """
+    if name not in PRESETS:
+        raise InputError(f"unknown preset {name!r}: the presets are {', '.join(PRESETS)}.")
+    dataset = known_dataset(dataset)
+    known_space(space)
+    settings = {
+        "smoke": SMOKE,
+        "compact": replace(COMPACT, threshold=COMPACT_THRESHOLDS.get(dataset, COMPACT.threshold)),
+        "paper": PAPER.get(dataset, Settings("paper")),
+    }[name]
+    if space == "darts":
+        settings = replace(settings, **DARTS[name])
+    overrides.setdefault("precision", settings.precision)
+    changes = {key: convert_setting(key, value) for key, value in overrides.items()}
+    changes = {key: value for key, value in changes.items() if getattr(settings, key) != value}
+    unnamed = (*LENGTHS, "precision")
+    label = ",".join(f"{key}={_text(value)}" for key, value in sorted(changes.items()) if key not in unnamed)
+    return replace(settings, preset=f"{name}({label})" if label else name, **changes)
+
+
+def as_dict(settings: Settings) -> dict:
+    """Plain values, ready for JSON."""
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(settings).items()}
+
+
+_KINDS = {field.name: field.type for field in fields(Settings) if field.name != "preset"}
+
+
+def convert_setting(key: str, value, called: str | None = None):
+    """The value of a setting, which messages may call otherwise, in its own type.
+
+    Raises InputError for an unknown setting or a wrong value.
+    """
+    if key not in _KINDS:
+        raise InputError(f"unknown setting {key!r}: the settings are {', '.join(_KINDS)}.")
+    kind, called = _KINDS[key], called or f"setting {key}"
+    optional = kind == int | None
+    try:
+        if optional and (value is None or value == "none"):
+            return None
+        if kind is str:
+            converted = str(value)
+        elif kind is float:
+            converted = float(value)
+        elif kind == tuple[int, ...]:
+            converted = tuple(int(part) for part in (value.split(",") if isinstance(value, str) else value))
+        else:
+            converted = int(value)
+            if converted != float(value):
+                raise ValueError
+    except (TypeError, ValueError):
+        expected = {str: "text", float: "a number", int: "an integer"}.get(
+            kind, "an integer or none" if optional else "integers separated by commas"
+        )
+        raise InputError(f"{called}={value!r}: it must be {expected}.") from None
+    if key == "precision":
+        return known_precision(converted)
+    if key == "threshold":
+        if not 0 <= converted <= 1:
+            raise InputError(f"{called}={value!r}: it is a share, from 0 to 1.")
+    else:
+        smallest = 0 if key == "first_free_block" else 1
+        values = converted if isinstance(converted, tuple) else (converted,)
+        if not values or min(values) < smallest:
+            raise InputError(f"{called}={value!r}: it must be at least {smallest}.")
+    return converted
+
+
+def _text(value) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return "none" if value is None else str(value)

@@ -1,0 +1,105 @@
+"""A results folder, finished or still being written: read as far as it is, and then on."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from fearlib.errors import InputError
+from fearlib.files.outside import user_path
+from fearlib.sweeps.journal import START, collector_at_rest, end_of_journal, read_journal_on
+from fearlib.sweeps.rows import (
+    CURVE_COLUMNS,
+    ROW_COLUMNS,
+    accuracy_from_outside,
+    curves_of_trials,
+    holds_journal,
+    last_trials,
+    rows_of_folder,
+    with_accuracy,
+    written_curves,
+    written_rows,
+)
+
+_KEYS = ["index", "method", "seed"]
+
+
+class Results:
+    """The rows and learning curves of a results folder; `refresh` reads on, and only what is new.
+
+    `rows` are those of `fearlib.sweeps.rows.write_tables`, in the order in which they were read. They come from
+    `rows.csv` if that holds the journal's last trial, and so all of them; else from the journal, to which a
+    running sweep appends. Raises InputError if there is no sweep in `folder`, or it cannot be read.
+    """
+
+    def __init__(self, folder: str | Path):
+        self.folder = user_path(folder)
+        written = written_rows(folder)
+        self._rows, self._curves = pd.DataFrame(columns=ROW_COLUMNS), pd.DataFrame(columns=CURVE_COLUMNS)
+        self._rows_end = self._curves_end = START
+        self._tables_are_unread = False
+        self._known = [] if written is None else [accuracy_from_outside(written)]
+        last, end = end_of_journal(self.folder)
+        if written is not None and holds_journal(written, last, end):
+            self._rows = written.assign(test_accuracy=written["index"].map(self._known[0]))
+            self._rows_end = self._curves_end = end
+            self._tables_are_unread = True
+        self.rows = with_accuracy(self._rows, self._known)
+        self.refresh()
+
+    def refresh(self) -> int:
+        """Read the trials that were journalled since the last time, and return how many there were.
+
+        Raises InputError if the folder is no longer there; what was read stays.
+        """
+        if not self.folder.is_dir():
+            raise InputError(f"{self.folder} is no longer there: what was read of it is still shown.")
+        with collector_at_rest():
+            records, self._rows_end, other = read_journal_on(self.folder, self._rows_end, curves=False)
+            records = last_trials(records)
+            if other:
+                self._rows = self._rows[:0]
+            if records:
+                self._rows = _replaced(self._rows, rows_of_folder(self.folder, records), records)
+            if records or other:
+                self.rows = with_accuracy(self._rows, self._known)
+        return len(records)
+
+    def curves(self) -> pd.DataFrame:
+        """The learning curves so far, a line an epoch, with the columns `CURVE_COLUMNS`; read when asked for."""
+        if self._tables_are_unread:
+            self._curves, self._tables_are_unread = written_curves(self.folder), False
+        records, self._curves_end, other = read_journal_on(self.folder, self._curves_end)
+        records = last_trials(records)
+        if other:
+            self._curves = self._curves[:0]
+        if records:
+            self._curves = _replaced(self._curves, curves_of_trials(records), records)
+        return self._curves
+
+
+def _replaced(table: pd.DataFrame, new: pd.DataFrame, records: list[dict]) -> pd.DataFrame:
+    """The table with the `new` lines of these trials in place of those it has of them."""
+    if table.empty:
+        return new
+    again = {
+        (record["trial"]["index"], method, record["trial"]["seed"])
+        for record in records
+        for method in {record["trial"]["method"], *(row["method"] for row in record["rows"])}
+    }
+    kept = table[~pd.MultiIndex.from_frame(table[_KEYS]).isin(again)]
+    return pd.concat([part for part in (kept, new) if len(part)], ignore_index=True)
+
+
+def by_name(folders: Iterable[str | Path]) -> dict[str, str | Path]:
+    """The folders by the names under which tables show them. Raises InputError if two have the same name."""
+    named = {}
+    for folder in folders:
+        name = Path(folder).name
+        if name in named:
+            raise InputError(
+                f"Two folders are named {name}, {named[name]} and {folder}: sweeps that are shown together need "
+                "names of their own."
+            )
+        named[name] = folder
+    return named

@@ -1,0 +1,237 @@
+"""A journal becomes tidy rows and learning curves, and these are read again."""
+
+import functools
+import itertools
+import math
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from fearlib.errors import InputError
+from fearlib.files.outside import read_csv, user_path
+from fearlib.files.write import replace_file
+from fearlib.spaces.registry import known_space
+from fearlib.sweeps.journal import JOURNAL, START, Position, end_of_journal, read_journal
+from fearlib.sweeps.manifest import MANIFEST, read_manifest
+
+ROWS, CURVES = "rows.csv", "curves.csv"
+MAX_ROWS_BYTES = 2**29  # of a table of rows; one takes 200
+ROW_COLUMNS = (
+    "space", "index", "arch", "dataset", "preset", "method", "score", "seconds", "macs", "seed",
+    "test_accuracy", "outcome",
+)  # fmt: skip
+_TEXTS = ("space", "dataset", "preset", "method", "outcome")
+_INTEGERS = ("index", "seed")
+_NUMBERS = ("score", "seconds", "macs", "test_accuracy")
+CURVE_COLUMNS = (
+    "index", "method", "seed", "stage", "epoch", "loss", "train_top1", "val_top1", "seconds", "images", "macs",
+)  # fmt: skip
+INFINITE = "undefined: its score is infinite"  # an outcome
+
+
+def write_tables(folder: Path, truth: pd.Series | None = None) -> pd.DataFrame:
+    """Write `rows.csv` and `curves.csv` from the folder's journal and manifest and return the rows.
+
+    A trial that ran again counts once, with its last result. A test accuracy that the journal lacks is taken
+    from `truth`, else from the `rows.csv` that is replaced. Where no architecture has one from outside, the mean
+    of its own full training (`truth_method`) takes its place.
+    """
+    last = last_trials(read_journal(folder))
+    known = [] if truth is None else [truth]
+    rows = _rows_of_journal(folder, last, known, written_rows(folder))
+    curves = _ordered(curves_of_trials(last))
+    for name, table in ((ROWS, rows), (CURVES, curves)):
+        replace_file(user_path(folder) / name, table.to_csv(index=False, lineterminator="\n").encode())
+    return rows
+
+
+def _rows_of_journal(
+    folder: Path, last: list[dict], known: list[pd.Series], written: pd.DataFrame | None
+) -> pd.DataFrame:
+    known = [*known, *([] if written is None else [accuracy_from_outside(written)])]
+    return _ordered(with_accuracy(rows_of_folder(folder, last), known))
+
+
+def _ordered(table: pd.DataFrame) -> pd.DataFrame:
+    keys = [key for key in ("method", "seed", "index", "stage", "epoch") if key in table]
+    return table.sort_values(keys, ignore_index=True)
+
+
+def last_trials(records: Iterable[dict]) -> list[dict]:
+    """Of a journal's records the last of every trial."""
+    return list({tuple(record["trial"].values()): record for record in records}.values())
+
+
+def rows_of_folder(folder: Path, records: list[dict]) -> pd.DataFrame:
+    """`rows_of_trials` with the folder's manifest. Raises InputError if the space is unknown or not theirs."""
+    configuration = read_manifest(folder)["configuration"]
+    known_space(configuration["space"])
+    try:
+        return rows_of_trials(records, configuration)
+    except InputError as error:
+        raise InputError(
+            f"{user_path(folder) / JOURNAL} is not of the space {configuration['space']}: {error}"
+        ) from error
+
+
+def curves_of_trials(records: Iterable[dict]) -> pd.DataFrame:
+    """A journal's records as learning curves, a line an epoch."""
+    return pd.DataFrame(
+        [epoch | record["trial"] for record in records for epoch in record["curve"]], columns=CURVE_COLUMNS
+    )
+
+
+def with_accuracy(rows: pd.DataFrame, known: Iterable[pd.Series]) -> pd.DataFrame:
+    """The rows with a test accuracy (%): their own, else that of the first of `known` to have one.
+
+    `known` are indexed by architecture. Where no architecture has one, the mean of its own full training
+    (`truth_method`) takes its place.
+    """
+    known = [rows.groupby("index").test_accuracy.first(), *known]
+    if all(accuracy.isna().all() for accuracy in known):
+        known.append(_accuracy_of_full(rows))
+    filled = rows.test_accuracy
+    for accuracy in known:
+        filled = filled.fillna(rows["index"].map(accuracy))
+    return rows.assign(test_accuracy=filled)
+
+
+def _accuracy_of_full(rows: pd.DataFrame) -> pd.Series:
+    return rows[rows.method == truth_method(rows.method)].groupby("index").score.mean().astype(float) * 100
+
+
+def truth_method(methods: Iterable[str]) -> str | None:
+    """Of a sweep's methods the full training that serves as its truth where no benchmark's accuracy is given.
+
+    That is `full`, else the longest `full(epochs=...)`; None if there is neither.
+    """
+    lengths = {}
+    for method in set(methods):
+        if re.match(r"full(\(|$)", method):
+            epochs = re.search(r"\bepochs=(\d+)", method)
+            lengths[method] = int(epochs[1]) if epochs else math.inf
+    return max(sorted(lengths), key=lengths.get, default=None)
+
+
+def accuracy_from_outside(rows: pd.DataFrame) -> pd.Series:
+    """Test accuracy by architecture where it is not that of the sweep's own full training, NaN where it is."""
+    accuracy = rows.groupby("index").test_accuracy.first().astype(float)  # of no rows, pandas knows no type
+    return accuracy.where(~np.isclose(accuracy, _accuracy_of_full(rows).reindex(accuracy.index)))
+
+
+def full_is_truth(rows: pd.DataFrame) -> bool:
+    """Whether the test accuracies are the sweep's own `full` training, so that this cannot be ranked by them."""
+    return bool(truth_method(rows.method) and accuracy_from_outside(rows).isna().all())
+
+
+def rows_of_trials(records: Iterable[dict], configuration: dict) -> pd.DataFrame:
+    """A journal's records as tidy rows, one for every score, with what they share filled in."""
+    space, dataset = configuration["space"], configuration["dataset"]
+    preset = configuration["settings"]["preset"]
+    string = functools.cache(lambda index: str(known_space(space).kind.from_index(index)))
+    rows = []
+    for record in records:
+        index, seed = record["trial"]["index"], record["trial"]["seed"]
+        arch, accuracy = string(index), record["test_accuracy"]
+        for row in record["rows"]:
+            cost = row["seconds"], row["macs"]
+            method = space, index, arch, dataset, preset, row["method"]
+            rows.append((*method, row["score"], *cost, seed, accuracy, row["outcome"]))
+    return with_finite_scores(pd.DataFrame(rows, columns=ROW_COLUMNS))
+
+
+def with_finite_scores(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows, an infinite score being none, with an `outcome` that says so."""
+    infinite = rows.score.astype(float).abs() == math.inf
+    if not infinite.any():
+        return rows
+    return rows.assign(
+        score=rows.score.astype(float).mask(infinite),
+        outcome=rows.outcome.mask(infinite & (rows.outcome == "ok"), INFINITE),
+    )
+
+
+def read_rows(folder: str | Path) -> pd.DataFrame:
+    """The rows of the sweep in `folder`, which may still be running: those of `rows.csv`, or of the journal where
+    that holds more.
+
+    Raises InputError if there is no sweep, or a column of `rows.csv` is missing or holds something other than its
+    texts or numbers.
+    """
+    written = written_rows(folder)
+    if written is not None and holds_journal(written, *end_of_journal(folder)):
+        return written
+    return _rows_of_journal(folder, last_trials(read_journal(folder)), [], written)
+
+
+def read_curves(folder: str | Path) -> pd.DataFrame:
+    """The learning curves of the sweep in `folder`, a line an epoch, as far as `read_rows` has its rows."""
+    written = written_rows(folder)
+    if written is None or not holds_journal(written, *end_of_journal(folder)):
+        return _ordered(curves_of_trials(last_trials(read_journal(folder))))
+    return written_curves(folder)
+
+
+def written_curves(folder: str | Path) -> pd.DataFrame:
+    """The curves in `curves.csv` as they are, none without it."""
+    path = user_path(folder) / CURVES
+    return read_csv(path, MAX_ROWS_BYTES, CURVE_COLUMNS) if path.exists() else pd.DataFrame(columns=CURVE_COLUMNS)
+
+
+def holds_sweep(folder: str | Path) -> bool:
+    """Whether a sweep has begun in `folder`."""
+    return any((user_path(folder) / name).is_file() for name in (ROWS, JOURNAL, MANIFEST))
+
+
+def holds_journal(rows: pd.DataFrame, last: dict | None, end: Position) -> bool:
+    """Whether `rows`, which a file has rounded, are a journal's; `last` and `end` are `end_of_journal`'s."""
+    if last is None:
+        return end == START
+    of_trial = rows[(rows["index"] == last["trial"]["index"]) & (rows.seed == last["trial"]["seed"])]
+    of_trial = of_trial.set_index("method")
+    return all(
+        row["method"] in of_trial.index
+        and of_trial.outcome[row["method"]] == row["outcome"]
+        and all(
+            np.isclose(of_trial[key][row["method"]], row[key], rtol=1e-9, atol=0, equal_nan=True)
+            for key in ("score", "seconds")
+        )
+        for row in last["rows"]
+    )
+
+
+def written_rows(folder: str | Path) -> pd.DataFrame | None:
+    """The rows in `rows.csv` as they are, None if the sweep in `folder` has not written it yet."""
+    path = user_path(folder) / ROWS
+    if not path.exists():
+        if not holds_sweep(folder):
+            raise InputError(f"{folder} holds neither {ROWS} nor {JOURNAL}: run a sweep into it first.")
+        return None
+    rows = read_csv(path, MAX_ROWS_BYTES, ROW_COLUMNS)
+    if len(rows):  # of no rows, pandas knows no type
+        for columns, form, is_right in (
+            (_TEXTS, "a text", lambda values: pd.api.types.is_string_dtype(values) and values.notna().all()),
+            (_INTEGERS, "an integer of 64 bits", lambda values: values.dtype == int),
+            (_NUMBERS, "a number or nothing", lambda values: values.dtype.kind in "iuf"),
+        ):
+            for column in columns:
+                if not is_right(rows[column]):
+                    raise InputError(f"{path} is not a table of rows: every {column} must be {form}.")
+    return with_finite_scores(rows)
+
+
+def finished_architectures(folder: str | Path) -> list[int]:
+    """The indices that the sweep in `folder` has finished with every method, up to the first that it has not.
+
+    In the order in which the sweep came to them. Of a sweep that was cut short, later ones may be finished too,
+    but to take these would favour architectures that train fast.
+    """
+    records = read_journal(folder)
+    methods = {record["trial"]["method"] for record in records}
+    done = {}
+    for record in records:
+        done.setdefault(record["trial"]["index"], set()).add(record["trial"]["method"])
+    return list(itertools.takewhile(lambda index: done[index] == methods, done))

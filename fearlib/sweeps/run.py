@@ -1,0 +1,309 @@
+"""A sweep: methods x architectures x seeds, to one journal; a rerun does only what is missing."""
+
+import contextlib
+import functools
+import itertools
+import math
+import multiprocessing
+import os
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from fearlib.data.dataset import Dataset
+from fearlib.data.registry import known_dataset, load_dataset
+from fearlib.errors import InputError, require
+from fearlib.files.outside import percentages, user_path
+from fearlib.plugin import PLUGIN, import_plugin
+from fearlib.scores.measures import MEASURES
+from fearlib.spaces.darts import Genotype
+from fearlib.spaces.nats import Architecture
+from fearlib.spaces.registry import known_space, space_of
+from fearlib.sweeps.cluster import cluster, run_here
+from fearlib.sweeps.journal import append_to_journal, only_writer, recover_journal
+from fearlib.sweeps.manifest import open_manifest, write_manifest
+from fearlib.sweeps.methods import expand_methods, most_macs, refuse_nan, run_trial
+from fearlib.sweeps.presets import LENGTHS, Settings, as_dict
+from fearlib.sweeps.provenance import code_commit, hardware, sitting, utc_now
+from fearlib.sweeps.rows import rows_of_trials, write_tables
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One method on one architecture with one seed."""
+
+    index: int
+    method: str
+    seed: int
+
+
+def run_sweep(
+    folder: str | Path,
+    dataset: str,
+    settings: Settings,
+    methods: list[str],
+    architectures: list[Architecture] | list[Genotype],
+    seeds: list[int] = (0,),
+    data_folder: str | None = None,
+    truth: pd.Series | dict[int, float] | None = None,
+    workers: int = 1,
+    scheduler: str | None = None,
+    per_gpu: int | None = None,
+    retries: int = 0,
+    time_budget: float = float("inf"),
+    after_trial: Callable[[pd.DataFrame], None] | None = None,
+) -> pd.DataFrame:
+    """Run every trial that `folder` does not hold yet, and return the table of all its rows.
+
+    `methods` as in `expand_methods`. `truth` is the benchmark's test accuracy in % by architecture index, a Series
+    as `benchmark_accuracy` gives it or a dict. One worker is this process; more, or a `scheduler`, or `per_gpu`
+    networks at once on each GPU, are dask's, as `cluster` says. A trial that fails (it raises, its workers die,
+    its loss or score is not a number) is recorded with its reason, and tried again up to `retries` times once the
+    others are done. No trial starts after `time_budget` seconds. Several workers take the longest trials first, so
+    that none waits long for the last; but with a time budget, and with one worker, one architecture follows
+    another, so that those which are finished are no selection. `after_trial` is called with each finished trial's
+    rows. The folder receives `journal.jsonl` while the sweep runs and `rows.csv`, `curves.csv` and `manifest.json`
+    at its end, when it is interrupted too. Raises InputError if `truth` is not of these architectures, if the
+    folder holds results of another configuration or other test accuracies, or if another sweep is writing to it,
+    or on Windows. A script that asks for workers does so under `if __name__ == "__main__":`.
+    """
+    _refuse_places()
+    import_plugin()
+    for name, number, least in (
+        ("workers", workers, 1),
+        ("per_gpu", 1 if per_gpu is None else per_gpu, 1),
+        ("retries", retries, 0),
+    ):
+        if number < least:
+            raise InputError(f"{name} is {number}: it must be at least {least}.")
+    if workers > 1 and (per_gpu or scheduler not in (None, "slurm")):
+        raise InputError("workers are those that the scheduler has, or per_gpu for each GPU: leave workers out.")
+    dataset = known_dataset(dataset)
+    space, labels = space_of(architectures), expand_methods(methods, settings)
+    truth = (
+        None if truth is None else _checked_truth(truth, [architecture.index for architecture in architectures])
+    )
+    data_folder = data_folder and os.path.abspath(user_path(data_folder))  # workers run elsewhere
+    load = functools.partial(cached_dataset, dataset, data_folder, settings.resolution, settings.train_images)
+    loaded = load()
+    torch.set_num_threads(1)  # the cores are the workers'
+    for architecture, label in itertools.product(architectures[:1], labels):
+        most_macs(architecture, label, loaded, settings)  # refuses what does not fit before anything is written
+    configuration = sweep_configuration(space, dataset, loaded, settings)
+    trials = [
+        Trial(architecture.index, label, seed)
+        for architecture in architectures
+        for seed in seeds
+        for label in labels
+    ]
+    several = workers > 1 or scheduler is not None or per_gpu is not None
+    if several and time_budget == math.inf:
+        trials.sort(
+            key=functools.partial(_most_macs, space=space, dataset=loaded, settings=settings), reverse=True
+        )
+    run = functools.partial(
+        _run, space=space, load=load, fingerprint=loaded.fingerprint, settings=settings,
+        plugin=os.environ.get(PLUGIN), measures=frozenset(MEASURES),
+    )  # fmt: skip
+    folder, started = user_path(folder), time.monotonic()
+    with only_writer(folder):
+        manifest = open_manifest(folder, configuration)
+        finished = _take_up(folder, manifest, truth)
+        missing = [trial for trial in trials if trial not in finished]
+        this = sitting(workers, truth) | {"scheduler": scheduler, "per_gpu": per_gpu}
+        this["missing"] = Counter(trial.method for trial in missing)
+        manifest["sittings"].append(this)
+        write_manifest(folder, manifest)
+        place = cluster(workers, scheduler, per_gpu) if several and missing else contextlib.nullcontext(run_here)
+        progress = _progress(len(trials), len(missing), f"{dataset} {settings.preset}")
+        try:
+            with progress, place as run_on:
+                for trial, result in _with_retries(run_on, run, missing, started + time_budget, retries):
+                    record = {"trial": vars(trial), "sitting": len(manifest["sittings"]) - 1}
+                    record |= {"test_accuracy": _accuracy(trial, truth), "after": time.monotonic() - started}
+                    record |= {key: value for key, value in result.items() if this.get(key) != value}
+                    append_to_journal(folder, record)
+                    this["trials"] += 1
+                    progress.update(not has_failed(record))
+                    if after_trial is not None:
+                        after_trial(rows_of_trials([record], configuration))
+        except BaseException:
+            with contextlib.suppress(Exception):  # what stopped the sweep is the sentence to show
+                _close(folder, manifest, truth)
+            raise
+        return _close(folder, manifest, truth)
+
+
+def _checked_truth(truth: pd.Series | dict[int, float], indices: list[int]) -> pd.Series:
+    """The accuracies (%) as numbers by architecture, once some of `indices` are known to have one."""
+    if not isinstance(truth, pd.Series | dict):
+        raise InputError(
+            f"truth is a {type(truth).__name__}: it must be a Series or a dict of test accuracies in % by "
+            "architecture index."
+        )
+    given = truth if isinstance(truth, pd.Series) else pd.Series(truth, dtype=object)
+    numbered_by_pandas = given is truth and given.index.equals(pd.RangeIndex(len(given))) and not given.index.name
+    if not pd.api.types.is_integer_dtype(given.index) or numbered_by_pandas and list(given.index) != indices:
+        raise InputError(
+            f"truth is numbered {', '.join(map(str, given.index[:3]))}, ..., which are not architecture indices: "
+            "give a Series with these as its index, or a dict."
+        )
+    if given.index.has_duplicates:
+        raise InputError(f"truth has architecture {given.index[given.index.duplicated()][0]} twice.")
+    accuracies = percentages(given.dropna(), "truth")
+    accuracies.attrs = given.attrs
+    lacking = [index for index in indices if index not in accuracies.index]
+    if lacking:
+        message = (
+            f"truth has no test accuracy of {len(lacking)} of {len(indices)} architectures, {lacking[0]} for one"
+        )
+        if len(lacking) == len(indices):
+            raise InputError(f"{message}: give the accuracies of these, or leave truth out.")
+        warnings.warn(f"{message}: their scores are not ranked.", stacklevel=3)
+    return accuracies
+
+
+def _refuse_places() -> None:
+    """Where no sweep can run: on Windows, and in a worker that imports the script which has asked for it."""
+    if os.name == "nt":
+        raise InputError("sweeps run on Linux and macOS: on Windows, run fearlib in WSL.")
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise SystemExit(1)  # without a word: the driver says what to do
+
+
+def sweep_configuration(space: str, dataset: str, loaded: Dataset, settings: Settings) -> dict:
+    """What all trials of a sweep share; sweeps that differ in it cannot be one."""
+    return {
+        "space": space,
+        "dataset": dataset,
+        "dataset_source": loaded.source,
+        "dataset_verified": loaded.verified,
+        "dataset_fingerprint": loaded.fingerprint,
+        "train_images": len(loaded.train_labels),
+        "test_images": len(loaded.test_labels),
+        "settings": {key: value for key, value in as_dict(settings).items() if key not in LENGTHS},
+    }
+
+
+def _close(folder: Path, manifest: dict, truth: pd.Series | None) -> pd.DataFrame:
+    manifest["sittings"][-1]["ended"] = utc_now()
+    write_manifest(folder, manifest)
+    return write_tables(folder, truth)
+
+
+@functools.lru_cache(maxsize=1)
+def cached_dataset(name: str, folder: str | None, resolution: int, train_images: int | None):
+    """`load_dataset` on the GPU if there is one, remembering the last: a worker loads its dataset once."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return load_dataset(name, folder, resolution, train_images).to(device)
+
+
+def _take_up(folder: Path, manifest: dict, truth: pd.Series | None) -> set[Trial]:
+    """The trials that need not run again, in one pass over the journal."""
+    of_sitting, finished = Counter(), set()
+    for record in recover_journal(folder):
+        check_truth(record, truth)
+        of_sitting[record.get("sitting", 0)] += 1
+        if not has_failed(record):
+            finished.add(Trial(**record["trial"]))
+    count_trials(manifest, of_sitting)
+    return finished
+
+
+def count_trials(manifest: dict, of_sitting: Counter) -> None:
+    """A sitting that was killed could not count its own trials."""
+    for number, past in enumerate(manifest["sittings"]):
+        past["trials"] = of_sitting[number]
+
+
+def has_failed(result: dict) -> bool:
+    """Whether a trial's record, or its result, is one to try again."""
+    return any(row["outcome"].startswith("failed") for row in result["rows"])
+
+
+def check_truth(record: dict, truth: pd.Series | dict | None) -> None:
+    """Raises InputError if a journal's record holds another test accuracy than `truth` for its architecture."""
+    index, recorded = record["trial"]["index"], record["test_accuracy"]
+    given = math.nan if truth is None else truth.get(index, math.nan)
+    if not (math.isnan(recorded) or math.isnan(given) or recorded == given):
+        raise InputError(
+            f"architecture {index} has a test accuracy of {recorded}% in the journal and of {given}% in the "
+            "truth given now: give the same truth, or choose another folder."
+        )
+
+
+def _progress(trials: int, missing: int, what: str):
+    tqdm = require("tqdm", "show progress").tqdm
+    return tqdm(total=trials, initial=trials - missing, desc=what, unit="trial")
+
+
+def _with_retries(
+    run_on: Callable, run: Callable, trials: list[Trial], deadline: float, retries: int
+) -> Iterator[tuple[Trial, dict]]:
+    """(trial, result) as they finish; then again for those that failed, up to `retries` times."""
+    for _ in range(1 + retries):
+        failed = []
+        with contextlib.closing(run_on(run, trials, deadline)) as results:
+            for trial, result in results:
+                if isinstance(result, Exception):  # its workers died, most likely of too much memory
+                    result = _failure(trial, result)
+                if has_failed(result):
+                    failed.append(trial)
+                yield trial, result
+        trials = failed
+
+
+def _run(
+    trial: Trial,
+    space: str,
+    load: Callable,
+    fingerprint: str,
+    settings: Settings,
+    plugin: str | None = None,
+    measures: frozenset[str] | None = None,
+) -> dict:
+    """A trial's rows and learning curve, how long it took in all, and with what code on what machine.
+
+    `plugin` and `measures` are the driver's; a worker that knows other measures refuses the trial.
+    """
+    started = time.monotonic()
+    try:
+        import_plugin(plugin)
+        others = set(MEASURES).symmetric_difference(MEASURES if measures is None else measures)
+        if others:
+            raise ValueError(
+                f"worker and driver do not both know the measure(s) {', '.join(sorted(others))}: {PLUGIN} can "
+                "name a module that registers them"
+            )
+        dataset = load()
+        if dataset.fingerprint != fingerprint:
+            raise ValueError(
+                f"the worker found other data ({dataset.fingerprint}) than the driver ({fingerprint})"
+            )
+        result = run_trial(
+            known_space(space).kind.from_index(trial.index), trial.method, trial.seed, dataset, settings
+        )
+        refuse_nan(result)
+    except Exception as error:
+        result = _failure(trial, error)
+    return result | {"elapsed": time.monotonic() - started, "hardware": hardware(), "commit": code_commit()}
+
+
+def _failure(trial: Trial, error: Exception) -> dict:
+    nothing = dict.fromkeys(("score", "seconds", "macs"), float("nan"))
+    reason = f"failed: {type(error).__name__}: {error}".encode(errors="backslashreplace").decode()
+    return {"rows": [{"method": trial.method, **nothing, "outcome": reason}], "curve": []}
+
+
+def _most_macs(trial: Trial, space: str, dataset: Dataset, settings: Settings) -> int:
+    return most_macs(known_space(space).kind.from_index(trial.index), trial.method, dataset, settings)
+
+
+def _accuracy(trial: Trial, truth: pd.Series | None) -> float:
+    return math.nan if truth is None else float(truth.get(trial.index, math.nan))

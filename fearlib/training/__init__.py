@@ -1,0 +1,1 @@
+"""Training. In: a network and a dataset. Out: a learning curve, one record an epoch. Imports spaces and data."""
