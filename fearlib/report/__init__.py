@@ -15,6 +15,7 @@ import pandas as pd
 from fearlib.errors import InputError, require
 from fearlib.files.outside import read_csv, user_path
 from fearlib.files.write import replace_file
+from fearlib.ranking.estimate import Estimate
 from fearlib.report.account import accounts
 from fearlib.report.claims import COLUMNS, VERDICTS
 from fearlib.report.exhibits import figures, tables
@@ -116,7 +117,7 @@ def _shown(line: dict) -> dict:
     run = not math.isnan(line["ours"])
     return texts | {
         "paper": {math.inf: "above 0", -math.inf: "below 0"}.get(line["paper"], f"{line['paper']:g}"),
-        "ours": f"{line['ours']:.2f} ({line['low']:.2f}..{line['high']:.2f})" if run else "",
+        "ours": str(Estimate(line["ours"], line["low"], line["high"], line["n"])) if run else "",
         "n": f"{line['n']:.0f}" if run else "",
         "folder": folder[1] if folder else "",
     }
