@@ -48,3 +48,5 @@ def test_it_fills_a_line_of_a_table_in_order():
     found = Estimate(0.5, 0.25, 0.75, 9)
     assert list(found.columns("spearman").items()) == [("spearman", 0.5), ("low", 0.25), ("high", 0.75)]
     assert found.columns("top 50%", "top 50% ") == {"top 50%": 0.5, "top 50% low": 0.25, "top 50% high": 0.75}
+    for prefix in ("", "top 50% "):
+        assert Estimate.of(found.columns("value", prefix) | {"n": 9}, "value", prefix) == found

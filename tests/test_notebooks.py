@@ -296,44 +296,6 @@ def test_claims_follow_from_the_committed_results(tmp_path):
     assert len((tmp_path / "claims.md").read_text().splitlines()) > len(made)
 
 
-def test_claims_without_results(tmp_path):
-    execute("analysis/claims.ipynb", tmp_path / "claims.ipynb", results=str(tmp_path), output=str(tmp_path))
-    made = pd.read_csv(tmp_path / "claims.csv")
-    assert set(made.verdict) == {"not run"} and made.missing.notna().all() and made.id.is_unique
-
-
-def test_claims_on_another_dataset_are_measured_where_its_sweeps_are(tmp_path):
-    """The sweeps of CIFAR-10 under CIFAR-100's name: the same numbers, T1's as the table of another notebook."""
-    for kind in ("{}_paper", "zero_cost_{}"):
-        shutil.copytree(ROOT / "results" / kind.format("cifar10"), tmp_path / kind.format("cifar100"))
-        for name in ("rows.csv", "manifest.json"):
-            path = tmp_path / kind.format("cifar100") / name
-            path.write_text(re.sub(r'([,"])cifar10([,"])', r"\1cifar100\2", path.read_text()))
-    execute("analysis/claims.ipynb", tmp_path / "claims.ipynb", results=str(tmp_path), output=str(tmp_path))
-    made, committed = (pd.read_csv(each / "claims.csv").set_index("id") for each in (tmp_path, ROOT / "results"))
-    same = committed[committed.source.isin(("claim in words", "zero-cost")) & (committed.verdict != "not run")]
-    same = same[same.index.str.contains(".cifar10", regex=False)]
-    assert len(same) == 8
-    for claim, line in same.iterrows():
-        other = made.loc[claim.replace("cifar10", "cifar100")]
-        assert list(other[["ours", "low", "high", "n"]]) == list(line[["ours", "low", "high", "n"]])
-        assert "--dataset cifar100" in other.command
-    t1 = pd.read_csv(ROOT / "results" / "tables" / "cifar10_paper_nearest.csv")
-    t1 = t1[(t1.over == "the paper's form")].set_index(["value", "top"])
-    asked = made[(made.source == "T1") & ~made.index.str.contains("seconds")]
-    compared = 0
-    for claim, line in asked.iterrows():
-        _, whose, value, top = claim.split(".")
-        if (value, int(top)) in t1.index:
-            expected = t1.loc[(value, int(top)), "ours" if whose == "fear" else "theirs"]
-            if np.isnan(expected):  # a top of too few
-                continue
-            assert "INDICES" not in line.command and "shortreg(epochs=8)" in line.command
-            assert line.ours == pytest.approx(expected, rel=1e-4) and line.low <= line.ours <= line.high
-            compared += 1
-    assert compared >= 20 and (asked.verdict == "not run").sum() == len(asked) - compared
-
-
 def test_published_gap(ranked):
     folder, _ = ranked
     text = execute(

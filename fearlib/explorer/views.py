@@ -117,7 +117,7 @@ def agreement_text(scores: pd.DataFrame, of: str, against: str, percent: float) 
     found = agreement(scores, of, against, percent)
     where = f"top {percent:g}% by {against}" if percent < 100 else f"all with {against}"
     return (
-        f"{of}, {where}: Spearman {Estimate(found.spearman, found.low, found.high, found.n)}, n = {found.n}"
+        f"{of}, {where}: Spearman {Estimate.of(found._asdict(), 'spearman')}, n = {found.n}"
         f"{f', {found.out} without a score' if found.out else ''}; common {found.common:.2f}. "
         f"In brackets the 95% bootstrap interval, {found.resamples} resamples."
     )

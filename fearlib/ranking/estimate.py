@@ -1,6 +1,6 @@
 """A statistic with its interval: computed, put into a table's line, and printed, in one way."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +31,11 @@ class Estimate:
     def columns(self, name: str, prefix: str = "") -> dict[str, float]:
         """For a line of a table: the value by `name`, the interval as `low` and `high` after the `prefix`."""
         return {name: self.value, f"{prefix}low": self.low, f"{prefix}high": self.high}
+
+    @classmethod
+    def of(cls, line: Mapping, name: str, prefix: str = "") -> "Estimate":
+        """What `columns` put into a line of a table that also counts its entries as `n`."""
+        return cls(line[name], line[f"{prefix}low"], line[f"{prefix}high"], line["n"])
 
 
 def estimate(statistic: Callable[..., float], *arrays: ArrayLike, resamples: int = 1000) -> Estimate:

@@ -23,6 +23,7 @@ from fearlib.ranking.statistics import (
     top_spearman_difference,
 )
 from fearlib.scores.measures import MEASURES
+from fearlib.sweeps.labels import with_meaning
 from fearlib.sweeps.rows import full_is_truth, truth_method, with_finite_scores
 
 TOP_PERCENTS = (10, 20, 30, 40)
@@ -86,6 +87,11 @@ def top_table(rows: pd.DataFrame, percents: tuple[float, ...] = TENTHS, resample
                 line[column], line[f"{column} se"] = average_cost(cost, accuracy, percent)
             lines.append(line)
     return pd.DataFrame(sorted(lines, key=lambda line: method_order(line["method"])))
+
+
+def in_papers_form(rows: pd.DataFrame, method: str) -> pd.DataFrame:
+    """The rows as T1 takes them: a FEAR's where it reached the threshold, and all of short training."""
+    return rows[(with_meaning(rows).kind == "shortreg") | ((rows.method == method) & rows.score.notna())]
 
 
 def nearest_shortreg(table: pd.DataFrame, method: str) -> pd.DataFrame:
@@ -204,13 +210,13 @@ def format_ranking(table: pd.DataFrame) -> str:
     """The ranking table as Markdown, rounded for reading; Kendall and `common` are left to the CSV."""
     require("tabulate", "print tables")
 
-    def with_interval(value: str, low: str, high: str) -> list[str]:
-        each = map(Estimate, table[value], table[low], table[high], table.n)
-        return ["–" if np.isnan(found.value) else str(found) for found in each]
+    def with_interval(name: str, prefix: str = "") -> list[str]:
+        each = (Estimate.of(line, name, prefix) for line in table.to_dict("records"))
+        return ["–" if math.isnan(found.value) else str(found) for found in each]
 
     shown = pd.DataFrame({"method": table.method, "n": table.n, "out": table.out})
-    shown["Spearman (95%)"] = with_interval("spearman", "low", "high")
-    shown["top 50% (95%)"] = with_interval("top 50%", "top 50% low", "top 50% high")
+    shown["Spearman (95%)"] = with_interval("spearman")
+    shown["top 50% (95%)"] = with_interval("top 50%", "top 50% ")
     for percent in reversed(TOP_PERCENTS):
         shown[f"top {percent}%"] = table[f"top {percent}%"].map("{:.2f}".format).replace("nan", "–")
     shown["seconds"], shown["10^9 macs"] = table.seconds.map("{:.2f}".format), table.gmacs.map("{:.2f}".format)
