@@ -206,6 +206,14 @@ def save_table(table: pd.DataFrame, path: str | Path, shown: str | None = None) 
     replace_file(path.with_name(f"{path.name}.md"), f"{shown}\n".encode())
 
 
+def with_errors(table: pd.DataFrame, column: str, scale: float = 1.0, digits: int = 2) -> list[str]:
+    """The column's values over `scale` with their standard errors, `column se`, as texts: `1.23 ± 0.04`."""
+    return [
+        f"{value / scale:.{digits}f} ± {error / scale:.{digits}f}"
+        for value, error in zip(table[column], table[f"{column} se"])
+    ]
+
+
 def format_ranking(table: pd.DataFrame) -> str:
     """The ranking table as Markdown, rounded for reading; Kendall and `common` are left to the CSV."""
     require("tabulate", "print tables")
