@@ -92,6 +92,12 @@ def _what_is_missing(claim: str, missing: dict[str, str]) -> str:
     return missing[max(beginnings, key=len)]
 
 
+def published_values(claims: pd.DataFrame, beginning: str) -> dict[str, float]:
+    """The paper's values of the claims whose id begins so, by the rest: `snip` of `ZC.cifar10.snip`."""
+    of_them = claims[claims.id.str.startswith(f"{beginning}.")]
+    return dict(zip(of_them.id.str.removeprefix(f"{beginning}."), of_them.paper.tolist()))
+
+
 def count_verdicts(book: pd.DataFrame) -> pd.DataFrame:
     """How many `claims` of a ledger have each `verdict`, and `what it says`."""
     counts = book.verdict.value_counts()
