@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from fearlib.ranking.against_shortreg import TOPS
+from fearlib.ranking.degradation import with_start
 from fearlib.ranking.estimate import Estimate, estimate
 from fearlib.ranking.finished import finished_rows, methods_of, preset_method
 from fearlib.ranking.statistics import common, spearman, spearman_difference
@@ -26,7 +28,6 @@ from fearlib.sweeps.labels import parse_label
 from fearlib.sweeps.manifest import read_manifest
 from fearlib.sweeps.rows import holds_sweep, read_rows
 
-TOPS = (10, 20, 30, 40, 50, 100)
 DATA_AGNOSTIC = ("synflow", "synflow_bn", "params", "macs", "l2_norm", "zen")
 _TRAINED = ("fear", "shortreg")
 _IMAGES = "the {} images (fear data) and their sweep at the paper preset, results/{}"
@@ -122,10 +123,8 @@ def _degradation(ids: list[str], results: Path) -> Iterator[dict]:
         yield line(claim, each=each, found=Estimate.of(table.loc[(name, float(epoch))], "spearman"))
     for claim, (name, when) in _asked(ids, "C4."):
         each = moments[moments.measure == name]
-        scores = each.pivot_table("score", "index", "epoch")
-        both = scores[[1 if when == "first" else scores.columns.max(), 0]].dropna()
-        accuracy = each.groupby("index").test_accuracy.first()[both.index]
-        yield line(claim, each=each, found=estimate(spearman_difference, *both.to_numpy().T, accuracy.to_numpy()))
+        epoch = 1 if when == "first" else each.epoch[each.score.notna()].max()
+        yield line(claim, each=each, found=estimate(spearman_difference, *with_start(each, epoch)))
 
 
 def _fear_alone(ids: list[str], results: Path) -> Iterator[dict]:
