@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from fearlib.errors import InputError
-from fearlib.report.claims import COLUMNS, VERDICTS, count_verdicts, ledger, ledger_page, verdict
+from fearlib.report.claims import COLUMNS, VERDICTS, count_verdicts, ledger, ledger_page, published_values, verdict
 from fearlib.report.measuring import MISSING as LACKS
 from fearlib.report.measuring import measure_claims
 
@@ -92,6 +92,11 @@ def test_ledger_refuses_what_it_cannot_place():
         ledger(CLAIMS, [line, line], MISSING)
     with pytest.raises(InputError, match="C3 was not measured"):
         ledger(CLAIMS, [line], {"T2": "the synthetic dataset"})
+
+
+def test_published_values_by_what_their_ids_end_with():
+    assert published_values(CLAIMS, "T2") == {"fear": 0.55, "snip": -0.31}
+    assert published_values(CLAIMS, "T") == {}
 
 
 def test_a_page_of_the_ledger():
