@@ -61,8 +61,9 @@ def test_fears_are_read_where_all_the_sweeps_have_been(monkeypatch):
     assert set(scores["index"]) == set(range(9)) and set(scores.method) == {FEAR, LOWER}
     ends = scores[scores.end_test_accuracy.notna()]
     assert ends[["index", "method", "end_test_accuracy"]].to_numpy().tolist() == [[3, FEAR, 0.7]]
-    with pytest.raises(InputError, match="seed 0 on architecture 0: each trial must be in one alone"):
-        read_fears(["a", "twice"])
+    for twice in (["a", "twice"], ["a", "a"]):
+        with pytest.raises(InputError, match="seed 0 on architecture 0: each trial must be in one alone"):
+            read_fears(twice)
 
 
 def moments(measure, **by_epoch):

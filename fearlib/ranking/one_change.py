@@ -22,9 +22,9 @@ def read_fears(folders: list[str | Path]) -> pd.DataFrame:
     `end_test_accuracy` is the test accuracy at the end of stage 2, NaN where it was not recorded. Raises
     InputError if two of the folders hold the same trial.
     """
-    each = {folder: read_rows(folder) for folder in folders}
+    each = [read_rows(folder) for folder in folders]
     fears = []
-    for folder, rows in each.items():
+    for folder, rows in zip(folders, each):
         curves = read_curves(folder)
         ends = curves[(curves.stage == 2) & curves.val_top1.notna()].set_index(_TRIAL).val_top1
         fear = rows[rows.method.isin(methods_of(rows, "fear"))]
@@ -37,7 +37,7 @@ def read_fears(folders: list[str | Path]) -> pd.DataFrame:
             f"Two of the sweeps hold {trial.method} with seed {trial.seed} on architecture {trial['index']}: "
             "each trial must be in one alone."
         )
-    shared = set.intersection(*(set(rows["index"]) for rows in each.values()))
+    shared = set.intersection(*(set(rows["index"]) for rows in each))
     return scores[scores["index"].isin(shared)]
 
 
