@@ -65,7 +65,7 @@ def test_a_full_disk(tmp_path):
     script = f"""
 import resource, signal
 from fearlib.errors import InputError
-from fearlib.journal import append_to_journal
+from fearlib.sweeps.journal import append_to_journal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 record = {{"trial": {{"index": 1}}, "test_accuracy": None, "rows": ["x" * 300], "curve": []}}

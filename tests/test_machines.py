@@ -201,8 +201,8 @@ def test_tables_of_an_earlier_sitting_are_not_all(finished, tmp_path):
 OWN = """
 import torch
 import fearlib
-from fearlib.data import DATASETS
-from fearlib.measures import measure
+from fearlib.data.registry import DATASETS
+from fearlib.scores.measures import measure
 
 
 @measure(passes=1)
@@ -328,7 +328,7 @@ def test_a_data_folder_that_cannot_be_written():
 
 DIES_WITH_THE_LOCK = """
 import errno, fcntl, os, sys
-from fearlib.journal import only_writer
+from fearlib.sweeps.journal import only_writer
 
 def refuse(*_):
     raise OSError(errno.ENOLCK, "no locks")
