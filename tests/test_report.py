@@ -120,7 +120,7 @@ def options(command):
 def test_commands_give_the_settings_and_trials_of_the_manifest(account):
     folder = RESULTS / account["name"]
     manifest = json.loads((folder / "manifest.json").read_text())
-    trials = [json.loads(line)["trial"] for line in (folder / "journal.jsonl").open()]
+    trials = [record["trial"] for record in read_journal(folder)]
     counted = 0
     for command in account["commands"]:
         where, named = options(command)
@@ -150,7 +150,7 @@ def test_the_ledgers_commands_find_their_trials_done(ledger):
         for part in command.split(" && "):
             where, named = options(part)
             assert named["--indices"] == [where] and named.get("--truth", [where]) == [where]
-            trials = [json.loads(line)["trial"] for line in (ROOT / where / "journal.jsonl").open()]
+            trials = [record["trial"] for record in read_journal(ROOT / where)]
             first = list(dict.fromkeys(trial["index"] for trial in trials))[: int(named["--count"][0])]
             methods = named["--methods"][0].split()
             seeds = [int(seed) for seed in named.get("--seeds", ["0"])[0].split(",")]

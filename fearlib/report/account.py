@@ -7,7 +7,7 @@ from pathlib import Path
 from fearlib.errors import InputError
 from fearlib.files.outside import read_json
 from fearlib.sweeps.indices import read_indices
-from fearlib.sweeps.journal import JOURNAL, read_journal
+from fearlib.sweeps.journal import read_journal
 from fearlib.sweeps.manifest import MANIFEST, MAX_BYTES
 from fearlib.sweeps.presets import LENGTHS, PRESETS, as_dict, preset
 from fearlib.sweeps.rows import ROWS
@@ -23,7 +23,7 @@ def accounts(results: Path) -> list[dict]:
 def account(folder: Path) -> dict:
     """What a folder's manifest and journal say of it, as texts and numbers to show."""
     configuration, sittings = _read(folder / MANIFEST)
-    trials = [record["trial"] for record in read_journal(folder)] if (folder / JOURNAL).exists() else []
+    trials = [record["trial"] for record in read_journal(folder)]
     settings = configuration["settings"]
     return {
         "name": folder.name,

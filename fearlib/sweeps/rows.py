@@ -1,4 +1,4 @@
-"""A journal becomes tidy rows and learning curves, and these are read again."""
+"""A journal becomes tidy rows and learning curves, and the rows are read again."""
 
 import functools
 import itertools
@@ -14,7 +14,7 @@ from fearlib.errors import InputError
 from fearlib.files.outside import read_csv, user_path
 from fearlib.files.write import replace_file
 from fearlib.spaces.registry import known_space
-from fearlib.sweeps.journal import JOURNAL, START, Position, end_of_journal, read_journal
+from fearlib.sweeps.journal import FORMS, JOURNAL, START, Position, end_of_journal, has_journal, read_journal
 from fearlib.sweeps.manifest import MANIFEST, read_manifest
 
 ROWS, CURVES = "rows.csv", "curves.csv"
@@ -33,18 +33,17 @@ INFINITE = "undefined: its score is infinite"  # an outcome
 
 
 def write_tables(folder: Path, truth: pd.Series | None = None) -> pd.DataFrame:
-    """Write `rows.csv` and `curves.csv` from the folder's journal and manifest and return the rows.
+    """Write `rows.csv` from the folder's journal and manifest and return the rows.
 
     A trial that ran again counts once, with its last result. A test accuracy that the journal lacks is taken
     from `truth`, else from the `rows.csv` that is replaced. Where no architecture has one from outside, the mean
     of its own full training (`truth_method`) takes its place.
     """
-    last = last_trials(read_journal(folder))
     known = [] if truth is None else [truth]
-    rows = _rows_of_journal(folder, last, known, written_rows(folder))
-    curves = _ordered(curves_of_trials(last))
-    for name, table in ((ROWS, rows), (CURVES, curves)):
-        replace_file(user_path(folder) / name, table.to_csv(index=False, lineterminator="\n").encode())
+    rows = _rows_of_journal(folder, last_trials(read_journal(folder)), known, written_rows(folder))
+    replace_file(user_path(folder) / ROWS, rows.to_csv(index=False, lineterminator="\n").encode())
+    if has_journal(folder):
+        (user_path(folder) / CURVES).unlink(missing_ok=True)  # an older folder's, which would no longer be all
     return rows
 
 
@@ -168,22 +167,26 @@ def read_rows(folder: str | Path) -> pd.DataFrame:
 
 
 def read_curves(folder: str | Path) -> pd.DataFrame:
-    """The learning curves of the sweep in `folder`, a line an epoch, as far as `read_rows` has its rows."""
-    written = written_rows(folder)
-    if written is None or not holds_journal(written, *end_of_journal(folder)):
-        return _ordered(curves_of_trials(last_trials(read_journal(folder))))
-    return written_curves(folder)
+    """The learning curves of the sweep in `folder`, a line an epoch, as its journal has them.
+
+    Raises InputError if there is no sweep, or it cannot be read.
+    """
+    if not holds_sweep(folder):
+        raise _no_sweep(folder)
+    if not has_journal(folder):
+        return written_curves(folder)
+    return _ordered(curves_of_trials(last_trials(read_journal(folder))))
 
 
 def written_curves(folder: str | Path) -> pd.DataFrame:
-    """The curves in `curves.csv` as they are, none without it."""
+    """Those of `curves.csv`, which older folders have beside their journal, or in its place; none without it."""
     path = user_path(folder) / CURVES
     return read_csv(path, MAX_ROWS_BYTES, CURVE_COLUMNS) if path.exists() else pd.DataFrame(columns=CURVE_COLUMNS)
 
 
 def holds_sweep(folder: str | Path) -> bool:
     """Whether a sweep has begun in `folder`."""
-    return any((user_path(folder) / name).is_file() for name in (ROWS, JOURNAL, MANIFEST))
+    return any((user_path(folder) / name).is_file() for name in (ROWS, *FORMS, MANIFEST))
 
 
 def holds_journal(rows: pd.DataFrame, last: dict | None, end: Position) -> bool:
@@ -208,7 +211,7 @@ def written_rows(folder: str | Path) -> pd.DataFrame | None:
     path = user_path(folder) / ROWS
     if not path.exists():
         if not holds_sweep(folder):
-            raise InputError(f"{folder} holds neither {ROWS} nor {JOURNAL}: run a sweep into it first.")
+            raise _no_sweep(folder)
         return None
     rows = read_csv(path, MAX_ROWS_BYTES, ROW_COLUMNS)
     if len(rows):  # of no rows, pandas knows no type
@@ -221,6 +224,10 @@ def written_rows(folder: str | Path) -> pd.DataFrame | None:
                 if not is_right(rows[column]):
                     raise InputError(f"{path} is not a table of rows: every {column} must be {form}.")
     return with_finite_scores(rows)
+
+
+def _no_sweep(folder: str | Path) -> InputError:
+    return InputError(f"{folder} holds neither {ROWS} nor {JOURNAL}: run a sweep into it first.")
 
 
 def finished_architectures(folder: str | Path) -> list[int]:
