@@ -191,7 +191,8 @@ def paper(
         )  # fmt: skip
     for sweep, rows in done.items():
         print(f"\n{sweep}")
-        _print_ranking(rows)
+        if len(rows):
+            _print_ranking(rows)
     _print_what_is_left(output, [sweep.folder for sweep in exhibit_sweeps(exhibit, preset, dataset)])
     print(f"analysis/{known_exhibit(exhibit).notebook}.ipynb makes tables and figures of these folders.")
 

@@ -195,7 +195,7 @@ def holds_journal(rows: pd.DataFrame, last: dict | None, end: Position) -> bool:
         return end == START
     of_trial = rows[(rows["index"] == last["trial"]["index"]) & (rows.seed == last["trial"]["seed"])]
     of_trial = of_trial.set_index("method")
-    return all(
+    return of_trial.index.is_unique and all(
         row["method"] in of_trial.index
         and of_trial.outcome[row["method"]] == row["outcome"]
         and all(
