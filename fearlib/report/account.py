@@ -44,6 +44,22 @@ def account(folder: Path) -> dict:
     }
 
 
+def provenance(folder: str | Path) -> str:
+    """Where a sweep's numbers come from, in lines to print: data, settings, architectures and sittings."""
+    folder = Path(folder)
+    of_it, configuration = account(folder), _read(folder / MANIFEST)[0]
+    lines = [
+        f"{of_it['dataset']}: {of_it['source']},",
+        f"fingerprint {of_it['fingerprint']}, {configuration['train_images']} training images",
+        f"preset {of_it['preset']}: {of_it['settings']}",
+        f"{of_it['architectures']} architectures, seeds {of_it['seeds']}",
+    ]
+    for sitting in of_it["sittings"]:
+        lines.append(f"{sitting['started']}: {sitting['trials']} trials by {sitting['workers']} worker(s),")
+        lines.append(f"  code {sitting['commit']}, {sitting['hardware']}")
+    return "\n".join(lines)
+
+
 def _read(path: Path) -> tuple[dict, list[dict]]:
     """Configuration and sittings. A notebook's manifest names no search space, so less is asked of it than of a
     sweep's."""
