@@ -142,7 +142,7 @@ def test_the_measured_table_is_shown():
 
 
 @pytest.mark.parametrize(
-    "folder", sorted((ROOT / "results").glob("*/rows.csv")), ids=lambda path: path.parent.name
+    "folder", sorted((ROOT / "results").glob("**/rows.csv")), ids=lambda path: path.parent.name
 )
 def test_committed_results_follow_from_their_journal(folder, tmp_path):
     """Rows are the journal's, which is all that lies beside them, and the code that made them was committed."""

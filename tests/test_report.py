@@ -69,12 +69,14 @@ def test_page_holds_every_claim_table_figure_and_sweep(page, ledger):
     expected |= {f"table-{path.stem}" for path in (RESULTS / "tables").glob("*.csv")}
     expected |= {f"figure-{path.stem}" for path in (RESULTS / "figures").glob("*.png")}
     expected |= {f"sweep-{path.parent.name}" for path in RESULTS.glob("*/manifest.json")}
-    assert expected <= set(ids)
+    archived = list(RESULTS.glob("archive/former_preset/*/manifest.json"))
+    expected |= {f"sweep-archive-former_preset-{path.parent.name}" for path in archived}
+    assert archived and expected <= set(ids)
     assert {link[1:] for link in elements.attributes("href") if link.startswith("#")} <= set(ids)
     exhibits = [name for name in ids if re.match("(table|figure)-(?!title)", name)]
     assert page.read_text().count("<dt>n</dt>") == len(exhibits) - 1  # one is about images
     assert page.read_text().count("<dt>interval</dt>") == len(exhibits)
-    for path in RESULTS.glob("*/manifest.json"):
+    for path in (*RESULTS.glob("*/manifest.json"), *archived):
         manifest = json.loads(path.read_text())
         assert manifest["configuration"]["dataset_fingerprint"] in elements.text
         for sitting in manifest["sittings"]:
@@ -177,6 +179,7 @@ def test_scores_are_those_of_the_tables(page):
     (snip,) = (method for method in sweep["methods"] if method["name"] == "snip")
     assert snip["scores"][sweep["indices"].index("88")] == pytest.approx(expected, rel=1e-5)
     assert "degradation_cifar10" not in measured
+    assert set(measured) <= {path.parent.name for path in RESULTS.glob("*/rows.csv")}  # not those in the archive
     each = rows.pivot_table("score", "index", "method")
     places = {method["name"]: place for place, method in enumerate(sweep["methods"])}
     for one, other in (("snip", "synflow"), ("jacob_cov", "zen")):

@@ -15,7 +15,7 @@ from fearlib.sweeps.presets import as_dict
 from fearlib.sweeps.reader import Results, by_name
 from fearlib.sweeps.rows import ROW_COLUMNS, read_curves, write_tables
 
-COMMITTED = Path(__file__).parents[1] / "results" / "compact_seeds"
+COMMITTED = Path(__file__).parents[1] / "results" / "archive" / "former_preset" / "compact_seeds"
 CONFIGURATION = {"space": "nats-tss", "dataset": "synthetic", "settings": as_dict(preset("smoke", "synthetic"))}
 
 

@@ -43,7 +43,7 @@ def known_scores(architecture: Architecture | Genotype, folders: Iterable[str | 
 
 
 def results_folders(parent: str | Path = "results") -> list[Path]:
-    """The folders in `parent` that hold a sweep's results; none if there is no such folder."""
+    """The folders in `parent` that hold a sweep, without those in its archive; none if there is no such folder."""
     return sorted({path.parent for name in (ROWS, *FORMS) for path in user_path(parent).glob(f"*/{name}")})
 
 
