@@ -59,7 +59,7 @@ KINDS = {
     **dict.fromkeys(("dataset", "archive_dataset"), _DATASET),
     **dict.fromkeys(("data_folder", "indices_file", "truth", "archive", "logs"), _or(_EXISTING, _NONE)),
     **dict.fromkeys(("measured", "rows"), _EXISTING),
-    **dict.fromkeys(("output", "method", "reference", "benchmark", "darts"), _TEXT),
+    **dict.fromkeys(("output", "method", "reference", "chosen_on", "benchmark", "darts"), _TEXT),
     "widgets": _EITHER,
     "results": _or(_TEXT, _list_of(_TEXT)),
     "sweeps": _or(_NAMED, _list_of(_TEXT)),

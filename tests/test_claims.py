@@ -1,12 +1,20 @@
 import itertools
 import math
 import random
+import re
+import shutil
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from fearlib.errors import InputError
-from fearlib.report.claims import COLUMNS, VERDICTS, ledger, verdict
+from fearlib.report.claims import COLUMNS, VERDICTS, count_verdicts, ledger, ledger_page, published_values, verdict
+from fearlib.report.measuring import MISSING as LACKS
+from fearlib.report.measuring import measure_claims
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize(
@@ -84,3 +92,60 @@ def test_ledger_refuses_what_it_cannot_place():
         ledger(CLAIMS, [line, line], MISSING)
     with pytest.raises(InputError, match="C3 was not measured"):
         ledger(CLAIMS, [line], {"T2": "the synthetic dataset"})
+
+
+def test_published_values_by_what_their_ids_end_with():
+    assert published_values(CLAIMS, "T2") == {"fear": 0.55, "snip": -0.31}
+    assert published_values(CLAIMS, "T") == {}
+
+
+def test_a_page_of_the_ledger():
+    measured = {"id": "T2.fear", "ours": 0.5, "low": 0.4, "high": 0.6, "paper_scale": False, "n": 60}
+    measured |= {"seeds": "0", "preset": "compact", "data": "noise", "command": "fear"}
+    book = ledger(CLAIMS, [measured], MISSING)
+    counts = count_verdicts(book).set_index("verdict").claims
+    assert counts["direction holds"] == 1 and counts["not run"] == 2 and counts.sum() == 3
+    page = ledger_page(book)
+    assert "| T2.fear | y       | 0.55    | 0.50 (0.40..0.60) | direction holds | 60" in page
+    assert "| above 0 |" in page and "| a search " in page and "Data: noise." in page
+
+
+def test_claims_without_results(tmp_path):
+    claims = pd.read_csv(ROOT / "analysis" / "paper_values.csv")
+    made = ledger(claims, measure_claims(claims.id, tmp_path), LACKS)
+    assert set(made.verdict) == {"not run"} and made.missing.notna().all() and made.id.is_unique
+
+
+def test_claims_on_another_dataset_are_measured_where_its_sweeps_are(tmp_path):
+    """The sweeps of CIFAR-10 under CIFAR-100's name: the same numbers, T1's as the table of another notebook."""
+    for kind in ("{}_paper", "zero_cost_{}"):
+        shutil.copytree(ROOT / "results" / kind.format("cifar10"), tmp_path / kind.format("cifar100"))
+        for name in ("rows.csv", "manifest.json"):
+            path = tmp_path / kind.format("cifar100") / name
+            path.write_text(re.sub(r'([,"])cifar10([,"])', r"\1cifar100\2", path.read_text()))
+    claims = pd.read_csv(ROOT / "analysis" / "paper_values.csv")
+    made = ledger(claims, measure_claims(claims.id, tmp_path), LACKS).set_index("id")
+    committed = pd.read_csv(ROOT / "results" / "claims.csv").set_index("id")
+    same = committed[committed.source.isin(("claim in words", "zero-cost")) & (committed.verdict != "not run")]
+    same = same[same.index.str.contains(".cifar10", regex=False)]
+    assert len(same) == 8
+    for claim, line in same.iterrows():
+        other = made.loc[claim.replace("cifar10", "cifar100")]
+        numbers = ["ours", "low", "high", "n"]
+        assert list(other[numbers]) == pytest.approx(list(line[numbers]), rel=1e-4)
+        assert "--dataset cifar100" in other.command
+    t1 = pd.read_csv(ROOT / "results" / "tables" / "cifar10_paper_nearest.csv")
+    t1 = t1[(t1.over == "the paper's form")].set_index(["value", "top"])
+    asked = made[(made.source == "T1") & ~made.index.str.contains("seconds")]
+    compared = 0
+    for claim, line in asked.iterrows():
+        _, whose, value, top = claim.split(".")
+        if (value, int(top)) in t1.index:
+            expected = t1.loc[(value, int(top)), "ours" if whose == "fear" else "theirs"]
+            if np.isnan(expected):  # a top of too few
+                continue
+            assert "INDICES" not in line.command and "shortreg(epochs=8)" in line.command
+            assert line.ours == pytest.approx(expected, rel=1e-4)
+            assert line.low - 1e-9 <= line.ours <= line.high + 1e-9
+            compared += 1
+    assert compared >= 20 and (asked.verdict == "not run").sum() == len(asked) - compared

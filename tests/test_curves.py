@@ -5,8 +5,15 @@ import math
 import pandas as pd
 import pytest
 
-from fearlib import InputError
-from fearlib.ranking.curves import cost_to_threshold, free_scores, times_to_threshold, tse, tse_ema
+from fearlib import InputError, spearman
+from fearlib.ranking.curves import (
+    cost_to_threshold,
+    free_scores,
+    time_against_accuracy,
+    times_to_threshold,
+    tse,
+    tse_ema,
+)
 
 EPOCHS = pd.DataFrame(
     {"epoch": [1.0, 2.0, 3.0], "loss": [2.0, 1.5, 1.0], "train_top1": [0.2, 0.5, 0.4], "macs": [7, 7, 7]}
@@ -76,3 +83,16 @@ def test_times_of_regular_training_are_those_of_the_first_epoch_that_reached_it(
     assert times.loc[1, ["epochs", "seconds", "gmacs"]].isna().all()
     with pytest.raises(InputError, match="threshold is 40: it is a share"):
         times_to_threshold(rows, curves, "full", 40)
+
+
+def test_networks_that_never_reach_the_threshold_are_the_slowest():
+    table = pd.DataFrame(
+        {"epochs": [1.0, 2.0, 3.0, math.nan, math.nan], "test_accuracy": [90.0, 80.0, 85.0, 20.0, 10.0]}
+    )
+    (line,) = time_against_accuracy({"a sweep": table}).to_dict("records")
+    assert (line["source"], line["cost"], line["reached"], line["never"]) == ("a sweep", "epochs", 3, 2)
+    assert (line["accuracy"], line["of the never"]) == (85.0, 15.0)
+    assert line["Spearman (95%)"].startswith("-0.50 (")
+    expected = spearman([1, 2, 3, 4, 4], table.test_accuracy)
+    assert line["with never (95%)"].startswith(f"{expected:.2f} (") and expected < -0.8
+    assert line["better half (95%)"] == "nan (nan..nan)"  # two networks

@@ -144,18 +144,19 @@ def test_the_measured_table_is_shown():
 
 
 @pytest.mark.parametrize(
-    "folder", sorted((ROOT / "results").glob("*/rows.csv")), ids=lambda path: path.parent.name
+    "folder", sorted((ROOT / "results").glob("**/rows.csv")), ids=lambda path: path.parent.name
 )
 def test_committed_results_follow_from_their_journal(folder, tmp_path):
-    """Rows and curves are the journal's, and the code that made them was committed."""
+    """Rows are the journal's, which is all that lies beside them, and the code that made them was committed."""
     from fearlib.sweeps.rows import write_tables
 
     folder = folder.parent
-    for name in ("journal.jsonl", "manifest.json"):
+    names = {"journal.jsonl.gz", "manifest.json"}
+    for name in names:
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     write_tables(tmp_path)
-    for name in ("rows.csv", "curves.csv"):
-        assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
+    assert (tmp_path / "rows.csv").read_bytes() == (folder / "rows.csv").read_bytes()
+    assert {path.name for path in folder.iterdir()} - {"accuracies.csv"} == names | {"rows.csv"}
     manifest = json.loads((folder / "manifest.json").read_text())
     assert not any("+changes" in sitting["commit"] for sitting in manifest["sittings"])
 

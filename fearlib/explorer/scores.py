@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from fearlib.errors import InputError
-from fearlib.ranking.statistics import bootstrap_interval, common, spearman, top_indices, top_spearman
+from fearlib.ranking.estimate import estimate
+from fearlib.ranking.statistics import common, top_indices, top_spearman
 from fearlib.ranking.tables import method_order
 from fearlib.sweeps.rows import with_finite_scores
 
@@ -88,9 +89,9 @@ def agreement(scores: pd.DataFrame, of: str, against: str, percent: float) -> Ag
     n = int(np.isfinite(values[best]).sum())
     resamples = int(np.clip(_RESAMPLED // max(len(truth), 1), 100, 1000))
     statistic = functools.partial(top_spearman, percent=percent)
-    low, high = bootstrap_interval(statistic, values, truth, resamples=resamples)
-    value = spearman(values[best], truth[best])
-    return Agreement(n, len(best) - n, value, low, high, common(values, truth, percent), resamples)
+    found = estimate(statistic, values, truth, resamples=resamples).columns("spearman")
+    shared = common(values, truth, percent)
+    return Agreement(n, len(best) - n, **found, common=shared, resamples=resamples)
 
 
 def ranks_of(scores: pd.DataFrame, index: int) -> pd.DataFrame:

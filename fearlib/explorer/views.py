@@ -9,6 +9,7 @@ import pandas as pd
 
 from fearlib.errors import require
 from fearlib.explorer.scores import TRUTH, agreement, filter_rows, first_axes, scores_of
+from fearlib.ranking.estimate import Estimate
 from fearlib.ranking.statistics import top_indices
 from fearlib.sweeps.reader import Results
 
@@ -116,7 +117,7 @@ def agreement_text(scores: pd.DataFrame, of: str, against: str, percent: float) 
     found = agreement(scores, of, against, percent)
     where = f"top {percent:g}% by {against}" if percent < 100 else f"all with {against}"
     return (
-        f"{of}, {where}: Spearman {found.spearman:.2f} ({found.low:.2f}..{found.high:.2f}), n = {found.n}"
+        f"{of}, {where}: Spearman {Estimate.of(found._asdict(), 'spearman')}, n = {found.n}"
         f"{f', {found.out} without a score' if found.out else ''}; common {found.common:.2f}. "
         f"In brackets the 95% bootstrap interval, {found.resamples} resamples."
     )

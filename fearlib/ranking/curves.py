@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 
 from fearlib.errors import InputError, check_threshold
+from fearlib.ranking.estimate import estimate
+from fearlib.ranking.statistics import spearman, top_indices
 
 KEYS = ["index", "method", "seed"]
 
@@ -89,4 +91,26 @@ def times_to_threshold(rows: pd.DataFrame, curves: pd.DataFrame, method: str, th
         lines.append(line | {"test_accuracy": row["test_accuracy"]})
     if not lines:
         raise InputError(f"there are no rows of {method!r} with a learning curve.")
+    return pd.DataFrame(lines)
+
+
+def time_against_accuracy(times: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Spearman between the time to a training accuracy and final test accuracy, of `times_to_threshold` by name.
+
+    A line a name and cost: how many networks `reached` the threshold and `never` did, with the mean test accuracy
+    of each. Spearman, as text with its interval, is over the former; over all, those that never did being the
+    slowest, tied (`with never`); and over the former within the better half of all by test accuracy.
+    """
+    lines = []
+    for name, table in times.items():
+        for cost in [cost for cost in ("epochs", "seconds", "gmacs") if cost in table]:
+            reached, never = table.dropna(subset=cost), table[table[cost].isna()]
+            better = table.iloc[top_indices(table.test_accuracy, 50)].dropna(subset=cost)
+            line = {"source": name, "cost": cost, "reached": len(reached), "never": len(never)}
+            line |= {"accuracy": reached.test_accuracy.mean(), "of the never": never.test_accuracy.mean()}
+            slowest = reached[cost].max() + 1  # finite: an infinite cost would be none
+            for which, each in (("Spearman", reached), ("with never", table), ("better half", better)):
+                slow = each[cost].fillna(slowest)
+                line[f"{which} (95%)"] = str(estimate(spearman, slow, each.test_accuracy))
+            lines.append(line)
     return pd.DataFrame(lines)

@@ -9,7 +9,8 @@ import pandas as pd
 
 from fearlib.errors import require
 from fearlib.files.outside import user_path
-from fearlib.ranking.statistics import bootstrap_interval, pareto_front, spearman
+from fearlib.ranking.estimate import estimate
+from fearlib.ranking.statistics import pareto_front, spearman
 
 _MARKERS = {"fear": ("s", "#d55e00"), "shortreg": ("o", "#0072b2")}
 _OTHER_MARKER = ("^", "#009e73")
@@ -31,10 +32,8 @@ def scatter(rows: pd.DataFrame, methods: list[str] | None = None, columns: int =
         each = rows[rows.method == method].groupby("index")[["score", "test_accuracy"]].mean()
         known = each.dropna()
         axis.plot(known.test_accuracy, known.score, ".", color="#0072b2", markersize=4, alpha=0.7)
-        low, high = bootstrap_interval(spearman, each.score, each.test_accuracy)
         out = f", {len(each) - len(known)} without score" if len(each) > len(known) else ""
-        estimate = f"{spearman(known.score, known.test_accuracy):.2f} ({low:.2f}..{high:.2f})"
-        title = f"{method}\nSpearman {estimate}\nn={len(known)}{out}"
+        title = f"{method}\nSpearman {estimate(spearman, each.score, each.test_accuracy)}\nn={len(known)}{out}"
         axis.set_title(title, fontsize=8)
         axis.tick_params(labelsize=7)
         size = known.score.abs()
@@ -215,9 +214,8 @@ def late_bloomers(times: dict[str, pd.DataFrame]):
             axis.plot(reached[cost], reached.test_accuracy, ".", color="#0072b2", markersize=4, alpha=0.7)
             edge = reached[cost].max() * 1.15
             axis.plot([edge] * len(never), never.test_accuracy, "x", color="#d55e00", markersize=4, label="never")
-            low, high = bootstrap_interval(spearman, reached[cost], reached.test_accuracy)
-            estimate = f"{spearman(reached[cost], reached.test_accuracy):.2f} ({low:.2f}..{high:.2f})"
-            title = f"{textwrap.fill(name, 44)}\nSpearman {estimate}, n={len(reached)}, {len(never)} never"
+            found = estimate(spearman, reached[cost], reached.test_accuracy)
+            title = f"{textwrap.fill(name, 44)}\nSpearman {found}, n={len(reached)}, {len(never)} never"
             axis.set_title(title, fontsize=8)
             axis.set_xlabel(f"{cost} until this training accuracy", fontsize=8)
             axis.tick_params(labelsize=7)

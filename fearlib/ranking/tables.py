@@ -11,9 +11,9 @@ import pandas as pd
 from fearlib.errors import InputError, require
 from fearlib.files.outside import user_path
 from fearlib.files.write import replace_file
+from fearlib.ranking.estimate import Estimate, estimate
 from fearlib.ranking.statistics import (
     average_cost,
-    bootstrap_interval,
     common,
     kendall,
     nearest_pareto,
@@ -23,6 +23,7 @@ from fearlib.ranking.statistics import (
     top_spearman_difference,
 )
 from fearlib.scores.measures import MEASURES
+from fearlib.sweeps.labels import with_meaning
 from fearlib.sweeps.rows import full_is_truth, truth_method, with_finite_scores
 
 TOP_PERCENTS = (10, 20, 30, 40)
@@ -47,14 +48,12 @@ def ranking_table(rows: pd.DataFrame, resamples: int = 1000) -> pd.DataFrame:
         each = of_method.groupby("index")[["score", "seconds", "macs", "test_accuracy"]].mean()
         score, accuracy = each.score.to_numpy(), each.test_accuracy.to_numpy()
         line = {"method": method, "n": int(np.isfinite(score).sum()), "out": int(np.isnan(score).sum())}
-        line["spearman"] = spearman(score, accuracy)
-        line["low"], line["high"] = bootstrap_interval(spearman, score, accuracy, resamples=resamples)
+        line |= estimate(spearman, score, accuracy, resamples=resamples).columns("spearman")
         line["kendall"] = kendall(score, accuracy)
-        for percent in (*TOP_PERCENTS, BETTER_HALF):
+        for percent in TOP_PERCENTS:
             line[f"top {percent}%"] = top_spearman(score, accuracy, percent)
-        line["top 50% low"], line["top 50% high"] = bootstrap_interval(
-            partial(top_spearman, percent=BETTER_HALF), score, accuracy, resamples=resamples
-        )
+        better_half = partial(top_spearman, percent=BETTER_HALF)
+        line |= estimate(better_half, score, accuracy, resamples=resamples).columns("top 50%", "top 50% ")
         for percent in (*TOP_PERCENTS, BETTER_HALF):
             line[f"common {percent}%"] = common(score, accuracy, percent)
         if method == own_truth:
@@ -81,15 +80,18 @@ def top_table(rows: pd.DataFrame, percents: tuple[float, ...] = TENTHS, resample
         for percent in percents:
             best = top_indices(accuracy, percent)
             line = {"method": method, "top": percent, "n": int(np.isfinite(score[best]).sum())}
-            line["spearman"] = spearman(score[best], accuracy[best])
-            line["low"], line["high"] = bootstrap_interval(
-                partial(top_spearman, percent=percent), score, accuracy, resamples=resamples
-            )
+            within = partial(top_spearman, percent=percent)
+            line |= estimate(within, score, accuracy, resamples=resamples).columns("spearman")
             line["common"] = common(score, accuracy, percent)
             for column, cost in (("seconds", each.seconds), ("gmacs", each.macs / 1e9)):
                 line[column], line[f"{column} se"] = average_cost(cost, accuracy, percent)
             lines.append(line)
     return pd.DataFrame(sorted(lines, key=lambda line: method_order(line["method"])))
+
+
+def in_papers_form(rows: pd.DataFrame, method: str) -> pd.DataFrame:
+    """The rows as T1 takes them: a FEAR's where it reached the threshold, and all of short training."""
+    return rows[(with_meaning(rows).kind == "shortreg") | ((rows.method == method) & rows.score.notna())]
 
 
 def nearest_shortreg(table: pd.DataFrame, method: str) -> pd.DataFrame:
@@ -141,9 +143,9 @@ def degradation_table(rows: pd.DataFrame, resamples: int = 1000) -> pd.DataFrame
     lines = []
     for keys, each in degradation_moments(rows).groupby(["measure", "schedule", "epoch"], sort=False):
         each = each.groupby("index")[["score", "test_accuracy"]].mean().dropna()
-        low, high = bootstrap_interval(spearman, each.score, each.test_accuracy, resamples=resamples)
-        estimate = {"n": len(each), "spearman": spearman(each.score, each.test_accuracy), "low": low, "high": high}
-        lines.append(dict(zip(("measure", "schedule", "epoch"), keys)) | estimate)
+        found = estimate(spearman, each.score, each.test_accuracy, resamples=resamples)
+        line = dict(zip(("measure", "schedule", "epoch"), keys)) | {"n": found.n}
+        lines.append(line | found.columns("spearman"))
     order = list(dict.fromkeys([*MEASURES, "train_top1", *(line["measure"] for line in lines)]))
     return pd.DataFrame(
         sorted(lines, key=lambda line: (order.index(line["measure"]), line["schedule"], line["epoch"]))
@@ -177,9 +179,8 @@ def compare_methods(rows: pd.DataFrame, method: str, percent: float = 100, resam
     for other in sorted(each.columns.drop(method), key=method_order):
         both = each[[method, other]].dropna()
         arrays = (both[method].to_numpy(), both[other].to_numpy(), accuracy[both.index].to_numpy())
-        low, high = bootstrap_interval(difference, *arrays, resamples=resamples)
-        n = len(top_indices(arrays[-1], percent))
-        lines.append({"than": other, "n": n, "difference": difference(*arrays), "low": low, "high": high})
+        line = {"than": other, "n": len(top_indices(arrays[-1], percent))}
+        lines.append(line | estimate(difference, *arrays, resamples=resamples).columns("difference"))
     return pd.DataFrame(lines)
 
 
@@ -205,17 +206,25 @@ def save_table(table: pd.DataFrame, path: str | Path, shown: str | None = None) 
     replace_file(path.with_name(f"{path.name}.md"), f"{shown}\n".encode())
 
 
+def with_errors(table: pd.DataFrame, column: str, scale: float = 1.0, digits: int = 2) -> list[str]:
+    """The column's values over `scale` with their standard errors, `column se`, as texts: `1.23 ± 0.04`."""
+    return [
+        f"{value / scale:.{digits}f} ± {error / scale:.{digits}f}"
+        for value, error in zip(table[column], table[f"{column} se"])
+    ]
+
+
 def format_ranking(table: pd.DataFrame) -> str:
     """The ranking table as Markdown, rounded for reading; Kendall and `common` are left to the CSV."""
     require("tabulate", "print tables")
 
-    def with_interval(value: str, low: str, high: str) -> list[str]:
-        each = zip(table[value], table[low], table[high])
-        return ["–" if np.isnan(v) else f"{v:.2f} ({a:.2f}..{b:.2f})" for v, a, b in each]
+    def with_interval(name: str, prefix: str = "") -> list[str]:
+        each = (Estimate.of(line, name, prefix) for line in table.to_dict("records"))
+        return ["–" if math.isnan(found.value) else str(found) for found in each]
 
     shown = pd.DataFrame({"method": table.method, "n": table.n, "out": table.out})
-    shown["Spearman (95%)"] = with_interval("spearman", "low", "high")
-    shown["top 50% (95%)"] = with_interval("top 50%", "top 50% low", "top 50% high")
+    shown["Spearman (95%)"] = with_interval("spearman")
+    shown["top 50% (95%)"] = with_interval("top 50%", "top 50% ")
     for percent in reversed(TOP_PERCENTS):
         shown[f"top {percent}%"] = table[f"top {percent}%"].map("{:.2f}".format).replace("nan", "–")
     shown["seconds"], shown["10^9 macs"] = table.seconds.map("{:.2f}".format), table.gmacs.map("{:.2f}".format)

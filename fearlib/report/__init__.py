@@ -6,7 +6,6 @@ Imports explorer and the rooms below it.
 import base64
 import hashlib
 import json
-import math
 import re
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from fearlib.errors import InputError, require
 from fearlib.files.outside import read_csv, user_path
 from fearlib.files.write import replace_file
 from fearlib.report.account import accounts
-from fearlib.report.claims import COLUMNS, VERDICTS
+from fearlib.report.claims import COLUMNS, VERDICTS, shown_values
 from fearlib.report.exhibits import figures, tables
 from fearlib.report.scores import scores
 
@@ -113,13 +112,7 @@ def _shown(line: dict) -> dict:
         for key, value in line.items()
     }
     folder = re.match(r"fear rank results/([\w.-]+)", texts["command"])
-    run = not math.isnan(line["ours"])
-    return texts | {
-        "paper": {math.inf: "above 0", -math.inf: "below 0"}.get(line["paper"], f"{line['paper']:g}"),
-        "ours": f"{line['ours']:.2f} ({line['low']:.2f}..{line['high']:.2f})" if run else "",
-        "n": f"{line['n']:.0f}" if run else "",
-        "folder": folder[1] if folder else "",
-    }
+    return texts | shown_values(line) | {"folder": folder[1] if folder else ""}
 
 
 def _verdicts(claims: list[dict]) -> list[dict]:

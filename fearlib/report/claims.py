@@ -4,7 +4,8 @@ import math
 
 import pandas as pd
 
-from fearlib.errors import InputError
+from fearlib.errors import InputError, require
+from fearlib.ranking.estimate import Estimate
 
 TOLERANCE = 0.08  # between two correlations at the paper's scale
 NEAR_ZERO, SMALL = 0.1, 0.2
@@ -23,6 +24,14 @@ COLUMNS = (
     "id", "source", "claim", "paper", "ours", "low", "high", "verdict", "n", "seeds", "preset", "data",
     "command", "missing",
 )  # fmt: skip
+
+_HEAD = """# The claims ledger
+
+Made by `analysis/claims.ipynb`. The commands take the architectures of our own sweeps, in their order, and the
+benchmark's accuracies that those hold; name another folder to run them anew. C2 rests on the zero-cost measures
+of `zero_cost_DATASET`, too. Data: {copies}.
+
+"""
 
 
 def verdict(paper: float, ours: float, low: float, high: float, paper_scale: bool) -> str:
@@ -81,3 +90,59 @@ def _what_is_missing(claim: str, missing: dict[str, str]) -> str:
     if not beginnings:
         raise InputError(f"{claim} was not measured, and nothing says what is missing.")
     return missing[max(beginnings, key=len)]
+
+
+def published_values(claims: pd.DataFrame, beginning: str) -> dict[str, float]:
+    """The paper's values of the claims whose id begins so, by the rest: `snip` of `ZC.cifar10.snip`."""
+    of_them = claims[claims.id.str.startswith(f"{beginning}.")]
+    return dict(zip(of_them.id.str.removeprefix(f"{beginning}."), of_them.paper.tolist()))
+
+
+def count_verdicts(book: pd.DataFrame) -> pd.DataFrame:
+    """How many `claims` of a ledger have each `verdict`, and `what it says`."""
+    counts = book.verdict.value_counts()
+    return pd.DataFrame(
+        {
+            "verdict": VERDICTS.keys(),
+            "claims": [counts.get(name, 0) for name in VERDICTS],
+            "what it says": VERDICTS.values(),
+        }
+    )
+
+
+def shown_values(line: dict) -> dict[str, str]:
+    """The numbers of a ledger's line as texts: `paper`, `ours` with its interval and `n`, empty where not run."""
+    run = not math.isnan(line["ours"])
+    return {
+        "paper": {math.inf: "above 0", -math.inf: "below 0"}.get(line["paper"], f"{line['paper']:g}"),
+        "ours": str(Estimate.of(line, "ours")) if run else "",
+        "n": f"{line['n']:.0f}" if run else "",
+    }
+
+
+def shown_ledger(book: pd.DataFrame) -> pd.DataFrame:
+    """The ledger as texts to read."""
+    return pd.DataFrame([_shown(line) for line in book.to_dict("records")])
+
+
+def ledger_page(book: pd.DataFrame) -> str:
+    """The ledger as a page of Markdown, the verdicts counted above it."""
+    require("tabulate", "print tables")
+    counts = count_verdicts(book).to_markdown(index=False)
+    lines = shown_ledger(book).to_markdown(index=False, disable_numparse=True)
+    return f"{_HEAD.format(copies='; '.join(sorted(book.data.dropna().unique())))}{counts}\n\n{lines}\n"
+
+
+def _shown(line: dict) -> dict[str, str]:
+    run, values = line["verdict"] != "not run", shown_values(line)
+    return {
+        "id": line["id"],
+        "claim": line["claim"],
+        "paper": values["paper"],
+        "ours (95%)": values["ours"],
+        "verdict": line["verdict"],
+        "n": values["n"],
+        "seed": line["seeds"] if run else "",
+        "preset": line["preset"] if run else "",
+        "measured by, or what is missing": f"`{line['command']}`" if run else line["missing"],
+    }

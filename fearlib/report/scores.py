@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from fearlib.explorer.known_scores import results_folders
-from fearlib.ranking.statistics import bootstrap_interval, spearman
+from fearlib.ranking.estimate import estimate
+from fearlib.ranking.statistics import spearman
 from fearlib.ranking.tables import method_order
 from fearlib.sweeps.rows import read_rows
 
@@ -51,10 +52,10 @@ def _sweep(rows: pd.DataFrame) -> dict:
 
 def _method(name: str, score: pd.Series, accuracy: pd.Series) -> dict:
     truth = accuracy[score.index]
-    low, high = bootstrap_interval(spearman, score, truth)
-    statistics = dict(zip(("spearman", "low", "high"), _numbers((spearman(score, truth), low, high))))
-    known = int((score.notna() & truth.notna()).sum())
-    return {"name": name, "n": known, "out": int(score.isna().sum())} | statistics
+    found = estimate(spearman, score, truth)
+    statistics = found.columns("spearman")
+    numbers = dict(zip(statistics, _numbers(list(statistics.values()))))
+    return {"name": name, "n": found.n, "out": int(score.isna().sum())} | numbers
 
 
 def _numbers(values) -> list[float | None]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from fearlib.errors import InputError
 from fearlib.files.outside import user_path
 from fearlib.spaces.registry import known_space
-from fearlib.sweeps.journal import append_to_journal, only_writer, read_journal, recover_journal
+from fearlib.sweeps.journal import append_to_journal, only_writer, pack_journal, read_journal, recover_journal
 from fearlib.sweeps.manifest import MANIFEST, open_manifest, read_manifest, write_manifest
 from fearlib.sweeps.rows import write_tables
 from fearlib.sweeps.run import Trial, check_truth, count_trials, has_failed
@@ -47,6 +47,7 @@ def merge_sweeps(folder: str | Path, sources: list[str | Path], methods: list[st
         count_trials(merged, Counter(record["sitting"] for record in held.values()))
         write_manifest(folder, merged)
         write_tables(folder)
+        pack_journal(folder)
     return added
 
 

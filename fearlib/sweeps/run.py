@@ -26,7 +26,7 @@ from fearlib.spaces.darts import Genotype
 from fearlib.spaces.nats import Architecture
 from fearlib.spaces.registry import known_space, space_of
 from fearlib.sweeps.cluster import cluster, run_here
-from fearlib.sweeps.journal import append_to_journal, only_writer, recover_journal
+from fearlib.sweeps.journal import append_to_journal, only_writer, pack_journal, recover_journal
 from fearlib.sweeps.manifest import open_manifest, write_manifest
 from fearlib.sweeps.methods import expand_methods, most_macs, refuse_nan, run_trial
 from fearlib.sweeps.presets import LENGTHS, Settings, as_dict
@@ -68,10 +68,10 @@ def run_sweep(
     others are done. No trial starts after `time_budget` seconds. Several workers take the longest trials first, so
     that none waits long for the last; but with a time budget, and with one worker, one architecture follows
     another, so that those which are finished are no selection. `after_trial` is called with each finished trial's
-    rows. The folder receives `journal.jsonl` while the sweep runs and `rows.csv`, `curves.csv` and `manifest.json`
-    at its end, when it is interrupted too. Raises InputError if `truth` is not of these architectures, if the
-    folder holds results of another configuration or other test accuracies, or if another sweep is writing to it,
-    or on Windows. A script that asks for workers does so under `if __name__ == "__main__":`.
+    rows. The folder receives `journal.jsonl` while the sweep runs; at its end, when it is interrupted too, it has
+    `rows.csv`, `manifest.json` and `journal.jsonl.gz`. Raises InputError if `truth` is not of these architectures,
+    if the folder holds results of another configuration or other test accuracies, or if another sweep is writing
+    to it, or on Windows. A script that asks for workers does so under `if __name__ == "__main__":`.
     """
     _refuse_places()
     import_plugin()
@@ -194,7 +194,9 @@ def sweep_configuration(space: str, dataset: str, loaded: Dataset, settings: Set
 def _close(folder: Path, manifest: dict, truth: pd.Series | None) -> pd.DataFrame:
     manifest["sittings"][-1]["ended"] = utc_now()
     write_manifest(folder, manifest)
-    return write_tables(folder, truth)
+    rows = write_tables(folder, truth)
+    pack_journal(folder)
+    return rows
 
 
 @functools.lru_cache(maxsize=1)

@@ -1,0 +1,91 @@
+"""FEAR with one thing changed at a time from the preset, and with other seeds, over the same architectures."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from fearlib.errors import InputError
+from fearlib.ranking.ablation import fear_settings
+from fearlib.ranking.estimate import estimate
+from fearlib.ranking.finished import methods_of
+from fearlib.ranking.noise import noise_of_seeds
+from fearlib.ranking.statistics import spearman, spearman_difference
+from fearlib.sweeps.rows import read_curves, read_rows
+
+CHANGED = ("threshold", "first_free_block", "stage2_epochs")
+_TRIAL = ["index", "method", "seed"]
+
+
+def read_fears(folders: list[str | Path]) -> pd.DataFrame:
+    """FEAR's rows in all the folders, on the architectures that each of them has.
+
+    `end_test_accuracy` is the test accuracy at the end of stage 2, NaN where it was not recorded. Raises
+    InputError if two of the folders hold the same trial.
+    """
+    each = {folder: read_rows(folder) for folder in folders}
+    fears = []
+    for folder, rows in each.items():
+        curves = read_curves(folder)
+        ends = curves[(curves.stage == 2) & curves.val_top1.notna()].set_index(_TRIAL).val_top1
+        fear = rows[rows.method.isin(methods_of(rows, "fear"))]
+        fears.append(fear.join(ends.rename("end_test_accuracy"), on=_TRIAL))
+    scores = pd.concat(fears, ignore_index=True)
+    twice = scores.duplicated(_TRIAL)
+    if twice.any():
+        trial = scores.loc[twice.idxmax()]
+        raise InputError(
+            f"Two of the sweeps hold {trial.method} with seed {trial.seed} on architecture {trial['index']}: "
+            "each trial must be in one alone."
+        )
+    shared = set.intersection(*(set(rows["index"]) for rows in each.values()))
+    return scores[scores["index"].isin(shared)]
+
+
+def one_change_table(scores: pd.DataFrame, default: str, preset: dict) -> pd.DataFrame:
+    """A line a setting and seed of `read_fears`: what is `changed` from the label `default` with seed 0, and how.
+
+    `preset` are the settings that hold where a label says nothing. The difference is Spearman of the setting less
+    that of the default, over `both`, the architectures to which the two give a score.
+    """
+    standard = fear_settings(default, preset, CHANGED)
+    first = scores[(scores.method == default) & (scores.seed == 0)].set_index("index")
+    lines = []
+    for (method, seed), each in scores.groupby(["method", "seed"]):
+        settings = fear_settings(method, preset, CHANGED)
+        changed = {name: value for name, value in settings.items() if value != standard[name]}
+        each = each.set_index("index")
+        known = each.dropna(subset=["score", "test_accuracy"])
+        both = known.join(first.score.rename("standard"), how="inner").dropna(subset="standard")
+        line = {"changed": next(iter(changed), "nothing" if seed == 0 else "seed")}
+        line |= {"value": next(iter(changed.values()), seed), "seed": seed}
+        line |= {"n": len(known), "out": len(each) - len(known)}
+        line |= estimate(spearman, known.score, known.test_accuracy).columns("spearman")
+        line |= {"both": len(both), "of the preset": spearman(both.standard, both.test_accuracy)}
+        difference = estimate(spearman_difference, both.score, both.standard, both.test_accuracy)
+        line |= difference.columns("difference", "difference ")
+        line["between the scores"] = spearman(both.score, both.standard)
+        line["by test accuracy"] = spearman(known.end_test_accuracy, known.test_accuracy)
+        lines.append(line | {"gmacs": each.macs.mean() / 1e9})
+    order = ["nothing", "seed", *CHANGED]
+    return pd.DataFrame(lines).sort_values(
+        ["changed", "value"], key=lambda column: column.map(order.index) if column.name == "changed" else column
+    )
+
+
+def chance_table(scores: pd.DataFrame, default: str) -> pd.DataFrame:
+    """One line: how much of the default's score is chance, from its seeds, over what all of them scored.
+
+    `reliability of one` is the share of one seed's variance that is not noise. Spearman with test accuracy of each
+    seed, and of the mean of all, are texts. Raises InputError as `noise_of_seeds` does.
+    """
+    of_default = scores[scores.method == default]
+    seeds = of_default.pivot(index="index", columns="seed", values="score").dropna()
+    accuracy = of_default[of_default.seed == 0].set_index("index").test_accuracy[seeds.index]
+    found = noise_of_seeds(seeds.reset_index().melt("index", value_name="value", var_name="seed"))
+    noise, count = found["noise"] ** 2, seeds.shape[1]
+    line = {"seeds": count, "n": len(seeds), "noise": found["noise"], "spread": found["spread"]}
+    line["reliability of one"] = 1 - noise / (found["spread"] ** 2 + (1 - 1 / count) * noise)
+    line["of the mean"] = found["reliability"]
+    kinds = {f"seed {seed}": seeds[seed] for seed in seeds} | {"mean": seeds.mean(axis="columns")}
+    line |= {name: str(estimate(spearman, score, accuracy)) for name, score in kinds.items()}
+    return pd.DataFrame([line])

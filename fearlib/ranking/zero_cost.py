@@ -1,0 +1,90 @@
+"""Zero-cost measures at initialisation: beside the published, between seeds, against other accuracies."""
+
+import itertools
+import math
+
+import pandas as pd
+
+from fearlib.ranking.estimate import estimate
+from fearlib.ranking.statistics import spearman, spearman_difference
+from fearlib.scores.measures import MEASURES
+
+DATASETS = {"cifar10": "cifar10", "cifar100": "cifar100", "imagenet16_120": "imagenet16-120"}  # by column
+
+
+def published_comparison(rows: pd.DataFrame, published: dict[str, float]) -> pd.DataFrame:
+    """Spearman of every measure in the rows of one seed, beside its `published` value by name.
+
+    Columns: `measure`, `n` architectures with a score and `out` without, `spearman` with its interval `low` and
+    `high`, `published` and by how much ours is higher (`difference`), mean `seconds` and `gmacs`.
+    """
+    lines = []
+    for measure in [measure for measure in MEASURES if measure in set(rows.method)]:
+        each = rows[rows.method == measure]
+        line = {"measure": measure, "n": each.score.notna().sum(), "out": each.score.isna().sum()}
+        line |= estimate(spearman, each.score, each.test_accuracy).columns("spearman")
+        line["published"] = published.get(measure, math.nan)
+        line["difference"] = line["spearman"] - line["published"]
+        lines.append(line | {"seconds": each.seconds.mean(), "gmacs": each.macs.mean() / 1e9})
+    return pd.DataFrame(lines)
+
+
+def between_seeds(rows: pd.DataFrame) -> pd.DataFrame:
+    """How the seed changes every measure's Spearman, over the architectures that have a score of every seed.
+
+    Columns: `measure`, `n`, the `lowest of seeds` and the `highest`, the mean Spearman `between seeds`, and that
+    of the `mean score` with its interval `low` and `high`. Empty where there is one seed alone.
+    """
+    lines = []
+    for measure in MEASURES:
+        scores = rows[rows.method == measure].pivot(index="index", columns="seed", values="score").dropna()
+        if scores.shape[1] < 2 or len(scores) < 3:
+            continue
+        accuracy = rows.groupby("index").test_accuracy.first()[scores.index]
+        of_seeds = [spearman(scores[seed], accuracy) for seed in scores]
+        pairs = [spearman(scores[one], scores[other]) for one, other in itertools.combinations(scores, 2)]
+        line = {"measure": measure, "n": len(scores), "lowest of seeds": min(of_seeds), "highest": max(of_seeds)}
+        line["between seeds"] = sum(pairs) / len(pairs)
+        lines.append(line | estimate(spearman, scores.mean(axis=1), accuracy).columns("mean score"))
+    return pd.DataFrame(lines)
+
+
+def other_accuracies(wide: pd.DataFrame, published: dict[str, dict[str, float]]) -> pd.DataFrame:
+    """Spearman of measures on CIFAR-10 images with the accuracies on every one of the `DATASETS`, as texts.
+
+    `wide` has a line an architecture and a column a measure and a dataset; `published` values are by dataset's
+    name and measure, taken on that dataset's own images.
+    """
+    lines = []
+    for measure in [measure for measure in MEASURES if measure in wide]:
+        line = {"measure, on CIFAR-10 images": measure, "n": wide[measure].notna().sum()}
+        for column, dataset in DATASETS.items():
+            line[f"{column} (95%)"] = str(estimate(spearman, wide[measure], wide[column]))
+            value = published[dataset].get(measure)
+            line[f"published, on {column} images"] = "" if value is None else f"{value:.2f}"
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def less_training(wide: pd.DataFrame, published: dict[str, float]) -> pd.DataFrame:
+    """How Spearman of every published measure changes where the accuracies are those after 12 epochs, as texts.
+
+    `wide` as `other_accuracies` takes it, with CIFAR-10's accuracies `cifar10` and `cifar10_12ep`.
+    """
+    lines = []
+    for measure in [measure for measure in MEASURES if measure in wide and measure in published]:
+        short, final, score = wide[["cifar10_12ep", "cifar10", measure]].dropna().to_numpy().T
+        ours = spearman(score, final)
+        change = estimate(spearman_difference, short, final, score)
+        lines.append(
+            {
+                "measure": measure,
+                "n": change.n,
+                "200 epochs": f"{ours:.2f}",
+                "12 epochs": f"{spearman(score, short):.2f}",
+                "change (95%)": f"{change:+.2f}",
+                "published": f"{published[measure]:.2f}",
+                "published less ours": f"{published[measure] - ours:+.2f}",
+            }
+        )
+    return pd.DataFrame(lines)

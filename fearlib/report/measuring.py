@@ -1,0 +1,200 @@
+"""The paper's claims, measured from the sweeps in a folder of results: the lines that the ledger takes."""
+
+import functools
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from fearlib.ranking.against_shortreg import TOPS
+from fearlib.ranking.degradation import with_start
+from fearlib.ranking.estimate import Estimate, estimate
+from fearlib.ranking.finished import finished_rows, methods_of, preset_method
+from fearlib.ranking.statistics import common, spearman, spearman_difference
+from fearlib.ranking.tables import (
+    compare_methods,
+    degradation_moments,
+    degradation_table,
+    in_papers_form,
+    nearest_shortreg,
+    ranking_table,
+    top_table,
+)
+from fearlib.report.account import commands
+from fearlib.sweeps.journal import read_journal
+from fearlib.sweeps.labels import parse_label
+from fearlib.sweeps.manifest import read_manifest
+from fearlib.sweeps.rows import holds_sweep, read_rows
+
+DATA_AGNOSTIC = ("synflow", "synflow_bn", "params", "macs", "l2_norm", "zen")
+_TRAINED = ("fear", "shortreg")
+_IMAGES = "the {} images (fear data) and their sweep at the paper preset, results/{}"
+_HARDWARE = "the paper's hardware; tables/*_nearest.md have both methods on one"
+MISSING = {
+    "C3": "short training as long as the paper's (50 epochs); with 1 to 16: tables/cifar10_compact_search.md",
+    "C4": "the degradation sweep",
+    "C5": "the synthetic sweep",
+    "F1": "the degradation sweep",
+    "T1": f"{_IMAGES.format('cifar100', 'cifar100_paper')}, "
+    "with a top large enough; on CIFAR-10: tables/cifar10_paper_nearest.md",
+    "T2": "the synthetic sweep",
+    "T3": "the paper preset; at compact, with short training of 1 to 16 epochs: tables/cifar10_compact_search.md",
+}
+MISSING |= {f"T1.{method}.{cost}": _HARDWARE for method in _TRAINED for cost in ("seconds", "common_seconds")}
+MISSING |= {
+    claim.format(dataset): _IMAGES.format(dataset, folder.format(dataset))
+    for dataset in ("cifar10", "cifar100", "imagenet16-120")
+    for claim, folder in (
+        ("C1.{}", "{}_paper"),
+        ("C2.{}", "{0}_paper, with results/zero_cost_{0}"),
+        ("ZC.{}", "zero_cost_{}"),
+    )
+}
+
+
+def measure_claims(ids: pd.Series, results: str | Path) -> list[dict]:
+    """A line for every claim of `ids` that the sweeps in `results` can answer, as `ledger` takes them.
+
+    Where two methods are compared, `than` names the other, the best that there is.
+    """
+    _command.cache_clear()  # a sweep may have gone on
+    sources = (_zero_cost, _degradation, _fear_alone, _fear_among_others, _against_shortreg, _synthetic)
+    return [line for source in sources for line in source(list(ids), Path(results))]
+
+
+def _line(
+    claim: str, folder: Path, methods: tuple, each: pd.DataFrame, found: Estimate, chance: float = 0.0
+) -> dict:
+    """A measured line; `each` are the rows that it rests on, `methods` the labels or kinds of the trials that make
+    them, and `chance` is what a random score would have."""
+    configuration = read_manifest(folder)["configuration"]
+    preset = configuration["settings"]["preset"]
+    return found.columns("ours") | {
+        "id": claim,
+        "paper_scale": preset.startswith("paper"),
+        "chance": chance,
+        "n": found.n,
+        "seeds": ", ".join(map(str, sorted(each.seed.unique()))),
+        "preset": preset,
+        "data": f"{configuration['dataset_source']}, {configuration['dataset_fingerprint']}",
+        "command": _command(folder, methods, frozenset(each["index"]), frozenset(each.seed)),
+    }
+
+
+@functools.cache
+def _command(folder: Path, methods: tuple, indices: frozenset, seeds: frozenset) -> str:
+    """The commands that make those methods' trials on those architectures, and all seeds of a truth of our own."""
+    manifest = read_manifest(folder)
+    trials = [record["trial"] for record in read_journal(folder)]
+    trials = [t for t in trials if {t["method"], parse_label(t["method"]).name} & set(methods)]
+    trials = [t for t in trials if t["index"] in indices]
+    trials = [t for t in trials if t["seed"] in seeds or t["method"] == "full"]
+    with_truth = any(sitting["truth"] for sitting in manifest["sittings"])
+    return " && ".join(commands(folder, manifest["configuration"], trials, with_truth))
+
+
+def _asked(ids: list[str], beginning: str) -> Iterator[tuple[str, list[str]]]:
+    """The claims that begin so, each with what its id says after that."""
+    return ((claim, claim.split(".")[1:]) for claim in ids if claim.startswith(beginning))
+
+
+def _zero_cost(ids: list[str], results: Path) -> Iterator[dict]:
+    for claim, (dataset, name) in _asked(ids, "ZC."):
+        folder = results / f"zero_cost_{dataset}"
+        if holds_sweep(folder):
+            rows = _first_seed(read_rows(folder))
+            each = rows[rows.method == name]
+            yield _line(claim, folder, ("zero_cost",), each, estimate(spearman, each.score, each.test_accuracy))
+
+
+def _degradation(ids: list[str], results: Path) -> Iterator[dict]:
+    """On the cosine over the whole run; a change over the architectures that have the score at both moments."""
+    folder = results / "degradation_cifar10"
+    if not holds_sweep(folder):
+        return
+    moments = degradation_moments(read_rows(folder))
+    moments = moments[moments.schedule.str.startswith("cosine")]
+    line = partial(_line, folder=folder, methods=("degradation",))
+    table = degradation_table(moments).set_index(["measure", "epoch"])
+    for claim, (name, epoch) in _asked(ids, "F1."):
+        each = moments[(moments.measure == name) & (moments.epoch == float(epoch))]
+        yield line(claim, each=each, found=Estimate.of(table.loc[(name, float(epoch))], "spearman"))
+    for claim, (name, when) in _asked(ids, "C4."):
+        each = moments[moments.measure == name]
+        epoch = 1 if when == "first" else each.epoch[each.score.notna()].max()
+        yield line(claim, each=each, found=estimate(spearman_difference, *with_start(each, epoch)))
+
+
+def _fear_alone(ids: list[str], results: Path) -> Iterator[dict]:
+    for claim, (dataset,) in _asked(ids, "C1."):
+        folder = results / f"{dataset}_paper"
+        if (rows := _finished_with_fear(folder)) is not None:
+            fear = preset_method(rows)
+            each = rows[rows.method == fear]
+            yield _line(claim, folder, (fear,), each, Estimate.of(ranking_table(each).iloc[0], "spearman"))
+
+
+def _fear_among_others(ids: list[str], results: Path) -> Iterator[dict]:
+    """FEAR less the best other method in the top half, the zero-cost measures of a sweep of their own included."""
+    for claim, (dataset,) in _asked(ids, "C2."):
+        folder, measures = results / f"{dataset}_paper", results / f"zero_cost_{dataset}"
+        if (rows := _finished_with_fear(folder)) is not None and holds_sweep(measures):
+            free = _first_seed(read_rows(measures))
+            free = free[free["index"].isin(rows["index"])]
+            yield _ahead_of_best(claim, folder, _TRAINED, pd.concat([rows, free]), rows, percent=50)
+
+
+def _against_shortreg(ids: list[str], results: Path) -> Iterator[dict]:
+    """T1 in the paper's form. Chance gives `common` x% in the top x%."""
+    folder = results / "cifar100_paper"
+    if (rows := _finished_with_fear(folder)) is None:
+        return
+    fear = preset_method(rows)
+    form = in_papers_form(rows, fear)
+    tops = top_table(form, TOPS)
+    nearest = nearest_shortreg(tops, fear).set_index(["value", "top"])
+    tops = tops.set_index(["method", "top"])
+    for claim, (whose, value, top) in _asked(ids, "T1."):
+        if value.endswith("seconds") or (value, int(top)) not in nearest.index:
+            continue
+        method = fear if whose == "fear" else nearest.setting[value, int(top)]
+        chance, found = 0.0, Estimate.of(tops.loc[(method, int(top))], "spearman")
+        if value == "common":
+            each = form[form.method == method].groupby("index")[["score", "test_accuracy"]].mean()
+            shared = estimate(partial(common, percent=int(top)), each.score, each.test_accuracy)
+            chance, found = int(top) / 100, replace(shared, n=found.n)
+        yield _line(claim, folder, _TRAINED, rows[rows.method == method], found, chance)
+
+
+def _synthetic(ids: list[str], results: Path) -> Iterator[dict]:
+    """Against our own full training. C5 compares FEAR with the best of the measures that look at no data."""
+    folder = results / "synthetic_compact"
+    if (rows := _finished_with_fear(folder)) is None:
+        return
+    fear, made_by = preset_method(rows), ("full", "fear", "zero_cost")
+    for claim, (name,) in _asked(ids, "T2."):
+        each = rows[rows.method == (fear if name == "fear" else name)]
+        yield _line(claim, folder, made_by, each, Estimate.of(ranking_table(each).iloc[0], "spearman"))
+    if "C5" in ids:
+        yield _ahead_of_best("C5", folder, made_by, rows[rows.method.isin((fear, *DATA_AGNOSTIC))], rows)
+
+
+def _ahead_of_best(
+    claim: str, folder: Path, made_by: tuple, compared: pd.DataFrame, rows: pd.DataFrame, percent: float = 100
+) -> dict:
+    fear = preset_method(rows)
+    best = compare_methods(compared, fear, percent=percent).sort_values("difference").iloc[0]
+    line = _line(claim, folder, made_by, rows[rows.method == fear], Estimate.of(best, "difference"))
+    return line | {"than": best.than}
+
+
+def _first_seed(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows.seed == rows.seed.min()]
+
+
+def _finished_with_fear(folder: Path) -> pd.DataFrame | None:
+    """The rows of the architectures up to the first that is not finished, or nothing where there is no FEAR."""
+    rows = finished_rows(folder) if holds_sweep(folder) else None
+    return rows if rows is not None and methods_of(rows, "fear") else None

@@ -1,0 +1,98 @@
+"""Settings of FEAR compared, on made-up scores of which the answer is known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fearlib import spearman
+from fearlib.ranking import ablation
+from fearlib.ranking.ablation import (
+    Run,
+    ablation_table,
+    compare_freeze_points,
+    compare_with_references,
+    fear_settings,
+    noise_of_two_seeds,
+    read_runs,
+)
+
+PRESET = {
+    "cells": 1, "channels": 4, "resolution": 16, "train_images": 100, "threshold": 0.4, "threshold_checks": 4,
+    "stage2_epochs": 24, "stage2_batch": 256, "first_free_block": None, "precision": "float32",
+}  # fmt: skip
+INDEX = pd.RangeIndex(12, name="index")
+ACCURACY = pd.Series(np.linspace(60, 71, 12), INDEX)
+
+
+def run(score, seed=0, settings=PRESET, ends=None):
+    rows = pd.DataFrame({"score": score, "test_accuracy": ACCURACY, "macs": 2e9}, INDEX)
+    return Run("a sweep", seed, settings, rows, pd.Series(0.5, INDEX) if ends is None else ends)
+
+
+def test_settings_are_the_labels_else_the_presets():
+    found = fear_settings("fear(threshold=0.3,stage2_epochs=6)", PRESET, ("threshold", "stage2_epochs", "cells"))
+    assert found == {"threshold": 0.3, "stage2_epochs": 6, "cells": 1}
+    assert (
+        fear_settings("fear", PRESET | {"cells": 2}, ["first_free_block"])["first_free_block"]
+        > (fear_settings("fear", PRESET, ["first_free_block"])["first_free_block"])
+    )
+    old = {key: value for key, value in PRESET.items() if key != "threshold_checks"}
+    assert fear_settings("fear", old, ["threshold_checks"]) == {"threshold_checks": 1}
+
+
+def test_stage_1_ends_where_it_looked_last(monkeypatch):
+    """At the latest epoch's worth of images: records of 50, 50 and 50 of 100."""
+    trial = {"index": 3, "method": "fear(stage2_epochs=24)", "seed": 1}
+    rows = pd.DataFrame([trial | {"score": 0.7, "test_accuracy": 90.0, "macs": 7}])
+    curve = [(0.5, 0.1), (1.0, 0.2), (1.5, 0.6)]
+    lines = [trial | {"stage": 1, "epoch": epoch, "images": 50, "train_top1": top1} for epoch, top1 in curve]
+    lines.append(lines[-1] | {"stage": 2, "epoch": 2.0, "train_top1": 0.9})
+    monkeypatch.setattr(ablation, "read_rows", lambda folder: rows)
+    monkeypatch.setattr(ablation, "read_curves", lambda folder: pd.DataFrame(lines))
+    monkeypatch.setattr(ablation, "read_manifest", lambda folder: {"configuration": {"settings": PRESET}})
+    (name, found), *others = read_runs("results/long").items()
+    assert name == "long: fear(stage2_epochs=24), seed 1" and not others
+    assert found.ends.to_dict() == {3: pytest.approx((0.2 + 0.6) / 2)} and found.rows.score[3] == 0.7
+
+
+def test_the_gain_is_what_the_end_of_stage_1_hides():
+    ends = pd.Series(np.random.default_rng(0).normal(size=12), INDEX)
+    score = 0.01 * ACCURACY + ends
+    score[11] = np.nan
+    (line,) = ablation_table({"one": run(score, ends=ends)}).to_dict("records")
+    assert (line["n"], line["out"], line["10^9 macs"]) == (11, 1, 2.0)
+    assert line["gain: Spearman"] == pytest.approx(1) and line["Spearman"] == spearman(score, ACCURACY) < 1
+    assert line["score ~ stage-1 end"] == spearman(score, ends)
+
+
+def test_each_pair_is_compared_once_and_on_what_it_shares():
+    few = run(ACCURACY.where(INDEX < 9))
+    runs = {"a": run(ACCURACY), "b": run(-ACCURACY), "few": few}
+    table = compare_with_references(runs, ["a", "b", "not run"])
+    assert table[["one", "other"]].to_numpy().tolist() == [["a", "b"]]
+    (line,) = table.to_dict("records")
+    assert line["difference (95%)"] == "2.00 (2.00..2.00)" and line["between the two scores"] == pytest.approx(-1)
+    assert line["mean difference of scores"] == pytest.approx(2 * ACCURACY.mean())
+
+
+def test_freeze_points_are_compared_on_what_the_choice_had_not_seen():
+    score = ACCURACY.where(INDEX >= 4, -ACCURACY)  # right on the last eight alone
+    table = compare_freeze_points(run(score), run(-ACCURACY), seen=[0, 1, 2, 3])
+    assert list(table.n) == [12, 6, 8, 4]
+    unseen = table[table.architectures == "not seen"]
+    assert unseen["last cell free"].tolist() == pytest.approx([1, 1])
+    assert unseen.difference.tolist() == pytest.approx([2, 2])
+    assert table["last cell free"][0] == spearman(score, ACCURACY)
+
+
+def test_noise_between_two_seeds():
+    step = pd.Series(np.tile([0.3, -0.3], 6), INDEX)
+    other = PRESET | {"cells": 2}
+    runs = {"first": run(ACCURACY + step), "second": run(ACCURACY - step, 1), "else": run(ACCURACY, 1, other)}
+    beside = (-ACCURACY).rename("synflow")
+    (line,) = noise_of_two_seeds(runs, "first", beside).to_dict("records")
+    assert line["seeds"] == "0, 1" and line["n"] == 12
+    assert line["sd of the noise"] == pytest.approx((2 * step).std() / 2**0.5)
+    share = (line["sd of the noise"] / (ACCURACY + step).std()) ** 2
+    assert line["reliability"] == pytest.approx(1 - share)
+    assert line["mean of both"] == "1.00 (1.00..1.00)" and line["synflow"] == "-1.00 (-1.00..-1.00)"

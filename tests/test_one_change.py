@@ -1,0 +1,98 @@
+"""FEAR with one thing changed, and how measures change with training, on made-up scores."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fearlib import InputError, spearman
+from fearlib.ranking import one_change
+from fearlib.ranking.degradation import degradation_changes, with_start
+from fearlib.ranking.one_change import chance_table, one_change_table, read_fears
+
+PRESET = {"cells": 1, "threshold": 0.4, "stage2_epochs": 24, "first_free_block": None}
+FEAR, LOWER = "fear(stage2_epochs=24)", "fear(threshold=0.3,stage2_epochs=24)"
+INDICES = np.arange(14)
+ACCURACY = 60.0 + INDICES
+
+
+def rows_of(method, score, seed=0):
+    return pd.DataFrame(
+        {"index": INDICES, "method": method, "score": score, "seed": seed, "test_accuracy": ACCURACY, "macs": 2e9,
+         "end_test_accuracy": -ACCURACY, "outcome": "ok"}
+    )  # fmt: skip
+
+
+def test_one_thing_changed():
+    lower = np.where(INDICES < 4, math.nan, -ACCURACY)
+    scores = pd.concat([rows_of(FEAR, ACCURACY, 1), rows_of(LOWER, lower), rows_of(FEAR, ACCURACY)])
+    table = one_change_table(scores, FEAR, PRESET)
+    assert table[["changed", "value"]].to_numpy().tolist() == [["nothing", 0], ["seed", 1], ["threshold", 0.3]]
+    line = table.set_index("changed").loc["threshold"]
+    assert (line.n, line.out, line.both, line.gmacs) == (10, 4, 10, 2.0)
+    assert (line.spearman, line["of the preset"], line.difference) == pytest.approx((-1, 1, -2))
+    assert (line["difference low"], line["difference high"]) == pytest.approx((-2, -2))
+    assert (line["between the scores"], line["by test accuracy"]) == pytest.approx((-1, -1))
+
+
+def test_chance_between_seeds():
+    step = np.tile([1.0, -1.0], 7)
+    scores = pd.concat([rows_of(FEAR, ACCURACY + step), rows_of(FEAR, ACCURACY - step, 1), rows_of(LOWER, step)])
+    (line,) = chance_table(scores, FEAR).to_dict("records")
+    assert (line["seeds"], line["n"]) == (2, 14) and line["mean"] == "1.00 (1.00..1.00)"
+    assert line["noise"] == pytest.approx(2**0.5) and line["spread"] == pytest.approx(ACCURACY.std(ddof=1))
+    of_one = ACCURACY.var(ddof=1) + 2 / 2  # the variance of the means, and what averaging took of the noise
+    assert line["reliability of one"] == pytest.approx(1 - 2 / of_one)
+    assert line["seed 0"].startswith(f"{spearman(ACCURACY + step, ACCURACY):.2f} (")
+    with pytest.raises(InputError, match="two seeds"):
+        chance_table(rows_of(FEAR, ACCURACY), FEAR)
+
+
+def test_fears_are_read_where_all_the_sweeps_have_been(monkeypatch):
+    sweeps = {"a": rows_of(FEAR, ACCURACY), "b": rows_of(LOWER, ACCURACY)[:9], "twice": rows_of(FEAR, ACCURACY)}
+    sweeps = {name: rows.drop(columns="end_test_accuracy") for name, rows in sweeps.items()}
+    sweeps["a"] = pd.concat([sweeps["a"], sweeps["a"].assign(method="snip")])
+    curves = pd.DataFrame({"index": [3, 3, 4], "method": FEAR, "seed": 0, "stage": [1, 2, 2], "epoch": 1.0})
+    curves["val_top1"] = [0.1, 0.7, math.nan]
+    monkeypatch.setattr(one_change, "read_rows", sweeps.get)
+    monkeypatch.setattr(one_change, "read_curves", lambda folder: curves)
+    scores = read_fears(["a", "b"])
+    assert set(scores["index"]) == set(range(9)) and set(scores.method) == {FEAR, LOWER}
+    ends = scores[scores.end_test_accuracy.notna()]
+    assert ends[["index", "method", "end_test_accuracy"]].to_numpy().tolist() == [[3, FEAR, 0.7]]
+    with pytest.raises(InputError, match="seed 0 on architecture 0: each trial must be in one alone"):
+        read_fears(["a", "twice"])
+
+
+def moments(measure, **by_epoch):
+    each = [
+        rows_of(f"{measure}(epoch={epoch[1:]},epochs=2,schedule=cosine)", score)
+        for epoch, score in by_epoch.items()
+    ]
+    return pd.concat(each)
+
+
+def test_how_measures_change_with_training():
+    unknown = np.where(INDICES == 5, math.nan, ACCURACY)
+    rows = pd.concat(
+        [
+            moments("snip", _0=ACCURACY, _1=-ACCURACY, _2=unknown),
+            moments("grasp", _0=-ACCURACY, _1=ACCURACY, _2=ACCURACY),
+            moments("zen", _0=ACCURACY, _1=ACCURACY, _2=ACCURACY),
+            moments("train_top1", _1=ACCURACY, _2=ACCURACY),
+        ]
+    )
+    table = degradation_changes(rows).set_index("measure")
+    assert list(table.index) == ["snip", "grasp"] and set(table.schedule) == {"cosine, 2 epochs"}
+    assert table["change after 1"].to_dict() == {"snip": "-2.00 (-2.00..-2.00)", "grasp": "2.00 (2.00..2.00)"}
+    assert table["falls after 1"].to_dict() == {"snip": "yes", "grasp": "rises"}
+    assert table.n["snip"] == 13 and table["falls after 2"]["snip"] == ""
+
+
+def test_scores_are_paired_with_those_at_the_start():
+    each = pd.DataFrame(
+        {"index": [1, 1, 2, 2, 3], "epoch": [0.0, 1.0, 0.0, 1.0, 1.0], "score": [5.0, 6.0, 7.0, 8.0, 9.0],
+         "test_accuracy": [90.0, 90.0, 80.0, 80.0, 70.0]}
+    )  # fmt: skip
+    assert with_start(each, 1.0).tolist() == [[6.0, 8.0], [5.0, 7.0], [90.0, 80.0]]
