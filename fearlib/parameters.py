@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from fearlib.data.registry import DATASETS, known_dataset
 from fearlib.errors import InputError
-from fearlib.files.outside import spelt, user_path
+from fearlib.files.outside import user_path
+from fearlib.files.spelling import spelt
 from fearlib.plugin import import_plugin
 from fearlib.scores.measures import MEASURES
 from fearlib.sweeps.presets import PRESETS

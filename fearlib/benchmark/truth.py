@@ -13,7 +13,8 @@ import pandas as pd
 from fearlib.data.registry import known_dataset
 from fearlib.errors import InputError, check_threshold, one_line, require
 from fearlib.files import safe_pickle
-from fearlib.files.outside import own_names, percentages, read_csv, read_file, user_path
+from fearlib.files.outside import read_file, user_path
+from fearlib.files.tables import own_names, percentages, read_csv
 from fearlib.files.write import replace_file
 from fearlib.spaces.listing import agreed, architectures_of_table
 from fearlib.spaces.nats import SPACE_SIZE, Architecture

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 
 from fearlib.data.dataset import Dataset, first_of_each_class
 from fearlib.errors import InputError
-from fearlib.files.outside import spelt, user_path
+from fearlib.files.outside import user_path
+from fearlib.files.spelling import spelt
 from fearlib.plugin import OTHERS
 
 # Per channel, in units of 0..255: the values that NATS-Bench trains with.

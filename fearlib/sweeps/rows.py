@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from fearlib.errors import InputError
-from fearlib.files.outside import read_csv, user_path
+from fearlib.files.outside import user_path
+from fearlib.files.tables import read_csv
 from fearlib.files.write import replace_file
 from fearlib.spaces.registry import known_space
 from fearlib.sweeps.journal import JOURNAL, START, Position, end_of_journal, read_journal

@@ -19,7 +19,8 @@ import torch
 from fearlib.data.dataset import Dataset
 from fearlib.data.registry import known_dataset, load_dataset
 from fearlib.errors import InputError, require
-from fearlib.files.outside import percentages, user_path
+from fearlib.files.outside import user_path
+from fearlib.files.tables import percentages
 from fearlib.plugin import PLUGIN, import_plugin
 from fearlib.scores.measures import MEASURES
 from fearlib.spaces.darts import Genotype
