@@ -195,7 +195,7 @@ def test_freed_memory_is_kept():
     """Tensors made again and again cost page faults by default, and none once the process keeps its memory."""
     script = """
 import resource, torch
-from fearlib.memory import keep_freed_memory
+from fearlib.training.memory import keep_freed_memory
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
