@@ -130,12 +130,12 @@ def train(
     `max_seconds` may be passed by up to an epoch.
     `validate` measures test accuracy after every full epoch. `seed` orders images and augmentation.
     `after_record` is called with every record, while the network stands as it was then; its time does not count.
-    Forward passes run under autocast at `precision` (`known_precision`), in channels-last memory, on the device
+    Forward passes run under autocast at `precision` (`resolve_precision`), in channels-last memory, on the device
     of the network's parameters; on a processor the process keeps the memory it has used (`keep_freed_memory`).
     Inference mode and no_grad play no part. Raises InputError for an unknown precision, a non-positive count, a
     limit that is NaN, or a network that `check_trainable` refuses.
     """
-    precision = known_precision(precision)
+    precision = resolve_precision(precision)
     check_counts(epochs=epochs, batch_size=batch_size, records_per_epoch=records_per_epoch)
     check_counts(schedule_epochs=epochs if schedule_epochs is None else schedule_epochs)
     check_limits(stop_at=stop_at, max_seconds=max_seconds, max_macs=max_macs)
@@ -258,7 +258,7 @@ def latest_top1(records: list[Epoch], images: int) -> float:
     return float("nan")
 
 
-def known_precision(precision: str) -> str:
+def resolve_precision(precision: str) -> str:
     """ "bfloat16" or "float32"; "auto" is the first if this machine computes with it, else the second.
 
     A processor without bfloat16 instructions is several times slower with it than with float32. Raises InputError
@@ -293,7 +293,7 @@ def top1(network: Network, dataset: Dataset, precision: str = "auto", batch_size
     """Share of the test images classified right (0..1), in evaluation mode; NaN if a logit is not finite."""
     network.eval()
     dataset = dataset.to(next(network.parameters()).device)
-    precision, correct, finite = known_precision(precision), 0, True
+    precision, correct, finite = resolve_precision(precision), 0, True
     for images, labels in dataset.test_batches(batch_size):
         with torch.autocast(images.device.type, PRECISIONS[precision], enabled=precision != "float32"):
             logits = network(images.contiguous(memory_format=torch.channels_last))
