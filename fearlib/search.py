@@ -15,7 +15,7 @@ from fearlib.scores.measures import measure_network, zero_cost_macs
 from fearlib.scores.minibatch import first_minibatch
 from fearlib.spaces.nats import Architecture
 from fearlib.spaces.nats_network import build_network
-from fearlib.spaces.registry import known_space
+from fearlib.spaces.registry import find_space
 from fearlib.sweeps.methods import run_trial
 from fearlib.sweeps.presets import Settings
 
@@ -70,7 +70,7 @@ def local_search(evaluate: Evaluate, start: int, ratio: float = math.inf, space:
     seen, best = {}, start
     _evaluate_unseen(evaluate, [start], ratio, seen)
     while True:
-        around = [neighbour.index for neighbour in known_space(space).kind.from_index(best).neighbours()]
+        around = [neighbour.index for neighbour in find_space(space).kind.from_index(best).neighbours()]
         _evaluate_unseen(evaluate, around, ratio, seen)
         current, best = best, max([best, *around], key=lambda index: _value(seen[index]))
         if best == current:
@@ -81,7 +81,7 @@ def live(method: str, seed: int, dataset: Dataset, settings: Settings, space: st
     """An evaluation by running a trial of `method`, as a sweep would; a limit is for FEAR alone."""
 
     def evaluate(index: int, limit: float) -> Evaluation:
-        architecture = known_space(space).kind.from_index(index)
+        architecture = find_space(space).kind.from_index(index)
         trial = run_trial(architecture, method, seed, dataset, settings, max_macs=limit)
         (row,) = trial["rows"]
         reached = any(record["stage"] == 2 for record in trial["curve"])

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from fearlib import Architecture, Genotype, InputError, build_darts_network, preset, run_sweep, sample_genotypes
-from fearlib.spaces.registry import SPACES, build, known_space, space_of
+from fearlib.spaces.registry import SPACES, build, find_space, space_of
 from fearlib.sweeps.indices import read_indices
 from fearlib.sweeps.rows import read_curves
 
@@ -35,7 +35,7 @@ def test_a_sweep_of_darts_networks(tmp_path):
 def test_every_space_builds_what_it_samples(name):
     for architecture in SPACES[name].sample(3, seed=2):
         assert space_of([architecture]) == name
-        assert known_space(name).kind.from_index(architecture.index) == architecture
+        assert find_space(name).kind.from_index(architecture.index) == architecture
         network = build(architecture, 7, channels=4, cells=3)
         assert network(torch.zeros(2, 3, 16, 16)).shape == (2, 7)
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from fearlib.errors import InputError, require
 from fearlib.exhibits import EXHIBITS, Sweep, exhibit_sweeps
-from fearlib.files.outside import read_csv
+from fearlib.files.tables import read_csv
 from fearlib.files.write import replace_file
 from fearlib.scores.degradation import MOMENTS
 from fearlib.sweeps.manifest import read_manifest

@@ -27,7 +27,7 @@ SPACES = {
 }
 
 
-def known_space(name: str) -> Space:
+def find_space(name: str) -> Space:
     """The space of that name. Raises InputError if there is none."""
     if name not in SPACES:
         raise InputError(f"unknown search space {name!r}: the spaces are {', '.join(SPACES)}; {OTHERS}.")
@@ -36,7 +36,7 @@ def known_space(name: str) -> Space:
 
 def parse_architecture(text: str, space: str = "nats-tss") -> Architecture | darts.Genotype:
     """The architecture that an index or a string names. Raises InputError if there is none, or no such space."""
-    kind, text = known_space(space).kind, text.strip()
+    kind, text = find_space(space).kind, text.strip()
     return kind.from_index(int(text)) if re.fullmatch(r"-?\d{1,40}", text) else kind.from_string(text)
 
 

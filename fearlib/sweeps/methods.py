@@ -11,7 +11,7 @@ from fearlib.data.dataset import Dataset
 from fearlib.errors import InputError
 from fearlib.scores import trained as score
 from fearlib.scores.degradation import Moment, degradation
-from fearlib.scores.measures import MEASURES, Measured, measure_network, zero_cost_macs
+from fearlib.scores.measures import MEASURES, Measurement, measure_network, zero_cost_macs
 from fearlib.scores.minibatch import first_minibatch
 from fearlib.spaces.darts import Genotype
 from fearlib.spaces.nats import Architecture
@@ -197,7 +197,7 @@ def _rows_of_moment(moment: Moment, form: str, batch_size: int) -> list[dict]:
     return [row | {"method": f"{row['method']}({label})"} for row in rows]
 
 
-def _measure_rows(results: dict[str, Measured], batch_size: int) -> list[dict]:
+def _measure_rows(results: dict[str, Measurement], batch_size: int) -> list[dict]:
     macs_per_image = int(results["macs"].value)
     return [
         {

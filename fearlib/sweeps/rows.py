@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from fearlib.errors import InputError
-from fearlib.files.outside import read_csv, user_path
+from fearlib.files.outside import user_path
+from fearlib.files.tables import read_csv
 from fearlib.files.write import replace_file
-from fearlib.spaces.registry import known_space
+from fearlib.spaces.registry import find_space
 from fearlib.sweeps.journal import FORMS, JOURNAL, START, Position, end_of_journal, has_journal, read_journal
 from fearlib.sweeps.labels import parse_label
 from fearlib.sweeps.manifest import MANIFEST, read_manifest
@@ -68,7 +69,7 @@ def last_trials(records: Iterable[dict]) -> list[dict]:
 def rows_of_folder(folder: Path, records: list[dict]) -> pd.DataFrame:
     """`rows_of_trials` with the folder's manifest. Raises InputError if the space is unknown or not theirs."""
     configuration = read_manifest(folder)["configuration"]
-    known_space(configuration["space"])
+    find_space(configuration["space"])
     try:
         return rows_of_trials(records, configuration)
     except InputError as error:
@@ -131,7 +132,7 @@ def rows_of_trials(records: Iterable[dict], configuration: dict) -> pd.DataFrame
     """A journal's records as tidy rows, one for every score, with what they share filled in."""
     space, dataset = configuration["space"], configuration["dataset"]
     preset = configuration["settings"]["preset"]
-    string = functools.cache(lambda index: str(known_space(space).kind.from_index(index)))
+    string = functools.cache(lambda index: str(find_space(space).kind.from_index(index)))
     rows = []
     for record in records:
         index, seed = record["trial"]["index"], record["trial"]["seed"]

@@ -17,14 +17,15 @@ import pandas as pd
 import torch
 
 from fearlib.data.dataset import Dataset
-from fearlib.data.registry import known_dataset, load_dataset
+from fearlib.data.registry import dataset_name, load_dataset
 from fearlib.errors import InputError, require
-from fearlib.files.outside import percentages, user_path
+from fearlib.files.outside import user_path
+from fearlib.files.tables import percentages
 from fearlib.plugin import PLUGIN, import_plugin
 from fearlib.scores.measures import MEASURES
 from fearlib.spaces.darts import Genotype
 from fearlib.spaces.nats import Architecture
-from fearlib.spaces.registry import known_space, space_of
+from fearlib.spaces.registry import find_space, space_of
 from fearlib.sweeps.cluster import cluster, run_here
 from fearlib.sweeps.journal import append_to_journal, only_writer, pack_journal, recover_journal
 from fearlib.sweeps.manifest import open_manifest, write_manifest
@@ -84,7 +85,7 @@ def run_sweep(
             raise InputError(f"{name} is {number}: it must be at least {least}.")
     if workers > 1 and (per_gpu or scheduler not in (None, "slurm")):
         raise InputError("workers are those that the scheduler has, or per_gpu for each GPU: leave workers out.")
-    dataset = known_dataset(dataset)
+    dataset = dataset_name(dataset)
     space, labels = space_of(architectures), expand_methods(methods, settings)
     truth = (
         None if truth is None else _checked_truth(truth, [architecture.index for architecture in architectures])
@@ -289,7 +290,7 @@ def _run(
                 f"the worker found other data ({dataset.fingerprint}) than the driver ({fingerprint})"
             )
         result = run_trial(
-            known_space(space).kind.from_index(trial.index), trial.method, trial.seed, dataset, settings
+            find_space(space).kind.from_index(trial.index), trial.method, trial.seed, dataset, settings
         )
         refuse_nan(result)
     except Exception as error:
@@ -304,7 +305,7 @@ def _failure(trial: Trial, error: Exception) -> dict:
 
 
 def _most_macs(trial: Trial, space: str, dataset: Dataset, settings: Settings) -> int:
-    return most_macs(known_space(space).kind.from_index(trial.index), trial.method, dataset, settings)
+    return most_macs(find_space(space).kind.from_index(trial.index), trial.method, dataset, settings)
 
 
 def _accuracy(trial: Trial, truth: pd.Series | None) -> float:
