@@ -16,6 +16,7 @@ from fearlib.scores.minibatch import first_minibatch
 from fearlib.spaces.nats import Architecture
 from fearlib.spaces.nats_network import build_network
 from fearlib.spaces.registry import known_space
+from fearlib.sweeps.labels import kind_of, with_meaning
 from fearlib.sweeps.methods import run_trial
 from fearlib.sweeps.presets import Settings
 
@@ -116,14 +117,15 @@ def replay(rows: pd.DataFrame, curves: pd.DataFrame, method: str, train_images: 
     are interpolated in the learning curve. Raises InputError unless there is one trial an architecture, all of one
     seed; the evaluation does for an architecture without a trial.
     """
-    of_method = rows[(rows.method == method) & ~rows.outcome.str.startswith("failed")]
+    rows = with_meaning(rows)
+    of_method = rows[(rows.method == method) & ~rows.failed]
     if of_method.empty:
         raise InputError(f"there are no trials of {method} to replay.")
     if of_method["index"].duplicated().any() or of_method.seed.nunique() > 1:
         raise InputError(f"a replay needs one trial of {method} an architecture, all of one seed.")
     trials = of_method.set_index("index")[["score", "macs", "seconds"]].to_dict("index")
     of_method = curves[(curves.method == method) & curves.seed.isin(of_method.seed) & (curves.stage == 1)]
-    staged = method.startswith("fear")
+    staged = kind_of(method) == "fear"
     spent = {index: _spent(curve) for index, curve in of_method.groupby("index")} if staged else {}
 
     def evaluate(index: int, limit: float) -> Evaluation:

@@ -2,7 +2,6 @@
 
 import functools
 import math
-import re
 from dataclasses import asdict
 
 import torch
@@ -16,6 +15,7 @@ from fearlib.scores.minibatch import first_minibatch
 from fearlib.spaces.darts import Genotype
 from fearlib.spaces.nats import Architecture
 from fearlib.spaces.registry import build
+from fearlib.sweeps.labels import UNDEFINED, Label, parse_label
 from fearlib.sweeps.presets import Settings, convert_setting
 from fearlib.training.loop import has_diverged
 
@@ -69,28 +69,24 @@ def expand_methods(methods: list[str], settings: Settings) -> list[str]:
 
 def parse_method(label: str) -> tuple[str, dict]:
     """`fear(threshold=0.5)` becomes ("fear", {"threshold": 0.5}). Raises InputError if it is malformed."""
-    match = re.fullmatch(r"(\w+)(?:\((.*)\))?", label.replace(" ", ""))
-    if match is None or match[1] not in METHODS:
-        if label in MEASURES:
+    name, given = parse_label(label)
+    if name not in METHODS:
+        if name in MEASURES:
             raise InputError(
-                f"{label} is a measure, not a method: zero_cost takes all measures in common passes; "
-                f"`fear score ARCHITECTURES --measures {label}` takes it alone."
+                f"{name} is a measure, not a method: zero_cost takes all measures in common passes; "
+                f"`fear score ARCHITECTURES --measures {name}` takes it alone."
             )
         raise InputError(
             f"unknown method {label!r}: the methods are {', '.join(METHODS)}, "
             "with arguments where wanted, as in fear(threshold=0.5)."
         )
-    name, allowed = match[1], _ARGUMENTS[match[1]]
-    arguments = {}
-    for item in filter(None, (match[2] or "").split(",")):
-        key, _, value = item.partition("=")
+    allowed, arguments = _ARGUMENTS[name], {}
+    for key, value in given.items():
         if key not in allowed:
             raise InputError(
                 f"{name} takes no argument {key!r}: "
                 + (f"it takes {', '.join(allowed)}." if allowed else "it takes none.")
             )
-        if key in arguments:
-            raise InputError(f"{label!r} gives {key} twice.")
         arguments[key] = convert_setting(allowed[key], value, called=f"{name}'s {key}")
     return name, arguments
 
@@ -130,7 +126,7 @@ def run_trial(
         constant = name == "degradation_constant"
         minibatch = first_minibatch(dataset, settings.zero_cost_batch, seed)
         moments = degradation(network, dataset, *minibatch, constant_rate=constant, seed=seed, **arguments)
-        form = f"epochs={arguments['epochs']},schedule={'constant' if constant else 'cosine'}"
+        form = {"epochs": arguments["epochs"], "schedule": "constant" if constant else "cosine"}
         rows = [row for moment in moments for row in _rows_of_moment(moment, form, len(minibatch[1]))]
         return {"rows": rows, "curve": [asdict(epoch) for epoch in moments[-1].curve]}
     if name == "fear":
@@ -183,9 +179,8 @@ def _training_macs(architecture, num_classes, channels, cells, resolution, first
     return network.training_macs(resolution, first_free_block)
 
 
-def _rows_of_moment(moment: Moment, form: str, batch_size: int) -> list[dict]:
+def _rows_of_moment(moment: Moment, form: dict[str, str], batch_size: int) -> list[dict]:
     """`snip(epoch=0.2,epochs=8,schedule=cosine)` and so on, and training top-1, each with the training's cost."""
-    label = f"epoch={moment.epoch:g},{form}"
     seconds = sum(record.seconds for record in moment.curve)
     macs = sum(record.macs for record in moment.curve)
     rows = _measure_rows(moment.measures, batch_size)
@@ -194,7 +189,7 @@ def _rows_of_moment(moment: Moment, form: str, batch_size: int) -> list[dict]:
     if moment.curve:
         top1 = moment.curve[-1].train_top1
         rows.append({"method": "train_top1", "score": top1, "seconds": seconds, "macs": macs, "outcome": "ok"})
-    return [row | {"method": f"{row['method']}({label})"} for row in rows]
+    return [row | {"method": str(Label(row["method"], {"epoch": f"{moment.epoch:g}"} | form))} for row in rows]
 
 
 def _measure_rows(results: dict[str, Measured], batch_size: int) -> list[dict]:
@@ -205,7 +200,7 @@ def _measure_rows(results: dict[str, Measured], batch_size: int) -> list[dict]:
             "score": result.value,
             "seconds": result.seconds,
             "macs": zero_cost_macs(name, macs_per_image, batch_size),
-            "outcome": f"undefined: {result.undefined}" if result.undefined else "ok",
+            "outcome": f"{UNDEFINED}{result.undefined}" if result.undefined else "ok",
         }
         for name, result in results.items()
     ]
@@ -217,5 +212,4 @@ def _argument(name: str, arguments: dict, settings: Settings, argument: str):
 
 
 def _label(name: str, arguments: dict) -> str:
-    inner = ",".join(f"{key}={arguments[key]}" for key in _ARGUMENTS[name] if key in arguments)
-    return f"{name}({inner})" if inner else name
+    return str(Label(name, {key: arguments[key] for key in _ARGUMENTS[name] if key in arguments}))

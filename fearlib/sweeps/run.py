@@ -27,6 +27,7 @@ from fearlib.spaces.nats import Architecture
 from fearlib.spaces.registry import known_space, space_of
 from fearlib.sweeps.cluster import cluster, run_here
 from fearlib.sweeps.journal import append_to_journal, only_writer, recover_journal
+from fearlib.sweeps.labels import FAILED, has_failed
 from fearlib.sweeps.manifest import open_manifest, write_manifest
 from fearlib.sweeps.methods import expand_methods, most_macs, refuse_nan, run_trial
 from fearlib.sweeps.presets import LENGTHS, Settings, as_dict
@@ -222,11 +223,6 @@ def count_trials(manifest: dict, of_sitting: Counter) -> None:
         past["trials"] = of_sitting[number]
 
 
-def has_failed(result: dict) -> bool:
-    """Whether a trial's record, or its result, is one to try again."""
-    return any(row["outcome"].startswith("failed") for row in result["rows"])
-
-
 def check_truth(record: dict, truth: pd.Series | dict | None) -> None:
     """Raises InputError if a journal's record holds another test accuracy than `truth` for its architecture."""
     index, recorded = record["trial"]["index"], record["test_accuracy"]
@@ -297,7 +293,7 @@ def _run(
 
 def _failure(trial: Trial, error: Exception) -> dict:
     nothing = dict.fromkeys(("score", "seconds", "macs"), float("nan"))
-    reason = f"failed: {type(error).__name__}: {error}".encode(errors="backslashreplace").decode()
+    reason = f"{FAILED}{type(error).__name__}: {error}".encode(errors="backslashreplace").decode()
     return {"rows": [{"method": trial.method, **nothing, "outcome": reason}], "curve": []}
 
 
