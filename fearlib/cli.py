@@ -51,8 +51,8 @@ def list_choices() -> None:
     from fearlib.sweeps.presets import PRESETS, Settings, preset
 
     print("methods")
-    for name, what in METHODS.items():
-        print(f"  {name:21} {what}")
+    for name, method in METHODS.items():
+        print(f"  {name:21} {method.what}")
     print("\nmeasures\n  " + ", ".join(MEASURES))
     print("\ndatasets\n  " + ", ".join(DATASETS))
     print("\nsearch spaces\n  " + ", ".join(SPACES))

@@ -17,7 +17,7 @@ from fearlib.spaces.nats import Architecture
 from fearlib.spaces.nats_network import build_network
 from fearlib.spaces.registry import known_space
 from fearlib.sweeps.labels import kind_of, with_meaning
-from fearlib.sweeps.methods import run_trial
+from fearlib.sweeps.methods import plain_arithmetic, run_trial
 from fearlib.sweeps.presets import Settings
 
 
@@ -94,15 +94,15 @@ def live(method: str, seed: int, dataset: Dataset, settings: Settings, space: st
 
 def at_initialisation(measure: str, seed: int, dataset: Dataset, settings: Settings) -> Evaluate:
     """An evaluation by one zero-cost measure, on one thread, as a sweep would; each network is measured once."""
-    torch.set_num_threads(1)
     images, labels = first_minibatch(dataset, settings.zero_cost_batch, seed)
 
     @functools.cache
     def measured(index: int) -> Evaluation:
-        torch.manual_seed(seed)
         architecture = Architecture.from_index(index)
-        network = build_network(architecture, dataset.num_classes, settings.channels, settings.cells)
-        found = measure_network(network.to(images.device), images, labels, (measure,), seed)[measure]
+        with plain_arithmetic():
+            torch.manual_seed(seed)
+            network = build_network(architecture, dataset.num_classes, settings.channels, settings.cells)
+            found = measure_network(network.to(images.device), images, labels, (measure,), seed)[measure]
         macs = zero_cost_macs(measure, network.macs(settings.resolution), len(labels))
         return Evaluation(found.value, math.inf, macs, found.seconds)
 

@@ -201,8 +201,8 @@ def test_tables_of_an_earlier_sitting_are_not_all(finished, tmp_path):
 OWN = """
 import torch
 import fearlib
-from fearlib.data import DATASETS
-from fearlib.measures import measure
+from fearlib.data.registry import DATASETS
+from fearlib.scores.measures import measure
 
 
 @measure(passes=1)

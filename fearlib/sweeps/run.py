@@ -93,7 +93,6 @@ def run_sweep(
     data_folder = data_folder and os.path.abspath(user_path(data_folder))  # workers run elsewhere
     load = functools.partial(cached_dataset, dataset, data_folder, settings.resolution, settings.train_images)
     loaded = load()
-    torch.set_num_threads(1)  # the cores are the workers'
     for architecture, label in itertools.product(architectures[:1], labels):
         most_macs(architecture, label, loaded, settings)  # refuses what does not fit before anything is written
     configuration = sweep_configuration(space, dataset, loaded, settings)
