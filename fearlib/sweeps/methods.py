@@ -3,14 +3,14 @@
 import contextlib
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from dataclasses import asdict, dataclass, field, fields
 
 import torch
 
 from fearlib.data.dataset import Dataset
 from fearlib.errors import InputError
-from fearlib.plugin import OTHERS
+from fearlib.plugin import OTHERS, Registry
 from fearlib.scores import trained
 from fearlib.scores.degradation import Moment, degradation
 from fearlib.scores.measures import MEASURES, Measured, measure_network, zero_cost_macs
@@ -126,7 +126,10 @@ _FEAR = (
     "threshold", "threshold_checks", "stage1_epochs", "schedule_epochs", "stage2_epochs", "stage2_batch",
     "first_free_block",
 )  # fmt: skip
-METHODS: dict[str, Method] = {
+METHODS: MutableMapping[str, Method] = Registry(
+    "method", Method, made_by=lambda method: method.run, beside=MEASURES
+)
+METHODS.update({
     "fear": Method(
         "train to a threshold, freeze, train the last blocks (Dey et al. 2021)",
         _run_fear,
@@ -151,7 +154,7 @@ METHODS: dict[str, Method] = {
         "the same at a constant rate, with a fresh optimizer every epoch",
         functools.partial(_run_degradation, schedule="constant"), _REGULAR, _expand_degradation, regular_macs,
     ),
-}  # fmt: skip
+})  # fmt: skip
 
 
 def expand_methods(methods: list[str], settings: Settings) -> list[str]:
