@@ -51,8 +51,8 @@ def list_choices() -> None:
     from fearlib.sweeps.presets import PRESETS, Settings, preset
 
     print("methods")
-    for name, what in METHODS.items():
-        print(f"  {name:21} {what}")
+    for name, method in METHODS.items():
+        print(f"  {name:21} {method.what}")
     print("\nmeasures\n  " + ", ".join(MEASURES))
     print("\ndatasets\n  " + ", ".join(DATASETS))
     print("\nsearch spaces\n  " + ", ".join(SPACES))
@@ -411,7 +411,7 @@ def _print_ranking(rows):
     from fearlib.ranking.tables import format_ranking, ranking_table
     from fearlib.sweeps.rows import full_is_truth
 
-    moments = rows.method.str.contains("(epoch=", regex=False)
+    moments = rows.moment.notna()
     if moments.any():
         print("Measures at moments of training are tabulated by analysis/degradation.ipynb.")
     if rows.empty or not moments.all():
@@ -435,8 +435,10 @@ def _print_what_is_left(output: Path, folders: list[str]):
 
 
 def _print_scores(scores):
+    from fearlib.sweeps.labels import with_meaning
+
     require("tabulate", "print tables")
-    moments = scores.method.str.contains("(epoch=", regex=False).astype(bool)
+    moments = with_meaning(scores).moment.notna()
     rest, folders = scores[~moments], ", ".join(scores.folder[moments].unique())
     shown = rest[["folder", "preset", "method", "seed"]].assign(
         score=[f"{score:.6g}" if score == score else outcome for score, outcome in zip(rest.score, rest.outcome)],

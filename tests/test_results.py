@@ -11,6 +11,7 @@ from hypothesis import strategies
 
 from fearlib import InputError, preset, read_rows
 from fearlib.sweeps.journal import PACKED, append_to_journal, pack_journal, recover_journal
+from fearlib.sweeps.labels import MEANING
 from fearlib.sweeps.presets import as_dict
 from fearlib.sweeps.reader import Results, by_name
 from fearlib.sweeps.rows import ROW_COLUMNS, read_curves, write_tables
@@ -156,7 +157,8 @@ def test_tables_that_are_older_than_the_journal_are_not_believed(tmp_path):
 def test_committed_results_are_read_from_their_tables_or_their_journal_alike(tmp_path):
     shutil.copytree(COMMITTED, tmp_path / "journal", ignore=shutil.ignore_patterns("*.csv"))
     by_table, by_journal = Results(COMMITTED), Results(tmp_path / "journal")
-    pd.testing.assert_frame_equal(by_table.rows[list(ROW_COLUMNS)], read_rows(COMMITTED), check_dtype=False)
+    columns = [*ROW_COLUMNS, *MEANING]
+    pd.testing.assert_frame_equal(by_table.rows[columns], read_rows(COMMITTED), check_dtype=False)
     for part in (lambda results: results.rows, lambda results: results.curves()):
         pd.testing.assert_frame_equal(ordered(part(by_table)), ordered(part(by_journal)), check_dtype=False)
 

@@ -14,6 +14,7 @@ import pytest
 
 from fearlib import MEASURES, Architecture, InputError, benchmark_accuracy, preset, ranking_table, run_sweep
 from fearlib.sweeps.journal import JOURNAL, PACKED, read_journal
+from fearlib.sweeps.labels import MEANING
 from fearlib.sweeps.merge import merge_sweeps
 from fearlib.sweeps.rows import CURVE_COLUMNS, ROW_COLUMNS, read_curves, read_rows
 
@@ -41,7 +42,8 @@ def assert_same(one, other):
 
 def test_tables_are_tidy(undisturbed, tiny_settings):
     rows, curves = read_rows(undisturbed), read_curves(undisturbed)
-    assert tuple(rows.columns) == ROW_COLUMNS and tuple(curves.columns) == CURVE_COLUMNS
+    assert tuple(rows.columns) == (*ROW_COLUMNS, *MEANING) and tuple(curves.columns) == CURVE_COLUMNS
+    assert tuple(pd.read_csv(undisturbed / "rows.csv", nrows=0).columns) == ROW_COLUMNS
     assert len(rows) == 3 * (1 + 1 + len(MEASURES))
     assert not rows.duplicated(["index", "method", "seed"]).any()
     trained = rows[rows.method.isin(["fear(stage2_epochs=2)", "shortreg(epochs=1)"])]
@@ -150,7 +152,7 @@ def test_a_manifest_that_is_none(tiny_settings, tmp_path):
 def test_no_trial_starts_after_the_time_budget(tiny_settings, tmp_path):
     for _ in range(2):  # the second reads the first one's empty tables
         rows = run_sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES, time_budget=0)
-        assert rows.empty and tuple(rows.columns) == ROW_COLUMNS
+        assert rows.empty and tuple(rows.columns) == (*ROW_COLUMNS, *MEANING)
 
 
 def test_a_trial_that_fails_is_recorded_and_tried_again(tiny_settings, tmp_path, monkeypatch):

@@ -1,7 +1,7 @@
 """The datasets by name."""
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, MutableMapping
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +10,7 @@ from fearlib.data.dataset import Dataset, first_of_each_class
 from fearlib.errors import InputError
 from fearlib.files.outside import user_path
 from fearlib.files.spelling import spelt
-from fearlib.plugin import OTHERS
+from fearlib.plugin import OTHERS, Registry
 
 # Per channel, in units of 0..255: the values that NATS-Bench trains with.
 MEAN_AND_STD = {
@@ -95,7 +95,8 @@ def _check_size(name: str, resolution: int | None, train_images: int | None) -> 
 
 
 # What each name loads, given a folder, a resolution and a number of training images, each of which may be None.
-DATASETS: dict[str, Callable[[str | None, int | None, int | None], Dataset]] = {
-    "synthetic": _load_synthetic,
-    **{name: functools.partial(_load_official, name) for name in MEAN_AND_STD},
-}
+DATASETS: MutableMapping[str, Callable[[str | None, int | None, int | None], Dataset]] = Registry(
+    "dataset", Callable
+)
+DATASETS["synthetic"] = _load_synthetic
+DATASETS.update({name: functools.partial(_load_official, name) for name in MEAN_AND_STD})

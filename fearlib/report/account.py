@@ -8,6 +8,7 @@ from fearlib.errors import InputError
 from fearlib.files.outside import read_json
 from fearlib.sweeps.indices import read_indices
 from fearlib.sweeps.journal import read_journal
+from fearlib.sweeps.labels import kind_of
 from fearlib.sweeps.manifest import MANIFEST, MAX_BYTES
 from fearlib.sweeps.presets import LENGTHS, PRESETS, as_dict, preset
 from fearlib.sweeps.rows import ROWS
@@ -95,7 +96,7 @@ def commands(folder: Path, configuration: dict, trials: list[dict], with_truth: 
     None where there are no trials. The benchmark's accuracies are those that the folder holds; INDICES stands for
     a file of the architectures' indices.
     """
-    name = str(configuration["settings"].get("preset")).partition("(")[0]
+    name = kind_of(str(configuration["settings"].get("preset")))
     if not trials or name not in PRESETS:
         return []
     each = {}

@@ -8,7 +8,7 @@ minibatch, network in training mode. Definitions follow Abdelfattah et al. (2021
 import contextlib
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from fearlib.errors import InputError, Undefined, require
+from fearlib.plugin import Registry
 from fearlib.scores.minibatch import Minibatch
 from fearlib.spaces.nats import Architecture
 from fearlib.spaces.nats_network import build_network
@@ -46,11 +47,11 @@ class Measurement:
     undefined: str = ""
 
 
-MEASURES: dict[str, Measure] = {}
+MEASURES: MutableMapping[str, Measure] = Registry("measure", Measure, made_by=lambda measure: measure.function)
 
 
 def measure(passes: int, one_image: bool = False):
-    """Register a measure under its function's name."""
+    """Register a measure under its function's name. Raises InputError if that is taken."""
 
     def register(function):
         MEASURES[function.__name__] = Measure(function, passes, one_image)

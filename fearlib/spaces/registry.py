@@ -1,11 +1,11 @@
 """The search spaces: an index becomes an architecture, an architecture a network."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from typing import NamedTuple
 
 from fearlib.errors import InputError
-from fearlib.plugin import OTHERS
+from fearlib.plugin import OTHERS, Registry
 from fearlib.spaces import darts
 from fearlib.spaces.darts_network import build_darts_network
 from fearlib.spaces.nats import Architecture, sample_architectures
@@ -21,10 +21,9 @@ class Space(NamedTuple):
     build: Callable[..., Network]
 
 
-SPACES = {
-    "nats-tss": Space(Architecture, sample_architectures, build_network),
-    "darts": Space(darts.Genotype, darts.sample_genotypes, build_darts_network),
-}
+SPACES: MutableMapping[str, Space] = Registry("search space", Space, made_by=lambda space: space.kind)
+SPACES["nats-tss"] = Space(Architecture, sample_architectures, build_network)
+SPACES["darts"] = Space(darts.Genotype, darts.sample_genotypes, build_darts_network)
 
 
 def find_space(name: str) -> Space:

@@ -10,9 +10,10 @@ from fearlib.errors import InputError
 from fearlib.files.outside import user_path
 from fearlib.spaces.registry import find_space
 from fearlib.sweeps.journal import append_to_journal, only_writer, pack_journal, read_journal, recover_journal
+from fearlib.sweeps.labels import has_failed
 from fearlib.sweeps.manifest import MANIFEST, open_manifest, read_manifest, write_manifest
 from fearlib.sweeps.rows import write_tables
-from fearlib.sweeps.run import Trial, check_truth, count_trials, has_failed
+from fearlib.sweeps.run import Trial, check_truth, count_trials
 
 
 def merge_sweeps(folder: str | Path, sources: list[str | Path], methods: list[str] | None = None) -> int:

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from fearlib.data.registry import dataset_name
 from fearlib.errors import InputError
 from fearlib.spaces.registry import find_space
+from fearlib.sweeps.labels import Label
 from fearlib.training.loop import resolve_precision
 
 
@@ -85,8 +86,8 @@ def preset(name: str, dataset: str, /, space: str = "nats-tss", **overrides) -> 
     changes = {key: convert_setting(key, value) for key, value in overrides.items()}
     changes = {key: value for key, value in changes.items() if getattr(settings, key) != value}
     unnamed = (*LENGTHS, "precision")
-    label = ",".join(f"{key}={_text(value)}" for key, value in sorted(changes.items()) if key not in unnamed)
-    return replace(settings, preset=f"{name}({label})" if label else name, **changes)
+    label = Label(name, {key: _text(value) for key, value in sorted(changes.items()) if key not in unnamed})
+    return replace(settings, preset=str(label), **changes)
 
 
 def as_dict(settings: Settings) -> dict:

@@ -8,6 +8,7 @@ import pandas as pd
 from fearlib.errors import InputError
 from fearlib.files.outside import user_path
 from fearlib.sweeps.journal import START, collector_at_rest, end_of_journal, has_journal, read_journal_on
+from fearlib.sweeps.labels import with_meaning
 from fearlib.sweeps.rows import (
     CURVE_COLUMNS,
     ROW_COLUMNS,
@@ -35,7 +36,8 @@ class Results:
     def __init__(self, folder: str | Path):
         self.folder = user_path(folder)
         written = written_rows(folder)
-        self._rows, self._curves = pd.DataFrame(columns=ROW_COLUMNS), pd.DataFrame(columns=CURVE_COLUMNS)
+        self._rows = with_meaning(pd.DataFrame(columns=ROW_COLUMNS))
+        self._curves = pd.DataFrame(columns=CURVE_COLUMNS)
         self._rows_end = self._curves_end = START
         self._known = [] if written is None else [accuracy_from_outside(written)]
         last, end = end_of_journal(self.folder)

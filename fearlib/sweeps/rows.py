@@ -3,7 +3,6 @@
 import functools
 import itertools
 import math
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from fearlib.files.tables import read_csv
 from fearlib.files.write import replace_file
 from fearlib.spaces.registry import find_space
 from fearlib.sweeps.journal import FORMS, JOURNAL, START, Position, end_of_journal, has_journal, read_journal
-from fearlib.sweeps.labels import parse_label
+from fearlib.sweeps.labels import MEANING, UNDEFINED, parse_label, read_label, with_meaning
 from fearlib.sweeps.manifest import MANIFEST, read_manifest
 
 ROWS, CURVES = "rows.csv", "curves.csv"
@@ -31,7 +30,7 @@ _NUMBERS = ("score", "seconds", "macs", "test_accuracy")
 CURVE_COLUMNS = (
     "index", "method", "seed", "stage", "epoch", "loss", "train_top1", "val_top1", "seconds", "images", "macs",
 )  # fmt: skip
-INFINITE = "undefined: its score is infinite"  # an outcome
+INFINITE = f"{UNDEFINED}its score is infinite"  # an outcome
 
 
 def write_tables(folder: Path, truth: pd.Series | None = None) -> pd.DataFrame:
@@ -43,7 +42,9 @@ def write_tables(folder: Path, truth: pd.Series | None = None) -> pd.DataFrame:
     """
     known = [] if truth is None else [truth]
     rows = _rows_of_journal(folder, last_trials(read_journal(folder)), known, written_rows(folder))
-    replace_file(user_path(folder) / ROWS, rows.to_csv(index=False, lineterminator="\n").encode())
+    replace_file(
+        user_path(folder) / ROWS, rows[list(ROW_COLUMNS)].to_csv(index=False, lineterminator="\n").encode()
+    )
     if has_journal(folder):
         (user_path(folder) / CURVES).unlink(missing_ok=True)  # an older folder's, which would no longer be all
     return rows
@@ -111,9 +112,10 @@ def truth_method(methods: Iterable[str]) -> str | None:
     """
     lengths = {}
     for method in set(methods):
-        if re.match(r"full(\(|$)", method):
-            epochs = re.search(r"\bepochs=(\d+)", method)
-            lengths[method] = int(epochs[1]) if epochs else math.inf
+        label = read_label(method)
+        if label.name == "full":
+            epochs = label.number("epochs")
+            lengths[method] = math.inf if math.isnan(epochs) else epochs
     return max(sorted(lengths), key=lengths.get, default=None)
 
 
@@ -129,7 +131,7 @@ def full_is_truth(rows: pd.DataFrame) -> bool:
 
 
 def rows_of_trials(records: Iterable[dict], configuration: dict) -> pd.DataFrame:
-    """A journal's records as tidy rows, one for every score, with what they share filled in."""
+    """A journal's records as tidy rows, one for every score, with what they share and mean filled in."""
     space, dataset = configuration["space"], configuration["dataset"]
     preset = configuration["settings"]["preset"]
     string = functools.cache(lambda index: str(find_space(space).kind.from_index(index)))
@@ -141,7 +143,7 @@ def rows_of_trials(records: Iterable[dict], configuration: dict) -> pd.DataFrame
             cost = row["seconds"], row["macs"]
             method = space, index, arch, dataset, preset, row["method"]
             rows.append((*method, row["score"], *cost, seed, accuracy, row["outcome"]))
-    return with_finite_scores(pd.DataFrame(rows, columns=ROW_COLUMNS))
+    return with_finite_scores(with_meaning(pd.DataFrame(rows, columns=ROW_COLUMNS)))
 
 
 def with_finite_scores(rows: pd.DataFrame) -> pd.DataFrame:
@@ -159,6 +161,7 @@ def read_rows(folder: str | Path) -> pd.DataFrame:
     """The rows of the sweep in `folder`, which may still be running: those of `rows.csv`, or of the journal where
     that holds more.
 
+    With the columns `ROW_COLUMNS` and, of what their texts mean, `kind`, `moment` and `failed` (`with_meaning`).
     Raises InputError if there is no sweep, or a column of `rows.csv` is missing or holds something other than its
     texts or numbers.
     """
@@ -225,7 +228,7 @@ def written_rows(folder: str | Path) -> pd.DataFrame | None:
             for column in columns:
                 if not is_right(rows[column]):
                     raise InputError(f"{path} is not a table of rows: every {column} must be {form}.")
-    return with_finite_scores(rows)
+    return with_finite_scores(with_meaning(rows.drop(columns=list(MEANING), errors="ignore")))
 
 
 def _no_sweep(folder: str | Path) -> InputError:

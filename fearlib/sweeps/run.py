@@ -28,6 +28,7 @@ from fearlib.spaces.nats import Architecture
 from fearlib.spaces.registry import find_space, space_of
 from fearlib.sweeps.cluster import cluster, run_here
 from fearlib.sweeps.journal import append_to_journal, only_writer, pack_journal, recover_journal
+from fearlib.sweeps.labels import FAILED, has_failed
 from fearlib.sweeps.manifest import open_manifest, write_manifest
 from fearlib.sweeps.methods import expand_methods, most_macs, refuse_nan, run_trial
 from fearlib.sweeps.presets import LENGTHS, Settings, as_dict
@@ -93,7 +94,6 @@ def run_sweep(
     data_folder = data_folder and os.path.abspath(user_path(data_folder))  # workers run elsewhere
     load = functools.partial(cached_dataset, dataset, data_folder, settings.resolution, settings.train_images)
     loaded = load()
-    torch.set_num_threads(1)  # the cores are the workers'
     for architecture, label in itertools.product(architectures[:1], labels):
         most_macs(architecture, label, loaded, settings)  # refuses what does not fit before anything is written
     configuration = sweep_configuration(space, dataset, loaded, settings)
@@ -225,11 +225,6 @@ def count_trials(manifest: dict, of_sitting: Counter) -> None:
         past["trials"] = of_sitting[number]
 
 
-def has_failed(result: dict) -> bool:
-    """Whether a trial's record, or its result, is one to try again."""
-    return any(row["outcome"].startswith("failed") for row in result["rows"])
-
-
 def check_truth(record: dict, truth: pd.Series | dict | None) -> None:
     """Raises InputError if a journal's record holds another test accuracy than `truth` for its architecture."""
     index, recorded = record["trial"]["index"], record["test_accuracy"]
@@ -300,7 +295,7 @@ def _run(
 
 def _failure(trial: Trial, error: Exception) -> dict:
     nothing = dict.fromkeys(("score", "seconds", "macs"), float("nan"))
-    reason = f"failed: {type(error).__name__}: {error}".encode(errors="backslashreplace").decode()
+    reason = f"{FAILED}{type(error).__name__}: {error}".encode(errors="backslashreplace").decode()
     return {"rows": [{"method": trial.method, **nothing, "outcome": reason}], "curve": []}
 
 
