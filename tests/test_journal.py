@@ -196,9 +196,10 @@ def test_two_journals_of_different_trials_are_refused_and_stay(tmp_path):
     (tmp_path / "older").mkdir()
     (tmp_path / JOURNAL).write_bytes(journal_of(tmp_path / "older", 2))
     before = [(tmp_path / name).read_bytes() for name in FORMS]
-    for write in (lambda: list(recover_journal(tmp_path)), lambda: append_to_journal(tmp_path, record(4))):
+    writes = [pack_journal, lambda folder: list(recover_journal(folder))]
+    for write in (*writes, lambda folder: append_to_journal(folder, record(4))):
         with pytest.raises(InputError, match="hold different trials"):
-            write()
+            write(tmp_path)
     assert [(tmp_path / name).read_bytes() for name in FORMS] == before
 
 

@@ -160,11 +160,14 @@ def append_to_journal(folder: Path, record: dict) -> None:
 def pack_journal(folder: Path) -> None:
     """The last step of a sweep, once its rows are written; not if a line is longer than any that is read.
 
-    Raises InputError if it cannot be written; the journal then stays as it is.
+    Raises InputError if it cannot be written, or two journals differ; all stays as it is then.
     """
     path = user_path(folder) / JOURNAL
-    lines = _lines(folder, (JOURNAL,))
-    if lines and max(map(len, lines)) <= MAX_LINE:
+    if not path.exists():
+        return
+    _unpack(folder)  # what a crash has left
+    lines = _lines(folder)
+    if max(map(len, lines), default=0) <= MAX_LINE:
         replace_file(path.with_name(PACKED), pack_lines(b"".join(lines)))
         path.unlink()
 
