@@ -6,7 +6,7 @@ SETUP := .venv/.installed
 # A notebook of analysis/, the folder of results/ and the method that it compares with where they are not its own.
 ANALYSES := zero_cost fear_against_shortreg correlations degradation "correlations cifar10_compact_long" \
 	synthetic "zero_cost zero_cost_whole_space" search claims late_bloomers compact_ablation fear_ablation \
-	"correlations compact_images_10000 fear(stage2_epochs=8)"
+	"correlations archive/former_preset/compact_images_10000 fear(stage2_epochs=8)"
 
 .PHONY: reproduce test test-slow test-cuda bench lab clean
 
@@ -25,7 +25,7 @@ reproduce: $(SETUP)
 		$(BIN)/papermill --no-progress-bar --stderr-file >(cat >&2) --cwd notebooks \
 			notebooks/$$name.ipynb build/$$name.ipynb 2> build/$$name.log || { cat build/$$name.log; exit 1; }; done
 	@echo "The analysis notebooks, two at a time, for about two minutes:"
-	@printf '%s\n' $(ANALYSES) | xargs -P 2 -L 1 sh -c 'name=$$0$${1:+_$$1}; \
+	@printf '%s\n' $(ANALYSES) | xargs -P 2 -L 1 sh -c 'name=$$0$${1:+_$${1##*/}}; \
 		$(BIN)/papermill --no-progress-bar --cwd analysis \
 		$${1:+-p results ../results/$$1} $${2:+-p reference "$$2"} \
 		analysis/$$0.ipynb build/$${name}_analysis.ipynb 2> build/$$name.log && echo "$$0 $$1 is done" \

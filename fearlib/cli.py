@@ -51,8 +51,8 @@ def list_choices() -> None:
     from fearlib.sweeps.presets import PRESETS, Settings, preset
 
     print("methods")
-    for name, what in METHODS.items():
-        print(f"  {name:21} {what}")
+    for name, method in METHODS.items():
+        print(f"  {name:21} {method.what}")
     print("\nmeasures\n  " + ", ".join(MEASURES))
     print("\ndatasets\n  " + ", ".join(DATASETS))
     print("\nsearch spaces\n  " + ", ".join(SPACES))
@@ -104,15 +104,15 @@ def rank(
 ) -> None:
     """Score architectures with every method, and print how well each ranks them."""
     from fearlib.benchmark.truth import benchmark_accuracy
-    from fearlib.data.registry import known_dataset
-    from fearlib.spaces.registry import known_space
+    from fearlib.data.registry import dataset_name
+    from fearlib.spaces.registry import find_space
     from fearlib.sweeps.indices import read_indices
     from fearlib.sweeps.presets import as_dict
     from fearlib.sweeps.presets import preset as make_settings
     from fearlib.sweeps.rows import truth_method
     from fearlib.sweeps.run import run_sweep
 
-    dataset = known_dataset(dataset)
+    dataset = dataset_name(dataset)
     settings = make_settings(preset, dataset, space=space, **dict(_assignment(text) for text in change or []))
     print(
         f"{settings.preset} on {dataset}: " + ", ".join(f"{k}={_plain(v)}" for k, v in as_dict(settings).items())
@@ -120,7 +120,7 @@ def rank(
     architectures = (
         read_indices(indices, count, space)
         if indices
-        else known_space(space).sample(10 if count is None else count, sample_seed)
+        else find_space(space).sample(10 if count is None else count, sample_seed)
     )
     accuracy = None
     if truth is not None:
@@ -173,7 +173,7 @@ def paper(
     ] = None,
 ) -> None:
     """Run all sweeps that a table, figure or claim of the paper needs; again, to do only what is missing."""
-    from fearlib.exhibits import ARCHITECTURES, exhibit_sweeps, known_exhibit, run_exhibit
+    from fearlib.exhibits import ARCHITECTURES, exhibit_sweeps, find_exhibit, run_exhibit
     from fearlib.report.reproduction import tables
 
     if exhibit is None:
@@ -191,9 +191,10 @@ def paper(
         )  # fmt: skip
     for sweep, rows in done.items():
         print(f"\n{sweep}")
-        _print_ranking(rows)
+        if len(rows):
+            _print_ranking(rows)
     _print_what_is_left(output, [sweep.folder for sweep in exhibit_sweeps(exhibit, preset, dataset)])
-    print(f"analysis/{known_exhibit(exhibit).notebook}.ipynb makes tables and figures of these folders.")
+    print(f"analysis/{find_exhibit(exhibit).notebook}.ipynb makes tables and figures of these folders.")
 
 
 @app.command()
@@ -215,13 +216,13 @@ def score(
     csv: Annotated[Optional[Path], typer.Option(help="Write a line an architecture to this file, too.")] = None,
 ) -> None:
     """Print zero-cost measures of architectures at initialisation, on one minibatch."""
-    from fearlib.data.registry import known_dataset, load_dataset
+    from fearlib.data.registry import dataset_name, load_dataset
     from fearlib.files.outside import user_path
     from fearlib.scores.measures import score_architectures
     from fearlib.scores.minibatch import first_minibatch, noise_minibatch
     from fearlib.spaces.registry import parse_architecture
 
-    dataset = known_dataset(dataset, ("noise",))
+    dataset = dataset_name(dataset, ("noise",))
     chosen = [parse_architecture(text) for text in architectures]
     if dataset == "noise":
         images, labels, classes = *noise_minibatch(batch, resolution or 32, seed), 10
@@ -410,7 +411,7 @@ def _print_ranking(rows):
     from fearlib.ranking.tables import format_ranking, ranking_table
     from fearlib.sweeps.rows import full_is_truth
 
-    moments = rows.method.str.contains("(epoch=", regex=False)
+    moments = rows.moment.notna()
     if moments.any():
         print("Measures at moments of training are tabulated by analysis/degradation.ipynb.")
     if rows.empty or not moments.all():
@@ -434,8 +435,10 @@ def _print_what_is_left(output: Path, folders: list[str]):
 
 
 def _print_scores(scores):
+    from fearlib.sweeps.labels import with_meaning
+
     require("tabulate", "print tables")
-    moments = scores.method.str.contains("(epoch=", regex=False).astype(bool)
+    moments = with_meaning(scores).moment.notna()
     rest, folders = scores[~moments], ", ".join(scores.folder[moments].unique())
     shown = rest[["folder", "preset", "method", "seed"]].assign(
         score=[f"{score:.6g}" if score == score else outcome for score, outcome in zip(rest.score, rest.outcome)],

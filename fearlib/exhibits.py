@@ -9,7 +9,7 @@ import pandas as pd
 
 from fearlib.benchmark.truth import benchmark_accuracy
 from fearlib.errors import InputError
-from fearlib.spaces.registry import known_space
+from fearlib.spaces.registry import find_space
 from fearlib.sweeps.indices import read_indices
 from fearlib.sweeps.presets import preset
 from fearlib.sweeps.rows import truth_method
@@ -136,7 +136,7 @@ EXHIBITS = {
 }  # fmt: skip
 
 
-def known_exhibit(name: str) -> Exhibit:
+def find_exhibit(name: str) -> Exhibit:
     """The exhibit of that name. Raises InputError if there is none."""
     if name not in EXHIBITS:
         raise InputError(f"unknown exhibit {name!r}: the exhibits are {', '.join(EXHIBITS)}.")
@@ -150,7 +150,7 @@ def exhibit_sweeps(name: str, scale: str = "compact", dataset: str | None = None
     synthetic dataset, where the truth is the method `full`. Raises InputError for an unknown exhibit, preset or
     dataset, or one that the exhibit is not about.
     """
-    exhibit = known_exhibit(name)
+    exhibit = find_exhibit(name)
     dataset = dataset or exhibit.dataset
     preset(scale, dataset)  # refuses unknown ones
     if exhibit.dataset == "synthetic" != dataset:
@@ -186,7 +186,7 @@ def run_exhibit(
     there.
     """
     started, done = time.monotonic(), {}
-    dataset = dataset or known_exhibit(name).dataset
+    dataset = dataset or find_exhibit(name).dataset
     if truth is not None and dataset == "synthetic":
         raise InputError("the truth of the synthetic dataset is the sweep's own full training: leave truth out.")
     for sweep in exhibit_sweeps(name, scale, dataset):
@@ -213,7 +213,7 @@ def _filled_in(sweep: Sweep, scale: str, dataset: str) -> Sweep:
 def _architectures(sweep: Sweep, count: int | None, indices: str | Path) -> list:
     count = sweep.count if count is None else count
     if sweep.space != "nats-tss":
-        return known_space(sweep.space).sample(count, 0)
+        return find_space(sweep.space).sample(count, 0)
     return read_indices(_existing(indices), count)
 
 

@@ -5,9 +5,10 @@ from collections.abc import Callable, MutableMapping
 from pathlib import Path
 from typing import NamedTuple
 
-from fearlib.data.registry import DATASETS, known_dataset
+from fearlib.data.registry import DATASETS, dataset_name
 from fearlib.errors import InputError
-from fearlib.files.outside import spelt, user_path
+from fearlib.files.outside import user_path
+from fearlib.files.spelling import spelt
 from fearlib.plugin import import_plugin
 from fearlib.scores.measures import MEASURES
 from fearlib.sweeps.presets import PRESETS
@@ -59,7 +60,7 @@ KINDS = {
     **dict.fromkeys(("dataset", "archive_dataset"), _DATASET),
     **dict.fromkeys(("data_folder", "indices_file", "truth", "archive", "logs"), _or(_EXISTING, _NONE)),
     **dict.fromkeys(("measured", "rows"), _EXISTING),
-    **dict.fromkeys(("output", "method", "reference", "benchmark", "darts"), _TEXT),
+    **dict.fromkeys(("output", "method", "reference", "chosen_on", "benchmark", "darts"), _TEXT),
     "widgets": _EITHER,
     "results": _or(_TEXT, _list_of(_TEXT)),
     "sweeps": _or(_NAMED, _list_of(_TEXT)),
@@ -95,7 +96,7 @@ def check_parameters(namespace: MutableMapping[str, object], names: str) -> None
         if not KINDS[name].fits(namespace[name]):
             raise InputError(f"parameter {name}={namespace[name]!r:.200}: it must be {KINDS[name].allowed}.")
         if KINDS[name] is _DATASET:
-            namespace[name] = known_dataset(namespace[name])
+            namespace[name] = dataset_name(namespace[name])
     for name, value in [] if namespace.get(_CHECKED) else list(namespace.items()):
         plain = value is None or isinstance(value, (str, int, float, list, tuple, dict))
         if plain and not (name in names or name.startswith("_") or name in _OF_THE_NOTEBOOK):

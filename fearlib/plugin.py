@@ -1,12 +1,72 @@
-"""A module of the user's own, named once for every process: what it registers is known like the library's."""
+"""What can be added to, and a module of the user's own, named once for every process, that adds to it."""
 
 import importlib
 import os
+import re
+import sys
+from collections.abc import Callable, Iterator, MutableMapping
 
 from fearlib.errors import InputError, one_line
 
 PLUGIN = "FEARLIB_PLUGIN"
 OTHERS = f"a module that adds others is named by {PLUGIN}"
+
+
+class Registry(MutableMapping):
+    """Entries by name, in the order in which they were added; a name that is taken is refused.
+
+    `what` an entry is in words, its `kind`, and the function or class that it is `made_by`: if that is the same
+    again, as when a notebook's cell runs twice, an entry replaces itself. The entries of `beside` stand in one
+    column with these, so they share the names. Adding raises InputError if the name is taken or cannot be one, or
+    the entry is of another kind.
+    """
+
+    def __init__(
+        self, what: str, kind: type, made_by: Callable = lambda entry: entry, beside: "Registry | None" = None
+    ):
+        self.what, self._kind, self._made_by, self._beside = what, kind, made_by, beside
+        self._entries = {}
+        if beside is not None:
+            beside._beside = self
+
+    def __setitem__(self, name: str, entry) -> None:
+        if not (isinstance(name, str) and re.fullmatch(r"[\w.-]+", name)):
+            raise InputError(
+                f"a {self.what} cannot be called {name!r:.80}: letters, digits and . - _ make a name."
+            )
+        if not isinstance(entry, self._kind):
+            raise InputError(f"a {self.what} must be a {self._kind.__name__}: {name!r} was given {entry!r:.80}.")
+        if self._beside is not None and name in self._beside:
+            raise InputError(f"there is a {self._beside.what} {name!r} already: choose another name.")
+        if name in self and _origin(self._made_by(self[name])) != _origin(self._made_by(entry)):
+            raise InputError(f"there is a {self.what} {name!r} already: choose another name.")
+        self._entries[name] = entry
+
+    def __getitem__(self, name: str):
+        return self._entries[name]
+
+    def __delitem__(self, name: str) -> None:
+        del self._entries[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __repr__(self) -> str:
+        return repr(self._entries)
+
+
+def _origin(made_by) -> tuple[str, str]:
+    """The file, or the module, in which a function or class is written, and its name there.
+
+    A script that is imported again, by a worker or as FEARLIB_PLUGIN, is another module of the same file.
+    """
+    made_by = getattr(made_by, "func", made_by)  # of a functools.partial
+    made_by = made_by if hasattr(made_by, "__qualname__") else type(made_by)
+    module = made_by.__module__
+    return getattr(sys.modules.get(module), "__file__", None) or module, made_by.__qualname__
 
 
 def import_plugin(name: str | None = None) -> None:

@@ -15,8 +15,9 @@ from fearlib.scores.measures import measure_network, zero_cost_macs
 from fearlib.scores.minibatch import first_minibatch
 from fearlib.spaces.nats import Architecture
 from fearlib.spaces.nats_network import build_network
-from fearlib.spaces.registry import known_space
-from fearlib.sweeps.methods import run_trial
+from fearlib.spaces.registry import find_space
+from fearlib.sweeps.labels import kind_of, with_meaning
+from fearlib.sweeps.methods import plain_arithmetic, run_trial
 from fearlib.sweeps.presets import Settings
 
 
@@ -70,7 +71,7 @@ def local_search(evaluate: Evaluate, start: int, ratio: float = math.inf, space:
     seen, best = {}, start
     _evaluate_unseen(evaluate, [start], ratio, seen)
     while True:
-        around = [neighbour.index for neighbour in known_space(space).kind.from_index(best).neighbours()]
+        around = [neighbour.index for neighbour in find_space(space).kind.from_index(best).neighbours()]
         _evaluate_unseen(evaluate, around, ratio, seen)
         current, best = best, max([best, *around], key=lambda index: _value(seen[index]))
         if best == current:
@@ -81,7 +82,7 @@ def live(method: str, seed: int, dataset: Dataset, settings: Settings, space: st
     """An evaluation by running a trial of `method`, as a sweep would; a limit is for FEAR alone."""
 
     def evaluate(index: int, limit: float) -> Evaluation:
-        architecture = known_space(space).kind.from_index(index)
+        architecture = find_space(space).kind.from_index(index)
         trial = run_trial(architecture, method, seed, dataset, settings, max_macs=limit)
         (row,) = trial["rows"]
         reached = any(record["stage"] == 2 for record in trial["curve"])
@@ -93,15 +94,15 @@ def live(method: str, seed: int, dataset: Dataset, settings: Settings, space: st
 
 def at_initialisation(measure: str, seed: int, dataset: Dataset, settings: Settings) -> Evaluate:
     """An evaluation by one zero-cost measure, on one thread, as a sweep would; each network is measured once."""
-    torch.set_num_threads(1)
     images, labels = first_minibatch(dataset, settings.zero_cost_batch, seed)
 
     @functools.cache
     def measured(index: int) -> Evaluation:
-        torch.manual_seed(seed)
         architecture = Architecture.from_index(index)
-        network = build_network(architecture, dataset.num_classes, settings.channels, settings.cells)
-        found = measure_network(network.to(images.device), images, labels, (measure,), seed)[measure]
+        with plain_arithmetic():
+            torch.manual_seed(seed)
+            network = build_network(architecture, dataset.num_classes, settings.channels, settings.cells)
+            found = measure_network(network.to(images.device), images, labels, (measure,), seed)[measure]
         macs = zero_cost_macs(measure, network.macs(settings.resolution), len(labels))
         return Evaluation(found.value, math.inf, macs, found.seconds)
 
@@ -116,14 +117,15 @@ def replay(rows: pd.DataFrame, curves: pd.DataFrame, method: str, train_images: 
     are interpolated in the learning curve. Raises InputError unless there is one trial an architecture, all of one
     seed; the evaluation does for an architecture without a trial.
     """
-    of_method = rows[(rows.method == method) & ~rows.outcome.str.startswith("failed")]
+    rows = with_meaning(rows)
+    of_method = rows[(rows.method == method) & ~rows.failed]
     if of_method.empty:
         raise InputError(f"there are no trials of {method} to replay.")
     if of_method["index"].duplicated().any() or of_method.seed.nunique() > 1:
         raise InputError(f"a replay needs one trial of {method} an architecture, all of one seed.")
     trials = of_method.set_index("index")[["score", "macs", "seconds"]].to_dict("index")
     of_method = curves[(curves.method == method) & curves.seed.isin(of_method.seed) & (curves.stage == 1)]
-    staged = method.startswith("fear")
+    staged = kind_of(method) == "fear"
     spent = {index: _spent(curve) for index, curve in of_method.groupby("index")} if staged else {}
 
     def evaluate(index: int, limit: float) -> Evaluation:

@@ -223,7 +223,7 @@ def test_score_on_a_dataset_and_wrong_words(run):
 
 def test_show_prints_all_that_is_known_of_an_architecture(run, tmp_path, monkeypatch):
     """Of committed results every row with its rank, counted; sizes are the networks', truth is looked up."""
-    folder = Path(__file__).parents[1] / "results" / "compact_images_10000"
+    folder = Path(__file__).parents[1] / "results" / "archive" / "former_preset" / "compact_images_10000"
     rows = pd.read_csv(folder / "rows.csv")
     architecture = Architecture.from_index(int(rows["index"][0]))
     code, out, _ = run("show", architecture, "--results", folder)

@@ -9,7 +9,7 @@ import torch
 from fearlib import Architecture, build_network, fear, preset, shortreg
 from fearlib.scores.measures import measure_network
 from fearlib.scores.minibatch import first_minibatch, noise_minibatch
-from fearlib.spaces.registry import build, known_space
+from fearlib.spaces.registry import build, find_space
 from fearlib.sweeps.run import cached_dataset, run_sweep
 from fearlib.training.loop import train, training_step
 
@@ -35,7 +35,7 @@ def network():
 def test_gradients_at_full_width(space):
     """Float32 on both, so that only the order of sums differs; every operation of the space occurs."""
     torch.manual_seed(0)
-    architectures = [ARCHITECTURE] if space == "nats-tss" else known_space(space).sample(2, 0)
+    architectures = [ARCHITECTURE] if space == "nats-tss" else find_space(space).sample(2, 0)
     for architecture in architectures:
         here = build(architecture, 10, channels=16, cells=5).double()
         there = copy.deepcopy(here).float().cuda().to(memory_format=torch.channels_last)
@@ -106,7 +106,7 @@ def test_measures_as_on_the_processor(network, colour_dataset):
 
 def test_a_sweep_with_two_workers(tmp_path):
     settings = preset("smoke", "synthetic", train_images=200, threshold=0.1)
-    architectures = known_space("nats-tss").sample(3, 0)
+    architectures = find_space("nats-tss").sample(3, 0)
     cached_dataset.cache_clear()
     rows = run_sweep(tmp_path, "synthetic", settings, ["fear", "shortreg", "zero_cost"], architectures, workers=2)
     failed = rows[rows.outcome.str.startswith("failed")]

@@ -12,7 +12,7 @@ from torch import nn
 
 from fearlib import Genotype, InputError, build_darts_network, fear, sample_genotypes, shortreg, train, zero_cost
 from fearlib.spaces.darts import OPERATIONS, SPACE_SIZE
-from fearlib.spaces.darts_network import DartsCell, default_first_free_block
+from fearlib.spaces.darts_network import DartsCell, freeze_point
 
 DARTS_V2 = """
 Genotype(
@@ -295,7 +295,7 @@ def test_the_images_reach_the_logits_through_both_inputs():
 @pytest.mark.parametrize("cells, first_free", [(3, 2), (4, 3), (5, 4), (6, 5), (8, 6), (14, 11), (20, 15)])
 def test_freeze_point(cells, first_free):
     """4/5 of the cells after the second reduction are free, and at least one cell."""
-    assert default_first_free_block(cells) == first_free
+    assert freeze_point(cells) == first_free
     assert cells - first_free == max(1, round(0.8 * len(range(2 * cells // 3 + 1, cells))))
 
 

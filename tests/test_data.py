@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fearlib import DATASETS, Dataset, InputError, load_dataset, preset
 from fearlib.data.dataset import crop_and_flip, first_of_each_class
-from fearlib.data.registry import MEAN_AND_STD, known_dataset
+from fearlib.data.registry import MEAN_AND_STD, dataset_name
 
 
 @settings(max_examples=40, deadline=None)
@@ -124,8 +124,8 @@ def test_a_dataset_may_be_spelt_as_the_field_does(tmp_path, cifar10_files, monke
         loaded = load_dataset(name, tmp_path)
         assert loaded.name == "cifar10" and loaded.fingerprint == expected
         assert preset("paper", name) == preset("paper", "cifar10")
-    assert known_dataset("ImageNet16-120") == "imagenet16-120"
-    assert known_dataset("CIFAR10-Valid", ["cifar10-valid"]) == "cifar10-valid"
+    assert dataset_name("ImageNet16-120") == "imagenet16-120"
+    assert dataset_name("CIFAR10-Valid", ["cifar10-valid"]) == "cifar10-valid"
     monkeypatch.setitem(DATASETS, "CIFAR-10", lambda *sizes: "the user's own")
     assert load_dataset("CIFAR-10") == "the user's own"
     assert load_dataset("cifar10", tmp_path).fingerprint == expected

@@ -1,4 +1,4 @@
-"""Every snippet of the README and of docs/, executed: Python as it stands, commands at a smaller scale."""
+"""Every snippet of the README, docs/ and results/, executed: Python as it stands, commands at a smaller scale."""
 
 import os
 import re
@@ -18,7 +18,8 @@ from fearlib.cli import app
 from fearlib.spaces.registry import space_of
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
+PAGES = [path for folder in ("docs", "results") for path in sorted((ROOT / folder).rglob("*.md"))]
+DOCUMENTS = ["README.md", *(str(path.relative_to(ROOT)) for path in PAGES)]
 # What cannot run in a test: it needs a cluster, a GPU or a finished sweep, or draws a dataset for half an hour.
 ELSEWHERE = (
     "dask ",
@@ -81,7 +82,7 @@ def shrunk(folder, dataset, settings, methods, architectures, seeds=(0,), **_):
 
 @pytest.mark.parametrize("document", with_snippets("sh"))
 def test_commands_run(document, folder, monkeypatch):
-    for module in ("sweep", "exhibits"):
+    for module in ("sweeps.run", "exhibits"):
         monkeypatch.setattr(f"fearlib.{module}.run_sweep", shrunk)
     monkeypatch.setenv("COLUMNS", "200")
     known = read_rows("results/zero_cost_cifar10").drop_duplicates("index")

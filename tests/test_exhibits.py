@@ -11,7 +11,7 @@ import pytest
 from fearlib import InputError, preset, read_rows
 from fearlib.exhibits import EXHIBITS, Sweep, exhibit_sweeps, run_exhibit
 from fearlib.report.reproduction import GPU, macs_a_second, state_table, sweep_macs, tables, write_page
-from fearlib.sweeps.journal import read_journal
+from fearlib.sweeps.journal import PACKED, read_journal
 from fearlib.sweeps.methods import expand_methods
 
 ROOT = Path(__file__).parents[1]
@@ -76,9 +76,9 @@ def test_a_second_run_does_only_what_is_missing(tmp_path):
     rows = done[tmp_path / "synthetic_smoke"]
     assert {"fear(stage2_epochs=2)", "shortreg(epochs=16)", "snip", "full"} <= set(rows.method)
     assert list(rows["index"].unique()) == [14708]  # the first of the paper's
-    journals = [(folder / "journal.jsonl").read_bytes() for folder in done]
+    journals = [(folder / PACKED).read_bytes() for folder in done]
     run_exhibit("F2", tmp_path, "smoke", **arguments)
-    assert [(folder / "journal.jsonl").read_bytes() for folder in done] == journals
+    assert [(folder / PACKED).read_bytes() for folder in done] == journals
     more = run_exhibit("F4", tmp_path, "smoke", **arguments | {"count": 2})  # shares one of the sweeps
     (folder,) = more
     manifest = json.loads((folder / "manifest.json").read_text())

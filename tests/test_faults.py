@@ -25,8 +25,8 @@ import pytest
 
 from fearlib import Architecture, InputError, run_sweep
 from fearlib.sweeps.cluster import cluster, run_on_workers
-from fearlib.sweeps.journal import JOURNAL, WRITER, read_journal
-from fearlib.sweeps.rows import read_rows
+from fearlib.sweeps.journal import WRITER, read_journal
+from fearlib.sweeps.rows import read_curves, read_rows
 from fearlib.sweeps.run import Trial, _run, _with_retries
 from fearlib.sweeps.status import sweep_status
 
@@ -70,23 +70,18 @@ def assert_as_undisturbed(folder, undisturbed):
     """Every trial exactly once, and its rows and curves bit for bit."""
     succeeded = [json.dumps(record["trial"]) for record in read_journal(folder)]
     assert len(succeeded) == len(set(succeeded)) == len(METHODS) * len(INDICES)
-    for name in ("rows.csv", "curves.csv"):
-        ours, theirs = (pd.read_csv(each / name).drop(columns="seconds") for each in (folder, undisturbed))
+    for read in (read_rows, read_curves):
+        ours, theirs = (read(each).drop(columns="seconds") for each in (folder, undisturbed))
         pd.testing.assert_frame_equal(ours, theirs, check_exact=True)
 
 
 def wait_for_lines(folder, number, run):
     """Until the journal has so many lines; False if the run was over before."""
     while run.poll() is None:
-        if len(lines(folder)) >= number:
+        if len(read_journal(folder)) >= number:
             return True
         time.sleep(0.005)
     return False
-
-
-def lines(folder):
-    path = folder / JOURNAL
-    return path.read_bytes().splitlines() if path.exists() else []
 
 
 def workers_of(run):
@@ -105,7 +100,7 @@ def test_a_killed_driver(undisturbed, tmp_path, repetition):
     folder, kills = tmp_path / "sweep", 0
     for _ in range(4):
         run = start(folder, *workers)
-        wait_for_lines(folder, len(lines(folder)) + moment.randint(1, 2), run)
+        wait_for_lines(folder, len(read_journal(folder)) + moment.randint(1, 2), run)
         time.sleep(moment.random() * 0.3)
         kills += run.poll() is None
         run.kill()
@@ -225,7 +220,7 @@ def test_signals(undisturbed, tmp_path, number, to_all, workers):
     assert run.returncode == 128 + number
     assert f"fear: stopped; what was finished is in {folder}, and the same command goes on." in errors.splitlines()
     assert "Traceback" not in errors
-    assert len(read_rows(folder)) == len(lines(folder)) >= 2
+    assert len(read_rows(folder)) == len(read_journal(folder)) >= 2
     assert not (folder / WRITER).exists()
     finish(folder, "--workers", workers)
     assert_as_undisturbed(folder, undisturbed)

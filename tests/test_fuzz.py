@@ -36,7 +36,17 @@ from fearlib.data.synthetic import ARRAYS, load_synthetic
 from fearlib.errors import InputError
 from fearlib.files import safe_pickle
 from fearlib.sweeps.indices import read_indices
-from fearlib.sweeps.journal import DAMAGED, JOURNAL, WRITER, read_journal
+from fearlib.sweeps.journal import (
+    DAMAGED,
+    JOURNAL,
+    PACKED,
+    WRITER,
+    end_of_journal,
+    pack_journal,
+    read_journal,
+    read_journal_on,
+    recover_journal,
+)
 from fearlib.sweeps.manifest import MANIFEST, open_manifest, read_manifest
 from fearlib.sweeps.rows import ROW_COLUMNS, ROWS, write_tables
 from fearlib.sweeps.run import _take_up
@@ -46,7 +56,7 @@ from fearlib.sweeps.status import sweep_status
 EXAMPLES = {
     "cifar10": 1000, "cifar100": 1000, "imagenet16": 800, "archive": 1200, "table.csv": 800, "table.csv.gz": 500,
     "table.parquet": 800, "journal": 1200, "manifest": 1000, "rows": 1000, "indices": 800, "logs": 1000,
-    "synthetic": 800, "cifar10.tar.gz": 500,
+    "synthetic": 800, "packed journal": 500, "cifar10.tar.gz": 500,
 }  # fmt: skip
 assert sum(EXAMPLES.values()) >= 10_000
 
@@ -441,6 +451,30 @@ def journal(folder):
     return attempt
 
 
+def packed_journal(folder):
+    """Its check sums see to it that no line is read otherwise than it was packed."""
+    write_sweep(folder)
+    path = folder / PACKED
+    pack_journal(folder)
+    genuine, whole = path.read_bytes(), {repr(record) for record in RECORDS}
+
+    def attempt(draw):
+        (folder / JOURNAL).unlink(missing_ok=True)
+        put(path, damaged(draw, genuine), genuine)
+        records = read_or_refused(lambda: read_journal(folder), path)
+        end = read_or_refused(lambda: end_of_journal(folder), path)
+        rows = read_or_refused(lambda: read_rows(folder), path)
+        if records is None:
+            return
+        assert end is not None and rows is not None
+        assert {repr(record) for record in records} <= whole
+        after = read_or_refused(lambda: read_journal_on(folder, end[1]), path)
+        assert after[0] == [] or after[2]
+        assert len(list(recover_journal(folder))) == len(records)
+
+    return attempt
+
+
 def _json(line):
     try:
         return json.loads(line)
@@ -487,6 +521,7 @@ def _known(value):
 
 def rows_table(folder):
     write_sweep(folder)
+    (folder / JOURNAL).unlink()  # which would be read where the table no longer holds its last trial
     path = folder / ROWS
     genuine = path.read_bytes()
 
@@ -643,6 +678,7 @@ CHECKS = {
     "table.csv.gz": truth_table(".csv.gz"),
     "table.parquet": truth_table(".parquet"),
     "journal": journal,
+    "packed journal": packed_journal,
     "manifest": manifest,
     "rows": rows_table,
     "indices": indices,
@@ -687,6 +723,7 @@ def test_a_file_larger_than_its_kind_is_refused_unread(tmp_path):
     (tmp_path / MANIFEST).write_text(json.dumps(MANIFEST_VALUE))
     write_cifar10(tmp_path / "cifar10")
     for name, read in (
+        (PACKED, lambda: read_journal(tmp_path)),
         (JOURNAL, lambda: read_journal(tmp_path)),
         (ROWS, lambda: read_rows(tmp_path)),
         (MANIFEST, lambda: read_manifest(tmp_path)),
@@ -707,6 +744,7 @@ def test_a_file_larger_than_its_kind_is_refused_unread(tmp_path):
 def test_a_pipe_is_not_waited_for(tmp_path):
     write_cifar10(tmp_path)
     for name, read in (
+        (PACKED, lambda: read_journal(tmp_path)),
         (JOURNAL, lambda: read_journal(tmp_path)),
         (MANIFEST, lambda: read_manifest(tmp_path)),
         ("indices.txt", lambda: read_indices(tmp_path / "indices.txt")),
@@ -725,7 +763,7 @@ def test_a_pickle_of_many_operations_is_refused(monkeypatch):
 
 
 BOMBS = ("long name of CIFAR", "member", "csv.gz", "parquet", "pickle", "nested", "field", "header", "tensor",
-         "packed tensor", "long name", "packed log")  # fmt: skip
+         "packed tensor", "long name", "packed log", "packed journal", "end of packed journal")  # fmt: skip
 
 
 def bomb(kind, folder):
@@ -746,6 +784,9 @@ def bomb(kind, folder):
         head = gzip.compress(b"index,arch,cifar10\n")
         (folder / "t.csv.gz").write_bytes(head + gzip.compress(b"1" * 2**23) * 2**9)
         return f"benchmark_accuracy({str(folder / 't.csv.gz')!r}, 'cifar10', [0])"
+    if kind.endswith("packed journal"):
+        (folder / PACKED).write_bytes(gzip.compress(zeros) * 2**9)
+        return f"{'end_of_journal' if kind.startswith('end') else 'read_journal'}({str(folder)!r})"
     if kind == "parquet":
         arch = pyarrow.DictionaryArray.from_arrays(np.zeros(5000, np.int32), ["x" * 2**20])
         rows = pyarrow.table({"index": range(5000), "arch": arch, "cifar10": [50.0] * 5000})
@@ -805,11 +846,12 @@ def test_no_bomb_takes_more_memory_than_is_stated(tmp_path):
 import contextlib
 import resource
 from fearlib import log_times, read_rows
-from fearlib.datafiles import read_images
+from fearlib.data.official import read_images
 from fearlib.errors import InputError, require
-from fearlib.manifest import read_manifest
-from fearlib.synthetic import load_synthetic
-from fearlib.truth import benchmark_accuracy
+from fearlib.sweeps.manifest import read_manifest
+from fearlib.sweeps.journal import end_of_journal, read_journal
+from fearlib.data.synthetic import load_synthetic
+from fearlib.benchmark.truth import benchmark_accuracy
 require("pyarrow.parquet", "be there"), require("nats_bench", "be there")
 def resident(which):
     return int(open("/proc/self/status").read().partition(which + ":")[2].split()[0]) // 1024

@@ -61,3 +61,26 @@ def test_rows_say_their_kind_moment_and_failure():
     assert with_meaning(found) is found
     empty = with_meaning(rows[:0])
     assert empty.kind.empty and empty.failed.dtype == bool and empty.moment.dtype == float
+
+
+def test_a_text_that_is_no_label_is_a_name():
+    rows = pd.DataFrame(
+        {"method": ["a,b", "fear(", "", "snip(epoch=late)"], "outcome": ["ok", "", "failed", "failed: x"]}
+    )
+    found = with_meaning(rows)
+    assert found.kind.tolist() == ["a,b", "fear(", "", "snip"] and found.moment.isna().all()
+    assert found.failed.tolist() == [False, False, False, True]
+
+
+def test_rows_put_together_of_some_with_and_some_without_meaning():
+    rows = pd.DataFrame({"method": ["fear"], "outcome": ["ok"]})
+    found = with_meaning(pd.concat([with_meaning(rows), rows.assign(method="tse of fear", outcome="failed: x")]))
+    assert found.kind.tolist() == ["fear", "tse of fear"] and found.failed.tolist() == [False, True]
+
+
+def test_a_long_text_is_read_at_once():
+    """A pattern that looks back at every blank would take hours."""
+    blanks = " " * 2_000_000
+    for text in (f"a{blanks}b(", f"{blanks}a=", f"({blanks}"):
+        with pytest.raises(InputError):
+            parse_label(text)

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import fcntl
+import gzip
 import json
 import multiprocessing
 import os
@@ -28,7 +29,16 @@ from fearlib.ranking.figures import save_figure
 from fearlib.ranking.tables import save_table
 from fearlib.report import write_report
 from fearlib.sweeps.indices import read_indices
-from fearlib.sweeps.journal import JOURNAL, SOFT_LOCK, WRITER, append_to_journal, only_writer, read_journal, writer
+from fearlib.sweeps.journal import (
+    JOURNAL,
+    PACKED,
+    SOFT_LOCK,
+    WRITER,
+    append_to_journal,
+    only_writer,
+    read_journal,
+    writer,
+)
 from fearlib.sweeps.manifest import MANIFEST, read_manifest
 from fearlib.sweeps.merge import merge_sweeps
 from fearlib.sweeps.reader import Results
@@ -168,8 +178,8 @@ def test_a_folder_without_tables_has_those_of_its_journal(finished, tmp_path):
     folder, other = tmp_path / "sweep", tmp_path / "other"
     shutil.copytree(finished, folder)
     expected, curves = read_rows(folder), read_curves(folder)
-    for name in (ROWS, "curves.csv"):
-        (folder / name).unlink()
+    (folder / ROWS).unlink()
+    (folder / JOURNAL).write_bytes(gzip.decompress((folder / PACKED).read_bytes()))
     with (folder / JOURNAL).open("ab") as journal:
         journal.write(b'{"trial": {"index": 5')  # as it is being written
     for found, whole in ((read_rows(folder), expected), (read_curves(folder), curves)):
@@ -190,7 +200,7 @@ def test_a_folder_without_tables_has_those_of_its_journal(finished, tmp_path):
 
 def test_tables_of_an_earlier_sitting_are_not_all(finished, tmp_path):
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
-    new = json.loads((finished / JOURNAL).read_text().splitlines()[0])
+    new = read_journal(finished)[0]
     new["trial"]["index"] = 3
     append_to_journal(tmp_path, new)
     assert set(read_rows(tmp_path)["index"]) == {3, 7, 1291, 12148} == set(read_curves(tmp_path)["index"])
@@ -201,8 +211,8 @@ def test_tables_of_an_earlier_sitting_are_not_all(finished, tmp_path):
 OWN = """
 import torch
 import fearlib
-from fearlib.data import DATASETS
-from fearlib.measures import measure
+from fearlib.data.registry import DATASETS
+from fearlib.scores.measures import measure
 
 
 @measure(passes=1)
@@ -328,7 +338,7 @@ def test_a_data_folder_that_cannot_be_written():
 
 DIES_WITH_THE_LOCK = """
 import errno, fcntl, os, sys
-from fearlib.journal import only_writer
+from fearlib.sweeps.journal import only_writer
 
 def refuse(*_):
     raise OSError(errno.ENOLCK, "no locks")

@@ -14,7 +14,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from fearlib.errors import InputError
-from fearlib.scores.measures import MEASURES, Measure, zero_cost, zero_cost_macs
+from fearlib.scores.measures import MEASURES, Measure, measure_network, zero_cost, zero_cost_macs
 from fearlib.scores.minibatch import Minibatch
 from fearlib.scores.second_order import cheap_second_derivatives
 from fearlib.spaces.nats import OPERATIONS, Architecture, sample_architectures
@@ -766,6 +766,27 @@ def test_macs_are_those_that_torch_counts(name):
         zero_cost(network, images, labels, (name,))
     macs = zero_cost_macs(name, network.macs(resolution=8), len(images))
     assert 0.8 * macs < counter.get_total_flops() / 2 <= macs
+
+
+FORWARDS = {
+    **dict.fromkeys(MEASURES, 1), "params": 0, "l2_norm": 0, "zen": 2, "zico": 2,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_measure_is_charged_for_its_passes_whoever_made_them_and_whether_it_has_a_value(monkeypatch, fails):
+    """By a clock that ticks once a forward pass."""
+    forward, ticks = Minibatch._forward, []
+    monkeypatch.setattr(Minibatch, "_forward", lambda *args: ticks.append(1) or forward(*args))
+    monkeypatch.setattr(Minibatch, "clock", lambda batch: float(len(ticks)))
+    network, images, labels = drawn(without_batch_norm)
+    if fails:
+        network.insert(1, Gradient())
+    expected = FORWARDS | ({"zico": 1} if fails else {})  # its second half is not looked at
+    together = measure_network(network, images, labels)
+    assert {name: each.seconds for name, each in together.items()} == expected
+    for name in MEASURES:
+        assert measure_network(network, images, labels, (name,))[name].seconds == expected[name]
 
 
 def test_macs_of_jacob_cov_are_those_of_one_backward_pass():

@@ -4,9 +4,12 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
-from fearlib import OPERATIONS, Architecture, InputError, build_network
-from fearlib.spaces.nats_network import Cell, default_first_free_block
+from fearlib import OPERATIONS, Architecture, Genotype, InputError, Network, build_network, zero_cost
+from fearlib.spaces import darts
+from fearlib.spaces.nats_network import Cell, freeze_point
+from fearlib.spaces.registry import build
 
 ALL_CONV = Architecture(["nor_conv_3x3"] * 6)
 architectures = st.builds(Architecture, st.tuples(*[st.sampled_from(OPERATIONS)] * 6))
@@ -41,6 +44,46 @@ def test_counts_by_hand(architecture, channels, cells, classes):
     network = build_network(architecture, classes, channels, cells)
     assert network.num_parameters == parameters
     assert network.macs(16) == macs
+
+
+def macs_by_torch(network, side, in_channels=3):
+    """torch counts two operations for every multiply-accumulate."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(torch.zeros(1, in_channels, side, side))
+    return counter.get_total_flops() / 2
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    st.one_of(architectures, st.builds(Genotype.from_index, st.integers(0, darts.SPACE_SIZE - 1))),
+    st.integers(2, 8), st.integers(3, 5), st.sampled_from([4, 8, 12]), st.sampled_from([2, 10]),
+)  # fmt: skip
+def test_macs_are_those_that_torch_counts(architecture, channels, cells, side, classes):
+    network = build(architecture, classes, channels, cells).eval()
+    assert network.macs(side) == macs_by_torch(network, side)
+    images, labels = torch.randn(2, 3, side, side), torch.tensor([0, 1])
+    assert zero_cost(network, images, labels, ("macs",)) == {"macs": network.macs(side)}
+
+
+class Tokens(nn.Module):
+    """A linear layer on every position, as transformers have it."""
+
+    def __init__(self, channels_in, channels):
+        super().__init__()
+        self.layer = nn.Linear(channels_in, channels)
+
+    def forward(self, features):
+        return self.layer(features.flatten(2).transpose(1, 2)).transpose(1, 2).unflatten(2, features.shape[2:])
+
+
+def test_macs_of_layers_of_other_kinds_are_those_that_torch_counts():
+    """Groups, strides, dilation, a linear layer on many positions, images of one channel."""
+    blocks = [nn.Conv2d(4, 6, 3, stride=2, groups=2), Tokens(6, 5), nn.Conv2d(5, 5, (1, 3), dilation=2, groups=5)]
+    head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(5, 2))
+    network = Network(nn.Conv2d(1, 4, 3, padding=1), blocks, head, 1, in_channels=1)
+    assert network.macs(13) == macs_by_torch(network, 13, in_channels=1)
+    images, labels = torch.randn(2, 1, 13, 13), torch.tensor([0, 1])
+    assert zero_cost(network, images, labels, ("macs",)) == {"macs": network.macs(13)}
 
 
 @settings(max_examples=30, deadline=None)
@@ -84,7 +127,7 @@ def test_blocks_are_numbered_as_published():
 @pytest.mark.parametrize("cells, first_free", [(1, 4), (2, 6), (3, 9), (4, 11), (5, 13), (10, 24)])
 def test_freeze_point_at_other_depths(cells, first_free):
     """All but the last 4/5 of the last stage's cells are frozen, at least one stays free."""
-    assert default_first_free_block(cells) == first_free
+    assert freeze_point(cells) == first_free
     assert 2 * cells + 2 <= first_free <= 3 * cells + 1
 
 
@@ -137,3 +180,33 @@ def test_wrong_sizes():
         build_network(ALL_CONV, 10).free_parameters(18)
     with pytest.raises(InputError, match="cells is 0: it must be a positive integer"):
         build_network(ALL_CONV, 10, cells=0)
+
+
+def ones_own(**sizes):
+    head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+    return Network(nn.Conv2d(sizes.get("in_channels") or 3, 4, 3, padding=1), [nn.ReLU()], head, 0, **sizes)
+
+
+def test_a_network_of_ones_own_takes_any_side_unless_it_has_a_stride():
+    assert ones_own()(torch.zeros(2, 3, 7, 5)).shape == (2, 2)
+    assert ones_own().macs(7) == 4 * 27 * 7**2 + 8
+    assert ones_own(stride=3)(torch.zeros(2, 3, 9, 6)).shape == (2, 2)
+    assert ones_own(in_channels=1)(torch.zeros(2, 1, 8, 8)).shape == (2, 2)
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: ones_own(in_channels=0), "in_channels is 0: it must be a positive integer"),
+        (lambda: ones_own(stride=1.5), "stride is 1.5: it must be a positive integer"),
+        (lambda: ones_own(stride=3)(torch.zeros(1, 3, 9, 8)), "9x8 pixels: sides must be multiples of 3"),
+        (lambda: ones_own()(torch.zeros(1, 1, 8, 8)), r"shape \(1, 1, 8, 8\): it must be \(batch, 3, height"),
+        (lambda: ones_own()(torch.zeros(3, 8, 8)), r"shape \(3, 8, 8\): it must be \(batch, 3, height, width\)"),
+        (lambda: build_network(ALL_CONV, 2)(torch.zeros(1, 3, 30, 32)), "30x32 pixels: sides must be"),
+        (lambda: build_network(ALL_CONV, 10).macs(30), "30x30 pixels: sides must be multiples of 4"),
+        (lambda: build_network(ALL_CONV, 10).training_macs(0), "resolution is 0: it must be a positive integer"),
+    ],
+)  # fmt: skip
+def test_sizes_and_images_that_a_network_does_not_take(call, message):
+    with pytest.raises(InputError, match=message):
+        call()

@@ -13,7 +13,7 @@ import torch
 from fearlib import benchmark_accuracy, load_dataset, preset, run_sweep, spearman
 from fearlib.sweeps.indices import read_indices
 from fearlib.sweeps.journal import append_to_journal, read_journal
-from fearlib.sweeps.rows import write_tables
+from fearlib.sweeps.rows import read_curves, write_tables
 
 papermill = pytest.importorskip("papermill")
 ROOT = Path(__file__).parents[1]
@@ -48,7 +48,7 @@ def ranked(tmp_path_factory):
 def few(ranked):
     """The results folder with few of the measures, which is faster to analyse."""
     folder, _ = ranked
-    shutil.copytree(folder / "results", folder / "few" / "results", ignore=shutil.ignore_patterns("journal.jsonl"))
+    shutil.copytree(folder / "results", folder / "few" / "results", ignore=shutil.ignore_patterns("journal*"))
     wanted = "fear|shortreg|full|synflow|snip|params"
     for record in read_journal(folder / "results"):
         record["rows"] = [row for row in record["rows"] if re.search(wanted, row["method"])]
@@ -121,7 +121,8 @@ def test_fear_ablation_analysis(ranked):
     fear = fear.assign(score=fear["index"] % 7 + 1.0, test_accuracy=fear["index"] % 11 + 50.0)
     reference, settings, seeds = (folder / name for name in ("reference", "settings", "seeds"))
     for copy in (reference, settings, seeds):
-        shutil.copytree(folder / "results", copy, ignore=shutil.ignore_patterns("journal.jsonl"))
+        shutil.copytree(folder / "results", copy, ignore=shutil.ignore_patterns("journal*"))
+        read_curves(folder / "results").to_csv(copy / "curves.csv", index=False)
     fear.to_csv(reference / "rows.csv", index=False)
     lower = fear.assign(method="fear(threshold=0.01,stage2_epochs=2)", score=-fear.score)
     lower.iloc[:-1].to_csv(settings / "rows.csv", index=False)
@@ -187,7 +188,7 @@ def test_fear_against_shortreg(ranked, few):
     )  # fmt: skip
     table = pd.read_csv(folder / "t1" / "tables" / "results_nearest.csv")
     scores = pd.read_csv(folder / "t1" / "tables" / "training_or_test_accuracy.csv")
-    curves = pd.read_csv(folder / "results" / "curves.csv")
+    curves = read_curves(folder / "results")
     assert set(scores.n[scores.top == 100]) == {curves.val_top1[curves.method.str.startswith("fear")].count()}
     assert ("common", 100) in set(zip(table.value, table.top)) and set(table.setting) == {"shortreg(epochs=1)"}
     assert (folder / "t1" / "figures" / "results_pareto_common.pdf").exists() and "imagenet16_120" in text

@@ -1,4 +1,4 @@
-"""Every decimal number of the README and of results/README.md is a link to the table that holds it, and agrees.
+"""Every decimal number of the README, of results/README.md and of the findings is a link to its table, and agrees.
 
 A link's definition, at the end of the document, names a file and after `#` the row's cells, and last the column:
 `[label]: <tables/x.csv#method=synflow&top=50&spearman>`, of JSON the path alone, as `live.macs`. A factor may
@@ -16,7 +16,8 @@ import pandas as pd
 import pytest
 
 ROOT = Path(__file__).parents[1]
-COMPLETE = ("README.md", "results/README.md")
+FINDINGS = sorted(f"results/findings/{path.name}" for path in (ROOT / "results" / "findings").glob("*.md"))
+COMPLETE = ("README.md", "results/README.md", *FINDINGS)
 DOCUMENTS = (*COMPLETE, "docs/decisions.md", "docs/commands.md")
 DEFINITION = r"^\[([^\]]+)\]: <([^>]+)>\n?"
 LINK = r"\[([^\]\[]+)\]\[([^\]]+)\]"

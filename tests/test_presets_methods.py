@@ -81,7 +81,7 @@ def test_methods_expand_to_trials():
     "method, message",
     [
         ("darts", "unknown method 'darts': the methods are fear, shortreg, zero_cost, full"),
-        ("fear(", "unknown method"),
+        ("fear(", "'fear\\(' is not a name with arguments in brackets"),
         ("synflow", "synflow is a measure, not a method: zero_cost takes all measures.*--measures synflow"),
         ("fear(epochs=3)", "fear takes no argument 'epochs': it takes threshold"),
         ("zero_cost(batch=3)", "zero_cost takes no argument 'batch': it takes none"),

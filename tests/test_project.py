@@ -18,10 +18,12 @@ from packaging.utils import canonicalize_name
 import fearlib
 
 ROOT = Path(__file__).parents[1]
+FINDINGS = sorted(f"results/findings/{path.name}" for path in (ROOT / "results" / "findings").glob("*.md"))
 DOCUMENTS = [
-    "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "results/README.md",
+    "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "results/README.md", *FINDINGS,
     *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")),
 ]  # fmt: skip
+LONGEST = {"README.md": 700, "results/README.md": 1500} | dict.fromkeys(FINDINGS, 500)  # words outside tables
 
 
 def project():
@@ -133,8 +135,8 @@ def test_the_measured_table_is_shown():
     from fearlib import ranking_table, read_rows
     from fearlib.ranking.tables import format_ranking
 
-    readme = (ROOT / "results" / "README.md").read_text()
-    shown = readme.split("<!-- ranking -->")[1].split("<!-- /ranking -->")[0].strip()
+    page = (ROOT / "results" / "findings" / "c1.md").read_text()
+    shown = page.split("<!-- ranking -->")[1].split("<!-- /ranking -->")[0].strip()
     written = (ROOT / "results" / "tables" / "cifar10_compact.md").read_text().strip()
     assert shown == written
     rows = read_rows(ROOT / "results" / "cifar10_compact")
@@ -142,18 +144,19 @@ def test_the_measured_table_is_shown():
 
 
 @pytest.mark.parametrize(
-    "folder", sorted((ROOT / "results").glob("*/rows.csv")), ids=lambda path: path.parent.name
+    "folder", sorted((ROOT / "results").glob("**/rows.csv")), ids=lambda path: path.parent.name
 )
 def test_committed_results_follow_from_their_journal(folder, tmp_path):
-    """Rows and curves are the journal's, and the code that made them was committed."""
+    """Rows are the journal's, which is all that lies beside them, and the code that made them was committed."""
     from fearlib.sweeps.rows import write_tables
 
     folder = folder.parent
-    for name in ("journal.jsonl", "manifest.json"):
+    names = {"journal.jsonl.gz", "manifest.json"}
+    for name in names:
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     write_tables(tmp_path)
-    for name in ("rows.csv", "curves.csv"):
-        assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
+    assert (tmp_path / "rows.csv").read_bytes() == (folder / "rows.csv").read_bytes()
+    assert {path.name for path in folder.iterdir()} - {"accuracies.csv"} == names | {"rows.csv"}
     manifest = json.loads((folder / "manifest.json").read_text())
     assert not any("+changes" in sitting["commit"] for sitting in manifest["sittings"])
 
@@ -162,6 +165,25 @@ def test_readme_opens_with_the_ledger_and_takes_two_screens():
     readme, claims = ((ROOT / path).read_text() for path in ("README.md", "results/claims.md"))
     shown = readme.split("<!-- ledger -->")[1].split("<!-- /ledger -->")[0].strip()
     assert claims.split("\n\n")[2].strip() == shown and len(readme.splitlines()) <= 80
+
+
+@pytest.mark.parametrize("document", LONGEST)
+def test_texts_are_short(document):
+    """Tables and the definitions of links aside; and no line of a finding has more than three numbers."""
+    prose = re.sub(r"^(?:\|.*\||\[[^\]]+\]: <.+>)$", "", (ROOT / document).read_text(), flags=re.MULTILINE)
+    assert len(prose.split()) <= LONGEST[document]
+    if document in FINDINGS:
+        assert not [line for line in prose.splitlines() if len(re.findall(r"\[[+-]?\d[^]]*\]\[", line)) > 3]
+
+
+def test_every_finding_is_in_the_index_and_beside_its_command():
+    """The page of an exhibit of the paper names it in its title; the others are ours."""
+    index, reproduce = ((ROOT / path).read_text() for path in ("results/README.md", "docs/reproduce.md"))
+    for document in FINDINGS:
+        title = (ROOT / document).read_text().partition("\n")[0]
+        named = re.findall(r"\b[TFC]\d\b", title)
+        assert Path(document).stem.upper() in named if named else "(ours, not the paper's)" in title, title
+        assert f"({document.removeprefix('results/')})" in index and f"(../{document})" in reproduce, document
 
 
 def test_every_room_and_module_beside_them_is_in_the_list():

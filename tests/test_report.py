@@ -69,12 +69,14 @@ def test_page_holds_every_claim_table_figure_and_sweep(page, ledger):
     expected |= {f"table-{path.stem}" for path in (RESULTS / "tables").glob("*.csv")}
     expected |= {f"figure-{path.stem}" for path in (RESULTS / "figures").glob("*.png")}
     expected |= {f"sweep-{path.parent.name}" for path in RESULTS.glob("*/manifest.json")}
-    assert expected <= set(ids)
+    archived = list(RESULTS.glob("archive/former_preset/*/manifest.json"))
+    expected |= {f"sweep-archive-former_preset-{path.parent.name}" for path in archived}
+    assert archived and expected <= set(ids)
     assert {link[1:] for link in elements.attributes("href") if link.startswith("#")} <= set(ids)
     exhibits = [name for name in ids if re.match("(table|figure)-(?!title)", name)]
     assert page.read_text().count("<dt>n</dt>") == len(exhibits) - 1  # one is about images
     assert page.read_text().count("<dt>interval</dt>") == len(exhibits)
-    for path in RESULTS.glob("*/manifest.json"):
+    for path in (*RESULTS.glob("*/manifest.json"), *archived):
         manifest = json.loads(path.read_text())
         assert manifest["configuration"]["dataset_fingerprint"] in elements.text
         for sitting in manifest["sittings"]:
@@ -120,7 +122,7 @@ def options(command):
 def test_commands_give_the_settings_and_trials_of_the_manifest(account):
     folder = RESULTS / account["name"]
     manifest = json.loads((folder / "manifest.json").read_text())
-    trials = [json.loads(line)["trial"] for line in (folder / "journal.jsonl").open()]
+    trials = [record["trial"] for record in read_journal(folder)]
     counted = 0
     for command in account["commands"]:
         where, named = options(command)
@@ -150,7 +152,7 @@ def test_the_ledgers_commands_find_their_trials_done(ledger):
         for part in command.split(" && "):
             where, named = options(part)
             assert named["--indices"] == [where] and named.get("--truth", [where]) == [where]
-            trials = [json.loads(line)["trial"] for line in (ROOT / where / "journal.jsonl").open()]
+            trials = [record["trial"] for record in read_journal(ROOT / where)]
             first = list(dict.fromkeys(trial["index"] for trial in trials))[: int(named["--count"][0])]
             methods = named["--methods"][0].split()
             seeds = [int(seed) for seed in named.get("--seeds", ["0"])[0].split(",")]
@@ -177,6 +179,7 @@ def test_scores_are_those_of_the_tables(page):
     (snip,) = (method for method in sweep["methods"] if method["name"] == "snip")
     assert snip["scores"][sweep["indices"].index("88")] == pytest.approx(expected, rel=1e-5)
     assert "degradation_cifar10" not in measured
+    assert set(measured) <= {path.parent.name for path in RESULTS.glob("*/rows.csv")}  # not those in the archive
     each = rows.pivot_table("score", "index", "method")
     places = {method["name"]: place for place, method in enumerate(sweep["methods"])}
     for one, other in (("snip", "synflow"), ("jacob_cov", "zen")):

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import strategies
 
 from fearlib import InputError, preset, read_rows
-from fearlib.sweeps.journal import append_to_journal, recover_journal
+from fearlib.sweeps.journal import PACKED, append_to_journal, pack_journal, recover_journal
+from fearlib.sweeps.labels import MEANING
 from fearlib.sweeps.presets import as_dict
 from fearlib.sweeps.reader import Results, by_name
-from fearlib.sweeps.rows import ROW_COLUMNS, write_tables
+from fearlib.sweeps.rows import ROW_COLUMNS, read_curves, write_tables
 
-COMMITTED = Path(__file__).parents[1] / "results" / "compact_seeds"
+COMMITTED = Path(__file__).parents[1] / "results" / "archive" / "former_preset" / "compact_seeds"
 CONFIGURATION = {"space": "nats-tss", "dataset": "synthetic", "settings": as_dict(preset("smoke", "synthetic"))}
 
 
@@ -70,8 +71,7 @@ def check_whole(results, tmp_path):
     shutil.copytree(results.folder, copy)
     rows = write_tables(copy)
     pd.testing.assert_frame_equal(ordered(results.rows), ordered(rows), check_dtype=False)
-    curves = pd.read_csv(copy / "curves.csv")
-    pd.testing.assert_frame_equal(ordered(results.curves()), curves, check_dtype=False)
+    pd.testing.assert_frame_equal(ordered(results.curves()), read_curves(copy), check_dtype=False)
 
 
 RECORDS = strategies.lists(
@@ -95,7 +95,7 @@ def test_read_on_in_steps_it_says_what_the_whole_says(tmp_path, records, cuts, d
         strategies.sampled_from(records), max_size=4))] if records else []  # fmt: skip
     lines = failing + records
     folder = make(tmp_path / "sweep", lines[: min([*cuts, len(lines)])])
-    for name in ("rows.csv", "curves.csv"):
+    for name in ("rows.csv", PACKED):
         (folder / name).unlink(missing_ok=True)
     if data.draw(strategies.booleans()):
         write_tables(folder)
@@ -105,6 +105,8 @@ def test_read_on_in_steps_it_says_what_the_whole_says(tmp_path, records, cuts, d
             append_to_journal(folder, record)
         assert results.refresh() == len({tuple(record["trial"].values()) for record in lines[read:cut]})
         read = cut
+        if data.draw(strategies.booleans()):  # as where the sweep has ended, and goes on later
+            pack_journal(folder)
         if data.draw(strategies.booleans()):
             check_whole(results, tmp_path)
     check_whole(results, tmp_path)
@@ -155,7 +157,8 @@ def test_tables_that_are_older_than_the_journal_are_not_believed(tmp_path):
 def test_committed_results_are_read_from_their_tables_or_their_journal_alike(tmp_path):
     shutil.copytree(COMMITTED, tmp_path / "journal", ignore=shutil.ignore_patterns("*.csv"))
     by_table, by_journal = Results(COMMITTED), Results(tmp_path / "journal")
-    pd.testing.assert_frame_equal(by_table.rows[list(ROW_COLUMNS)], read_rows(COMMITTED), check_dtype=False)
+    columns = [*ROW_COLUMNS, *MEANING]
+    pd.testing.assert_frame_equal(by_table.rows[columns], read_rows(COMMITTED), check_dtype=False)
     for part in (lambda results: results.rows, lambda results: results.curves()):
         pd.testing.assert_frame_equal(ordered(part(by_table)), ordered(part(by_journal)), check_dtype=False)
 

@@ -18,6 +18,7 @@ from fearlib.search import (
     random_search_table,
     replay,
 )
+from fearlib.sweeps.rows import read_curves
 from fearlib.sweeps.run import cached_dataset, run_sweep
 
 NAN, INF = math.nan, math.inf
@@ -124,7 +125,7 @@ def test_live_search_agrees_with_its_replay(tmp_path):
     settings = dataclasses.replace(settings, threshold_checks=3)
     architectures = [Architecture.from_index(index) for index in range(8)]
     rows = run_sweep(tmp_path / "sweep", "synthetic", settings, ["fear"], architectures, seeds=[3])
-    curves = pd.read_csv(tmp_path / "sweep" / "curves.csv")
+    curves = read_curves(tmp_path / "sweep")
     label = rows.method.iloc[0]
     dataset = cached_dataset("synthetic", None, settings.resolution, settings.train_images)
     order = [5, 0, 3, 6, 1, 7, 2, 4]

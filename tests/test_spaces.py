@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from fearlib import Architecture, Genotype, InputError, build_darts_network, preset, run_sweep, sample_genotypes
-from fearlib.spaces.registry import SPACES, build, known_space, space_of
+from fearlib.spaces.registry import SPACES, build, find_space, space_of
 from fearlib.sweeps.indices import read_indices
+from fearlib.sweeps.rows import read_curves
 
 
 def test_a_sweep_of_darts_networks(tmp_path):
@@ -24,7 +25,7 @@ def test_a_sweep_of_darts_networks(tmp_path):
     macs = rows[rows.method == "shortreg(epochs=1)"].set_index("index").macs
     for genotype in genotypes:
         network = build_darts_network(genotype, 10, settings.channels, settings.cells)
-        images = pd.read_csv(tmp_path / "curves.csv").query("method == 'shortreg(epochs=1)'").images.iloc[0]
+        images = read_curves(tmp_path).query("method == 'shortreg(epochs=1)'").images.iloc[0]
         assert macs[genotype.index] == images * network.training_macs(settings.resolution)
     with pytest.raises(InputError, match="another configuration"):
         run_sweep(tmp_path, "synthetic", settings, ["fear"], [Architecture.from_index(0)])
@@ -34,7 +35,7 @@ def test_a_sweep_of_darts_networks(tmp_path):
 def test_every_space_builds_what_it_samples(name):
     for architecture in SPACES[name].sample(3, seed=2):
         assert space_of([architecture]) == name
-        assert known_space(name).kind.from_index(architecture.index) == architecture
+        assert find_space(name).kind.from_index(architecture.index) == architecture
         network = build(architecture, 7, channels=4, cells=3)
         assert network(torch.zeros(2, 3, 16, 16)).shape == (2, 7)
 

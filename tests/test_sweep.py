@@ -1,3 +1,4 @@
+import gzip
 import json
 import random
 import re
@@ -12,9 +13,10 @@ import pandas as pd
 import pytest
 
 from fearlib import MEASURES, Architecture, InputError, benchmark_accuracy, preset, ranking_table, run_sweep
-from fearlib.sweeps.journal import JOURNAL, read_journal
+from fearlib.sweeps.journal import JOURNAL, PACKED, read_journal
+from fearlib.sweeps.labels import MEANING
 from fearlib.sweeps.merge import merge_sweeps
-from fearlib.sweeps.rows import CURVE_COLUMNS, ROW_COLUMNS, read_rows
+from fearlib.sweeps.rows import CURVE_COLUMNS, ROW_COLUMNS, read_curves, read_rows
 
 ARCHITECTURES = [Architecture.from_index(index) for index in (12148, 13226, 1291)]
 METHODS = ["fear", "shortreg", "zero_cost"]
@@ -22,7 +24,7 @@ METHODS = ["fear", "shortreg", "zero_cost"]
 
 def results(folder):
     """All rows and curves, without what differs from run to run."""
-    rows, curves = pd.read_csv(folder / "rows.csv"), pd.read_csv(folder / "curves.csv")
+    rows, curves = pd.read_csv(folder / "rows.csv"), read_curves(folder)
     return rows.drop(columns="seconds"), curves.drop(columns="seconds")
 
 
@@ -39,8 +41,9 @@ def assert_same(one, other):
 
 
 def test_tables_are_tidy(undisturbed, tiny_settings):
-    rows, curves = read_rows(undisturbed), pd.read_csv(undisturbed / "curves.csv")
-    assert tuple(rows.columns) == ROW_COLUMNS and tuple(curves.columns) == CURVE_COLUMNS
+    rows, curves = read_rows(undisturbed), read_curves(undisturbed)
+    assert tuple(rows.columns) == (*ROW_COLUMNS, *MEANING) and tuple(curves.columns) == CURVE_COLUMNS
+    assert tuple(pd.read_csv(undisturbed / "rows.csv", nrows=0).columns) == ROW_COLUMNS
     assert len(rows) == 3 * (1 + 1 + len(MEASURES))
     assert not rows.duplicated(["index", "method", "seed"]).any()
     trained = rows[rows.method.isin(["fear(stage2_epochs=2)", "shortreg(epochs=1)"])]
@@ -63,10 +66,10 @@ def test_manifest_says_where_the_numbers_come_from(undisturbed):
 
 
 def test_a_rerun_does_nothing_and_more_methods_only_what_is_missing(undisturbed, tiny_settings, tmp_path):
-    for name in (JOURNAL, "manifest.json"):
+    for name in (PACKED, "manifest.json"):
         (tmp_path / name).write_bytes((undisturbed / name).read_bytes())
     run_sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES)
-    assert (tmp_path / JOURNAL).read_bytes() == (undisturbed / JOURNAL).read_bytes()
+    assert (tmp_path / PACKED).read_bytes() == (undisturbed / PACKED).read_bytes()
     assert_same(tmp_path, undisturbed)
     done = []
     run_sweep(
@@ -105,8 +108,8 @@ run_sweep({str(folder)!r}, "synthetic", settings, {METHODS}, architectures)
     kills = 0
     while True:
         run = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
-        wanted = len(lines(folder)) + moment.randint(0, 2)
-        while run.poll() is None and (len(lines(folder)) <= wanted or kills >= most):
+        wanted = len(read_journal(folder)) + moment.randint(0, 2)
+        while run.poll() is None and (len(read_journal(folder)) <= wanted or kills >= most):
             time.sleep(0.01)
         time.sleep(moment.random() * 0.2)
         if run.poll() is not None:
@@ -119,22 +122,17 @@ run_sweep({str(folder)!r}, "synthetic", settings, {METHODS}, architectures)
         kills += 1
 
 
-def lines(folder):
-    path = folder / JOURNAL
-    return path.read_bytes().splitlines() if path.exists() else []
-
-
 def test_two_workers_give_the_same_rows(undisturbed, tiny_settings, tmp_path):
     run_sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES, workers=2)
     assert_same(tmp_path, undisturbed)
 
 
 def test_another_configuration_is_refused(undisturbed, tiny_settings):
-    before = (undisturbed / JOURNAL).read_bytes()
+    before = (undisturbed / PACKED).read_bytes()
     other = preset("smoke", "synthetic", train_images=100, threshold=0.2)
     with pytest.raises(InputError, match=r"another configuration \(.*settings.threshold was 0.1 and is now 0.2"):
         run_sweep(undisturbed, "synthetic", other, METHODS, ARCHITECTURES)
-    assert (undisturbed / JOURNAL).read_bytes() == before
+    assert (undisturbed / PACKED).read_bytes() == before
 
 
 def test_other_data_is_refused(tiny_settings, tmp_path):
@@ -154,7 +152,7 @@ def test_a_manifest_that_is_none(tiny_settings, tmp_path):
 def test_no_trial_starts_after_the_time_budget(tiny_settings, tmp_path):
     for _ in range(2):  # the second reads the first one's empty tables
         rows = run_sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES, time_budget=0)
-        assert rows.empty and tuple(rows.columns) == ROW_COLUMNS
+        assert rows.empty and tuple(rows.columns) == (*ROW_COLUMNS, *MEANING)
 
 
 def test_a_trial_that_fails_is_recorded_and_tried_again(tiny_settings, tmp_path, monkeypatch):
@@ -233,8 +231,9 @@ def test_a_second_driver_is_refused(tiny_settings, tmp_path):
     assert len(rows) == 3
 
 
-def test_a_journal_without_its_manifest_is_refused(undisturbed, tiny_settings, tmp_path):
-    (tmp_path / JOURNAL).write_bytes((undisturbed / JOURNAL).read_bytes())
+@pytest.mark.parametrize("form", [JOURNAL, PACKED])
+def test_a_journal_without_its_manifest_is_refused(undisturbed, tiny_settings, tmp_path, form):
+    (tmp_path / form).write_bytes((undisturbed / PACKED).read_bytes())
     with pytest.raises(InputError, match="has a journal but no manifest.json"):
         run_sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES)
 
@@ -279,12 +278,42 @@ def test_parts_of_a_sweep_merge_into_the_whole(undisturbed, tiny_settings, tmp_p
         run_sweep(part, "synthetic", tiny_settings, METHODS, architectures)
     assert merge_sweeps(tmp_path / "whole", parts) == 9
     assert_same(tmp_path / "whole", undisturbed)
-    journal = (tmp_path / "whole" / JOURNAL).read_bytes()
+    journal = (tmp_path / "whole" / PACKED).read_bytes()
     assert merge_sweeps(tmp_path / "whole", parts) == 0
-    assert (tmp_path / "whole" / JOURNAL).read_bytes() == journal
+    assert (tmp_path / "whole" / PACKED).read_bytes() == journal
     manifest = json.loads((tmp_path / "whole" / "manifest.json").read_text())
     assert [record["sitting"] for record in read_journal(tmp_path / "whole")] == [0] * 6 + [1] * 3
     assert len(manifest["sittings"]) == 2
+
+
+def as_older(folder, source):
+    """A finished folder as version 0.1 left it: the journal as it grew, and the curves beside it."""
+    shutil.copytree(source, folder, ignore=shutil.ignore_patterns(PACKED))
+    (folder / JOURNAL).write_bytes(gzip.decompress((source / PACKED).read_bytes()))
+    read_curves(source).to_csv(folder / "curves.csv", index=False)
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_folder_of_an_older_version_is_read_merged_and_gone_on_with(undisturbed, tiny_settings, tmp_path):
+    older = tmp_path / "older"
+    before = as_older(older, undisturbed)
+    assert_same(older, undisturbed)
+    assert merge_sweeps(tmp_path / "whole", [older]) == 9 and merge_sweeps(tmp_path / "whole", [undisturbed]) == 0
+    assert {path.name: path.read_bytes() for path in older.iterdir()} == before
+    assert_same(tmp_path / "whole", undisturbed)
+    assert merge_sweeps(older, [undisturbed]) == 0
+    run_sweep(older, "synthetic", tiny_settings, METHODS, ARCHITECTURES)
+    assert {path.name for path in older.glob("[!.]*")} == {PACKED, "rows.csv", "manifest.json"}
+    assert_same(older, undisturbed)
+
+
+def test_what_is_merged_into_a_finished_folder_is_added(undisturbed, tiny_settings, tmp_path):
+    shutil.copytree(undisturbed, tmp_path / "whole")
+    run_sweep(tmp_path / "more", "synthetic", tiny_settings, ["shortreg"], ARCHITECTURES, seeds=[1])
+    assert merge_sweeps(tmp_path / "whole", [tmp_path / "more"]) == 3
+    records = read_journal(tmp_path / "whole")
+    assert records[:9] == read_journal(undisturbed) and len(records) == 12
+    assert len(read_rows(tmp_path / "whole")) == len(read_rows(undisturbed)) + 3
 
 
 def test_some_methods_alone_are_merged(undisturbed, tmp_path):
@@ -349,7 +378,7 @@ def test_a_longer_sweep_takes_its_truth_from_all_full_training(tiny_settings, tm
 def test_another_truth_is_refused(tiny_settings, tmp_path):
     truth = pd.Series({architecture.index: 90.0 for architecture in ARCHITECTURES})
     run_sweep(tmp_path / "one", "synthetic", tiny_settings, ["zero_cost"], ARCHITECTURES[:2], truth=truth)
-    before = (tmp_path / "one" / JOURNAL).read_bytes()
+    before = (tmp_path / "one" / PACKED).read_bytes()
     with pytest.raises(InputError, match="test accuracy of 90.0% in the journal and of 10.0% in the truth"):
         run_sweep(tmp_path / "one", "synthetic", tiny_settings, ["shortreg"], ARCHITECTURES, truth=truth - 80)
     run_sweep(tmp_path / "other", "synthetic", tiny_settings, ["shortreg"], ARCHITECTURES, truth=truth - 80)
@@ -357,14 +386,14 @@ def test_another_truth_is_refused(tiny_settings, tmp_path):
         merge_sweeps(tmp_path / "one", [tmp_path / "other"])
     with pytest.raises(InputError, match="give the same truth"):
         merge_sweeps(tmp_path / "new", [tmp_path / "one", tmp_path / "other"])
-    assert (tmp_path / "one" / JOURNAL).read_bytes() == before
+    assert (tmp_path / "one" / PACKED).read_bytes() == before
 
 
 def test_merging_takes_the_last_of_a_retried_trial_and_leaves_its_sources(undisturbed, tmp_path):
     source = tmp_path / "source"
     source.mkdir()
     (source / "manifest.json").write_bytes((undisturbed / "manifest.json").read_bytes())
-    journal = (undisturbed / JOURNAL).read_text()
+    journal = gzip.decompress((undisturbed / PACKED).read_bytes()).decode()
     failed = json.loads(journal.splitlines()[0])
     failed["rows"] = [failed["rows"][0] | {"score": float("nan"), "outcome": "failed: on purpose"}]
     (source / JOURNAL).write_text(json.dumps(failed) + "\n" + journal + '{"torn')

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from fearlib import Architecture, InputError, build_network, preset, train
-from fearlib.training.loop import known_precision, latest_top1, top1
+from fearlib.training.loop import latest_top1, resolve_precision, top1
 
 CELL = Architecture(
     ["nor_conv_3x3", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3", "nor_conv_1x1"]
@@ -185,8 +185,8 @@ def test_wrong_requests(colour_dataset, arguments, message):
 def test_auto_precision_is_bfloat16_where_the_processor_has_instructions_for_it():
     flags = re.search(r"^flags\s*:(.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     native = flags is not None and {"avx512_bf16", "amx_bf16"} & set(flags[1].split())
-    assert known_precision("auto") == ("bfloat16" if native else "float32")
-    assert preset("compact", "cifar10").precision == known_precision("auto")
+    assert resolve_precision("auto") == ("bfloat16" if native else "float32")
+    assert preset("compact", "cifar10").precision == resolve_precision("auto")
     assert preset("compact", "cifar10", precision="bfloat16").precision == "bfloat16"
 
 
@@ -195,7 +195,7 @@ def test_freed_memory_is_kept():
     """Tensors made again and again cost page faults by default, and none once the process keeps its memory."""
     script = """
 import resource, torch
-from fearlib.memory import keep_freed_memory
+from fearlib.training.memory import keep_freed_memory
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

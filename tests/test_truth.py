@@ -21,6 +21,7 @@ from nats_bench import ArchResults, ResultsCount
 from fearlib.benchmark.truth import archive_times, benchmark_accuracy, export_truth
 from fearlib.errors import InputError
 from fearlib.spaces.nats import Architecture
+from fearlib.sweeps.journal import read_journal
 from fearlib.sweeps.rows import read_rows
 
 STRINGS = [str(Architecture.from_index(index)) for index in range(15625)]
@@ -546,8 +547,8 @@ def test_a_folder_of_its_own_full_training_knows_how_long_that_was(tmp_path):
 def test_a_results_folder_gives_the_accuracies_of_its_journal_to_the_bit():
     """So that a sweep which is continued with it finds no other truth."""
     results = Path(__file__).parents[1] / "results"
-    lines = (results / "cifar10_paper" / "journal.jsonl").open()
-    recorded = {record["trial"]["index"]: record["test_accuracy"] for record in map(json.loads, lines)}
+    journal = read_journal(results / "cifar10_paper")
+    recorded = {record["trial"]["index"]: record["test_accuracy"] for record in journal}
     for folder in ("cifar10_paper", "zero_cost_cifar10"):
         assert benchmark_accuracy(results / folder, "cifar10", recorded).to_dict() == recorded
 

@@ -16,7 +16,8 @@ from typing import IO
 import pandas as pd
 
 from fearlib.errors import InputError, check_threshold, one_line, require
-from fearlib.files.outside import BoundedMember, user_path
+from fearlib.files.outside import user_path
+from fearlib.files.tar import BoundedMember
 from fearlib.spaces.darts import Genotype
 
 MAX_BYTES = 16 * 2**20  # of one log

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from fearlib.data.registry import known_dataset
+from fearlib.data.registry import dataset_name
 from fearlib.errors import InputError, check_threshold, one_line, require
 from fearlib.files import safe_pickle
-from fearlib.files.outside import own_names, percentages, read_csv, read_file, user_path
+from fearlib.files.outside import read_file, user_path
+from fearlib.files.tables import own_names, percentages, read_csv
 from fearlib.files.write import replace_file
 from fearlib.spaces.listing import agreed, architectures_of_table
 from fearlib.spaces.nats import SPACE_SIZE, Architecture
@@ -52,7 +53,7 @@ def benchmark_accuracy(
     Raises InputError if the source cannot be read, contradicts NATS-Bench's numbering of the architectures, lacks
     what is asked for, or has an accuracy for it that is not a number in 0..100.
     """
-    dataset = known_dataset(dataset, _OF_TABLES)
+    dataset = dataset_name(dataset, _OF_TABLES)
     indices = [Architecture.from_index(index).index for index in indices]
     source = user_path(source)
     if holds_sweep(source):
@@ -105,7 +106,7 @@ def archive_times(archive: str | Path, dataset: str, threshold: float) -> pd.Dat
     unless 0 < threshold <= 1.
     """
     check_threshold(threshold)
-    archive, dataset = user_path(archive), known_dataset(dataset, _OF_TABLES)
+    archive, dataset = user_path(archive), dataset_name(dataset, _OF_TABLES)
     progress = require("tqdm", "show how far the archive is read").tqdm(_held(archive), desc="architectures")
     epochs = _ARCHIVE_EPOCHS[0]
 

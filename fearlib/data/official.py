@@ -14,7 +14,8 @@ import numpy as np
 
 from fearlib.errors import InputError, one_line, require
 from fearlib.files import safe_pickle
-from fearlib.files.outside import BoundedMember, read_at_most, read_file, user_path
+from fearlib.files.outside import read_at_most, read_file, user_path
+from fearlib.files.tar import BoundedMember
 
 MAX_ARCHIVE_BYTES = 2**29  # of an archive's members, unpacked; CIFAR-10's have 186 MB
 MAX_MEMBERS = 100  # of an archive; CIFAR-10's has nine

@@ -1,15 +1,16 @@
 """The datasets by name."""
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, MutableMapping
 
 import torch
 import torch.nn.functional as F
 
 from fearlib.data.dataset import Dataset, first_of_each_class
 from fearlib.errors import InputError
-from fearlib.files.outside import spelt, user_path
-from fearlib.plugin import OTHERS
+from fearlib.files.outside import user_path
+from fearlib.files.spelling import spelt
+from fearlib.plugin import OTHERS, Registry
 
 # Per channel, in units of 0..255: the values that NATS-Bench trains with.
 MEAN_AND_STD = {
@@ -30,10 +31,10 @@ def load_dataset(
     are averaged 2x2), 16 for ImageNet16-120. `train_images` keeps that many training images, the first of each
     class in equal numbers. Raises InputError for an unknown name or a size that the dataset does not have.
     """
-    return DATASETS[known_dataset(name)](folder and str(user_path(folder)), resolution, train_images)
+    return DATASETS[dataset_name(name)](folder and str(user_path(folder)), resolution, train_images)
 
 
-def known_dataset(name: str, others: Iterable[str] = ()) -> str:
+def dataset_name(name: str, others: Iterable[str] = ()) -> str:
     """The name in `DATASETS`, or in `others`, that is meant: `ImageNet16-120` and `CIFAR-10` are taken, too.
 
     Case, blanks, hyphens and underscores do not count unless a name is the same to the letter. Raises InputError
@@ -51,13 +52,13 @@ def known_dataset(name: str, others: Iterable[str] = ()) -> str:
 def _load_synthetic(folder: str | None, resolution: int | None, train_images: int | None) -> Dataset:
     from fearlib.data.synthetic import load_synthetic
 
-    return load_synthetic(_known_size("synthetic", resolution, train_images), train_images, folder)
+    return load_synthetic(_check_size("synthetic", resolution, train_images), train_images, folder)
 
 
 def _load_official(name: str, folder: str | None, resolution: int | None, train_images: int | None) -> Dataset:
     from fearlib.data.official import read_images
 
-    resolution = _known_size(name, resolution, train_images)
+    resolution = _check_size(name, resolution, train_images)
     files = read_images(name, folder)
     arrays = {
         "train_images": torch.from_numpy(files.train_images),
@@ -78,7 +79,7 @@ def _load_official(name: str, folder: str | None, resolution: int | None, train_
     )  # fmt: skip
 
 
-def _known_size(name: str, resolution: int | None, train_images: int | None) -> int:
+def _check_size(name: str, resolution: int | None, train_images: int | None) -> int:
     """The resolution asked for, or the dataset's own. Raises InputError if the dataset has no such size."""
     native = 16 if name == "imagenet16-120" else 32
     resolution = resolution or native
@@ -94,7 +95,8 @@ def _known_size(name: str, resolution: int | None, train_images: int | None) -> 
 
 
 # What each name loads, given a folder, a resolution and a number of training images, each of which may be None.
-DATASETS: dict[str, Callable[[str | None, int | None, int | None], Dataset]] = {
-    "synthetic": _load_synthetic,
-    **{name: functools.partial(_load_official, name) for name in MEAN_AND_STD},
-}
+DATASETS: MutableMapping[str, Callable[[str | None, int | None, int | None], Dataset]] = Registry(
+    "dataset", Callable
+)
+DATASETS["synthetic"] = _load_synthetic
+DATASETS.update({name: functools.partial(_load_official, name) for name in MEAN_AND_STD})

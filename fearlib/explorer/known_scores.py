@@ -10,7 +10,7 @@ from fearlib.ranking.tables import method_order
 from fearlib.spaces.darts import Genotype
 from fearlib.spaces.nats import Architecture
 from fearlib.spaces.registry import build, space_of
-from fearlib.sweeps.journal import JOURNAL
+from fearlib.sweeps.journal import FORMS
 from fearlib.sweeps.presets import preset
 from fearlib.sweeps.reader import Results
 from fearlib.sweeps.rows import ROWS
@@ -43,8 +43,8 @@ def known_scores(architecture: Architecture | Genotype, folders: Iterable[str | 
 
 
 def results_folders(parent: str | Path = "results") -> list[Path]:
-    """The folders in `parent` that hold a sweep's results; none if there is no such folder."""
-    return sorted({path.parent for name in (ROWS, JOURNAL) for path in user_path(parent).glob(f"*/{name}")})
+    """The folders in `parent` that hold a sweep, without those in its archive; none if there is no such folder."""
+    return sorted({path.parent for name in (ROWS, *FORMS) for path in user_path(parent).glob(f"*/{name}")})
 
 
 def sizes_text(architecture: Architecture | Genotype) -> str:

@@ -11,6 +11,7 @@ from fearlib.errors import InputError
 from fearlib.ranking.estimate import estimate
 from fearlib.ranking.statistics import common, top_indices, top_spearman
 from fearlib.ranking.tables import method_order
+from fearlib.sweeps.labels import with_meaning
 from fearlib.sweeps.rows import with_finite_scores
 
 TRUTH = "test accuracy (%)"
@@ -26,8 +27,8 @@ def scores_of(rows: pd.DataFrame) -> pd.DataFrame:
     Seeds are averaged and failed trials take no part, as in `fearlib.ranking_table`. NaN: no score, or no
     accuracy. Raises InputError if there is no score at all.
     """
-    rows = with_finite_scores(rows)
-    rows = rows[~rows.outcome.astype(str).str.startswith("failed")]
+    rows = with_finite_scores(with_meaning(rows))
+    rows = rows[~rows.failed]
     if rows.score.isna().all():
         raise InputError("there is nothing to explore yet: no trial has finished with a score.")
     by_architecture = rows.groupby("index")
@@ -50,11 +51,11 @@ def filter_rows(
 
     A `text` of digits alone is an index. NaN comes last.
     """
-    rows, keep = with_finite_scores(rows), np.ones(len(rows), dtype=bool)
+    rows, keep = with_finite_scores(with_meaning(rows)), np.ones(len(rows), dtype=bool)
     if method != EVERY:
         keep &= (rows.method == method).to_numpy(bool)
     if outcome != EVERY:
-        failed, scored = rows.outcome.str.startswith("failed").to_numpy(bool), rows.score.notna().to_numpy()
+        failed, scored = rows.failed.to_numpy(bool), rows.score.notna().to_numpy()
         keep &= {OUTCOMES[1]: scored, OUTCOMES[2]: ~scored & ~failed, OUTCOMES[3]: failed}[outcome]
     if text.strip().isdecimal():
         keep &= (rows["index"] == int(text)).to_numpy(bool)

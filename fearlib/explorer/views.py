@@ -147,7 +147,7 @@ def heading_html(results: Results) -> str:
     name, rows = results.folder.resolve().name, results.rows
     what = ", ".join(value for column in ("dataset", "preset", "space") for value in rows[column].unique())
     counts = f"{rows['index'].nunique()} architectures, {rows.method.nunique()} methods, {len(rows)} rows"
-    failed = int(rows.outcome.str.startswith("failed").sum())
+    failed = int(rows.failed.sum())
     text = f"{what}: {counts}" + (f", {failed} of them failed" if failed else "")
     return f"<div style='font-size:15px'><b>{html.escape(name)}</b>, {html.escape(text)}</div>"
 

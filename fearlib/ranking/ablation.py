@@ -16,7 +16,7 @@ from fearlib.ranking.statistics import (
     top_spearman,
     top_spearman_difference,
 )
-from fearlib.spaces.nats_network import default_first_free_block
+from fearlib.spaces.nats_network import freeze_point
 from fearlib.sweeps.manifest import read_manifest
 from fearlib.sweeps.methods import parse_method
 from fearlib.sweeps.rows import read_curves, read_rows
@@ -41,7 +41,7 @@ def fear_settings(label: str, preset: dict, names: Iterable[str]) -> dict:
     """The named settings of a FEAR: those in its label, else the preset's. What an old manifest lacks was 1."""
     values = preset | parse_method(label)[1]
     if values["first_free_block"] is None:
-        values["first_free_block"] = default_first_free_block(values["cells"])
+        values["first_free_block"] = freeze_point(values["cells"])
     return {name: values.get(name, 1) for name in names}
 
 

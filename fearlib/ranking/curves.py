@@ -8,6 +8,7 @@ import pandas as pd
 from fearlib.errors import InputError, check_threshold
 from fearlib.ranking.estimate import estimate
 from fearlib.ranking.statistics import spearman, top_indices
+from fearlib.sweeps.labels import MEANING, kind_of
 
 KEYS = ["index", "method", "seed"]
 
@@ -48,7 +49,8 @@ def free_scores(rows: pd.DataFrame, curves: pd.DataFrame, threshold: float) -> p
         "tse_ema": tse_ema,
         "macs_to_threshold": lambda curve: cost_to_threshold(curve, threshold),
     }
-    trained = rows[rows.method.str.startswith("shortreg")]
+    short = [method for method in rows.method.unique() if kind_of(method) == "shortreg"]
+    trained = rows[rows.method.isin(short)].drop(columns=list(MEANING), errors="ignore")
     if trained.empty:
         raise InputError("there are no rows of shortreg, whose curves give these scores.")
     by_trial = dict(list(curves.groupby(KEYS)))
@@ -73,12 +75,12 @@ def times_to_threshold(rows: pd.DataFrame, curves: pd.DataFrame, method: str, th
     check_threshold(threshold)
     curves = curves[(curves.method == method) & (curves.stage == 1)].sort_values("epoch")
     by_trial = dict(list(curves.groupby(["index", "seed"])))
-    lines = []
+    lines, is_fear = [], kind_of(method) == "fear"
     for row in rows[rows.method == method].to_dict("records"):
         curve = by_trial.get((row["index"], row["seed"]))
         if curve is None:
             continue
-        if method.startswith("fear"):
+        if is_fear:
             reached, records = not math.isnan(row["score"]), len(curve)
         else:
             there = (curve.train_top1 >= threshold).to_numpy()

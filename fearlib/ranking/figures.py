@@ -1,6 +1,5 @@
 """A table becomes a figure: pure functions of tidy rows, readable in print and for colour-blind readers."""
 
-import re
 import textwrap
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from fearlib.errors import require
 from fearlib.files.outside import user_path
 from fearlib.ranking.estimate import estimate
 from fearlib.ranking.statistics import pareto_front, spearman
+from fearlib.sweeps.labels import kind_of
 
 _MARKERS = {"fear": ("s", "#d55e00"), "shortreg": ("o", "#0072b2")}
 _OTHER_MARKER = ("^", "#009e73")
@@ -60,7 +60,8 @@ def cost_against_spearman(table: pd.DataFrame, rows: pd.DataFrame):
     figure, axis = plt.subplots(figsize=(6.5, 4.2), layout="constrained")
     table = table.dropna(subset="spearman").sort_values("spearman", ignore_index=True)
     axis.axhline(0, color="0.7", linewidth=0.8, zorder=0)
-    _points(axis, table.method, table.gmacs, table.spearman, table.low, table.high)
+    kinds = table.method.map(kind_of)
+    _points(axis, table.method, kinds, table.gmacs, table.spearman, table.low, table.high)
     cost = "cost an architecture (10$^9$ multiply-accumulates)"
     axis.set_xlabel(cost + "; at the left edge: none" * bool((table.gmacs == 0).any()))
     axis.set_ylabel("Spearman with test accuracy")
@@ -77,12 +78,13 @@ def search_cost(table: pd.DataFrame, rows: pd.DataFrame):
     plt = _pyplot()
     figure, axis = plt.subplots(figsize=(6.5, 4.2), layout="constrained")
     table = table.sort_values("found", ignore_index=True)
+    kinds = table.method.map(kind_of)
     names = [
-        line.method if np.isinf(line.ratio) else f"{line.method.split('(')[0]}, ratio {line.ratio:g}"
-        for line in table.itertuples()
+        method if np.isinf(ratio) else f"{kind}, ratio {ratio:g}"
+        for method, kind, ratio in zip(table.method, kinds, table.ratio)
     ]
     spread = 2 * table["found se"]
-    _points(axis, names, table.macs / 1e12, table.found, table.found - spread, table.found + spread)
+    _points(axis, names, kinds, table.macs / 1e12, table.found, table.found - spread, table.found + spread)
     cost = "cost of the search (10$^{12}$ multiply-accumulates)"
     axis.set_xlabel(cost + "; at the left edge: none" * bool((table.macs == 0).any()))
     axis.set_ylabel("test accuracy of the architecture found (%)")
@@ -91,11 +93,11 @@ def search_cost(table: pd.DataFrame, rows: pd.DataFrame):
     return figure
 
 
-def _points(axis, names, cost, value, low, high) -> None:
-    """Values, ascending, with error bars against cost on a log scale, in the colours of the methods named."""
-    points = pd.DataFrame({"name": names, "cost": _not_free(cost), "value": value})
+def _points(axis, names, kinds, cost, value, low, high) -> None:
+    """Values, ascending, with error bars against cost on a log scale, in the colours of their kinds of method."""
+    points = pd.DataFrame({"name": names, "kind": kinds, "cost": _not_free(cost), "value": value})
     for point, below, above in zip(points.itertuples(), value - low, high - value):
-        marker, colour = _MARKERS.get(re.match(r"\w*", point.name)[0], _OTHER_MARKER)
+        marker, colour = _MARKERS.get(point.kind, _OTHER_MARKER)
         error = [[max(below, 0)], [max(above, 0)]]
         axis.errorbar(point.cost, point.value, yerr=error, fmt=marker, color=colour, markersize=5, elinewidth=0.8)
     axis.set_xscale("log")
@@ -167,12 +169,11 @@ def pareto(table: pd.DataFrame, rows: pd.DataFrame, value: str = "spearman"):
         axis.set_visible(False)
     for axis, top in zip(axes.flat, tops):
         each = table[table.top == top].dropna(subset=value)
-        each = each.assign(gmacs=_not_free(each.gmacs))
-        for family in ("fear", "shortreg", "zero-cost"):
+        kinds = each.method.map(kind_of)
+        each = each.assign(gmacs=_not_free(each.gmacs), family=kinds.where(kinds.isin(_MARKERS), "zero-cost"))
+        for family in (*_MARKERS, "zero-cost"):
             marker, colour = _MARKERS.get(family, _OTHER_MARKER)
-            of_family = each[
-                each.method.str.extract(r"^(fear|shortreg)\b", expand=False).fillna("zero-cost") == family
-            ]
+            of_family = each[each.family == family]
             spread = None
             if value == "spearman":
                 below, above = of_family.spearman - of_family.low, of_family.high - of_family.spearman

@@ -27,7 +27,7 @@ def spearman(scores: ArrayLike, accuracy: ArrayLike) -> float:
     Pairs with a NaN are dropped. NaN if fewer than three pairs are left, because the ranks of two can only give
     -1 or 1 whatever the data, or if the scores or the accuracies left are all equal.
     """
-    scores, accuracy = _known(*_scores(scores, accuracy))
+    scores, accuracy = _without_nan(*_scores(scores, accuracy))
     if _has_no_correlation(scores, accuracy):
         return math.nan
     return float(np.corrcoef(scipy.stats.rankdata(scores), scipy.stats.rankdata(accuracy))[0, 1])
@@ -35,13 +35,13 @@ def spearman(scores: ArrayLike, accuracy: ArrayLike) -> float:
 
 def spearman_difference(scores: ArrayLike, others: ArrayLike, accuracy: ArrayLike) -> float:
     """`spearman` of the scores less that of the others, over the entries that have both scores and an accuracy."""
-    scores, others, accuracy = _known(*_scores(scores, others, accuracy))
+    scores, others, accuracy = _without_nan(*_scores(scores, others, accuracy))
     return spearman(scores, accuracy) - spearman(others, accuracy)
 
 
 def kendall(scores: ArrayLike, accuracy: ArrayLike) -> float:
     """Kendall's tau-b: concordant less discordant pairs, corrected for ties. NaN where `spearman` is NaN."""
-    scores, accuracy = _known(*_scores(scores, accuracy))
+    scores, accuracy = _without_nan(*_scores(scores, accuracy))
     if _has_no_correlation(scores, accuracy):
         return math.nan
     return float(scipy.stats.kendalltau(scores, accuracy, variant="b").statistic)
@@ -94,7 +94,7 @@ def average_cost(cost: ArrayLike, accuracy: ArrayLike, percent: Real) -> tuple[f
     of an infinite one.
     """
     cost, accuracy = _vectors(cost, accuracy)
-    (cost,) = _known(cost[top_indices(accuracy, percent)])
+    (cost,) = _without_nan(cost[top_indices(accuracy, percent)])
     mean = float(cost.mean()) if cost.size else math.nan
     if cost.size < 2 or not np.isfinite(cost).all():
         return mean, math.nan
@@ -146,7 +146,7 @@ def bootstrap_interval(
             method="percentile",
             rng=np.random.default_rng(seed),
         ).bootstrap_distribution
-        (drawn,) = _known(drawn)
+        (drawn,) = _without_nan(drawn)
         if drawn.size == 0:
             return math.nan, math.nan
         low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
@@ -205,7 +205,7 @@ def _scores(*arrays: ArrayLike) -> list[np.ndarray]:
     return [np.where(np.isfinite(vector), vector, math.nan) for vector in _vectors(*arrays)]
 
 
-def _known(*arrays: ArrayLike) -> list[np.ndarray]:
+def _without_nan(*arrays: ArrayLike) -> list[np.ndarray]:
     """The arrays without the positions at which any of them is NaN."""
     vectors = _vectors(*arrays)
     known = ~np.isnan(vectors).any(axis=0)

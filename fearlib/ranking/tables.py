@@ -1,7 +1,6 @@
 """Rows become tables: how well every method ranks, and what it costs."""
 
 import math
-import re
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from fearlib.ranking.statistics import (
     top_spearman_difference,
 )
 from fearlib.scores.measures import MEASURES
-from fearlib.sweeps.labels import with_meaning
+from fearlib.sweeps.labels import kind_of, read_label, with_meaning
 from fearlib.sweeps.rows import full_is_truth, truth_method, with_finite_scores
 
 TOP_PERCENTS = (10, 20, 30, 40)
@@ -43,7 +42,8 @@ def ranking_table(rows: pd.DataFrame, resamples: int = 1000) -> pd.DataFrame:
     """
     lines = []
     own_truth = truth_method(rows.method) if full_is_truth(rows) else None
-    rows = with_finite_scores(rows[~rows.outcome.str.startswith("failed")])
+    rows = with_meaning(rows)
+    rows = with_finite_scores(rows[~rows.failed])
     for method, of_method in rows.groupby("method", sort=False):
         each = of_method.groupby("index")[["score", "seconds", "macs", "test_accuracy"]].mean()
         score, accuracy = each.score.to_numpy(), each.test_accuracy.to_numpy()
@@ -73,7 +73,8 @@ def top_table(rows: pd.DataFrame, percents: tuple[float, ...] = TENTHS, resample
     multiply-accumulates) with their standard errors, `seconds se` and `gmacs se`. Seeds are averaged first; the
     top is taken among all architectures of a method.
     """
-    lines, rows = [], with_finite_scores(rows[~rows.outcome.str.startswith("failed")])
+    lines, rows = [], with_meaning(rows)
+    rows = with_finite_scores(rows[~rows.failed])
     for method, of_method in rows.groupby("method", sort=False):
         each = of_method.groupby("index")[["score", "seconds", "macs", "test_accuracy"]].mean()
         score, accuracy = each.score.to_numpy(), each.test_accuracy.to_numpy()
@@ -102,7 +103,7 @@ def nearest_shortreg(table: pd.DataFrame, method: str) -> pd.DataFrame:
     within the top, and `setting`, the shortreg on the front of value against cost in macs whose cost is nearest to
     the method's, in log cost. Tops too small for a value are left out. Raises InputError if either is missing.
     """
-    ours, theirs = table[table.method == method], table[table.method.str.startswith("shortreg")]
+    ours, theirs = table[table.method == method], table[table.method.map(kind_of) == "shortreg"]
     if ours.empty or theirs.empty:
         raise InputError(f"a comparison needs rows of {method} and of shortreg.")
     lines = []
@@ -126,12 +127,18 @@ def degradation_moments(rows: pd.DataFrame) -> pd.DataFrame:
     These are `measure` (`train_top1` among them), `epoch`, the moment, and `schedule`, the form of the learning
     rate with the training's length. Raises InputError if there are no such rows.
     """
-    form = r"^(?P<measure>\w+)\(epoch=(?P<epoch>[^,]+),epochs=(?P<epochs>\d+),schedule=(?P<schedule>\w+)\)$"
-    rows = with_finite_scores(rows)
-    moments = rows.assign(**rows.method.str.extract(form)).dropna(subset="measure").astype({"epoch": float})
+    rows = with_finite_scores(with_meaning(rows))
+    arguments = {method: read_label(method).arguments for method in rows.method.unique()}
+    forms = {
+        method: f"{given['schedule']}, {given['epochs']} epochs"
+        for method, given in arguments.items()
+        if {"schedule", "epochs"} <= given.keys()
+    }
+    moments = rows.assign(measure=rows.kind, epoch=rows.moment, schedule=rows.method.map(forms))
+    moments = moments.dropna(subset=["epoch", "schedule"])
     if moments.empty:
         raise InputError("there are no measures at moments of training: run the method `degradation` first.")
-    return moments.assign(schedule=moments.schedule + ", " + moments.epochs + " epochs")
+    return moments
 
 
 def degradation_table(rows: pd.DataFrame, resamples: int = 1000) -> pd.DataFrame:
@@ -186,10 +193,11 @@ def compare_methods(rows: pd.DataFrame, method: str, percent: float = 100, resam
 
 def method_order(method: str) -> tuple:
     """Trained methods first, by name and numbers, then the measures in their registered order."""
-    name, *numbers = re.split(r"\W+\w*=|\)", method)
-    if name in MEASURES:
-        return (1, "", list(MEASURES).index(name))
-    return (0, name, [float(number) for number in numbers if re.fullmatch(r"\d+(\.\d*)?", number)])
+    label = read_label(method)
+    if label.name in MEASURES:
+        return (1, "", list(MEASURES).index(label.name))
+    numbers = map(label.number, label.arguments)
+    return (0, label.name, [number for number in numbers if not math.isnan(number)])
 
 
 def save_table(table: pd.DataFrame, path: str | Path, shown: str | None = None) -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 import pandas as pd
 
 from fearlib.errors import InputError, require
-from fearlib.files.outside import read_csv, user_path
+from fearlib.files.outside import user_path
+from fearlib.files.tables import read_csv
 from fearlib.files.write import replace_file
 from fearlib.report.account import accounts
 from fearlib.report.claims import COLUMNS, VERDICTS, shown_values

@@ -7,26 +7,38 @@ from pathlib import Path
 from fearlib.errors import InputError
 from fearlib.files.outside import read_json
 from fearlib.sweeps.indices import read_indices
-from fearlib.sweeps.journal import JOURNAL, read_journal
+from fearlib.sweeps.journal import read_journal
+from fearlib.sweeps.labels import kind_of
 from fearlib.sweeps.manifest import MANIFEST, MAX_BYTES
 from fearlib.sweeps.presets import LENGTHS, PRESETS, as_dict, preset
 from fearlib.sweeps.rows import ROWS
 
+ARCHIVE = "archive"  # in a folder of results: sweeps that stand for a past decision, by what they have in common
 OF_A_SITTING = ("started", "ended", "trials", "workers", "commit", "hardware", "python", "truth")
 
 
 def accounts(results: Path) -> list[dict]:
-    """The account of every folder in `results` with a manifest. Raises InputError if one cannot be read."""
-    return [account(path.parent) for path in sorted(results.glob(f"*/{MANIFEST}"))]
+    """The account of every folder in `results` with a manifest, archived ones last.
+
+    Raises InputError if one cannot be read.
+    """
+    places = f"*/{MANIFEST}", f"{ARCHIVE}/*/*/{MANIFEST}"
+    return [account(path.parent) for place in places for path in sorted(results.glob(place))]
+
+
+def name_in_results(folder: Path) -> str:
+    """A sweep's place in the folder of results: its name, or `archive/KIND/NAME`."""
+    parts = folder.parts[-3:]
+    return "/".join(parts) if parts[0] == ARCHIVE else folder.name
 
 
 def account(folder: Path) -> dict:
     """What a folder's manifest and journal say of it, as texts and numbers to show."""
     configuration, sittings = _read(folder / MANIFEST)
-    trials = [record["trial"] for record in read_journal(folder)] if (folder / JOURNAL).exists() else []
+    trials = [record["trial"] for record in read_journal(folder)]
     settings = configuration["settings"]
     return {
-        "name": folder.name,
+        "name": name_in_results(folder),
         "dataset": configuration.get("dataset", ""),
         "source": configuration.get("dataset_source", ""),
         "fingerprint": configuration.get("dataset_fingerprint", ""),
@@ -84,7 +96,7 @@ def commands(folder: Path, configuration: dict, trials: list[dict], with_truth: 
     None where there are no trials. The benchmark's accuracies are those that the folder holds; INDICES stands for
     a file of the architectures' indices.
     """
-    name = str(configuration["settings"].get("preset")).partition("(")[0]
+    name = kind_of(str(configuration["settings"].get("preset")))
     if not trials or name not in PRESETS:
         return []
     each = {}
@@ -97,7 +109,7 @@ def commands(folder: Path, configuration: dict, trials: list[dict], with_truth: 
     for (method, indices), of_method in seeds.items():
         methods.setdefault((indices, tuple(of_method)), []).append(method)
     shared = _shared(folder, configuration, name)
-    shared += ["--truth", f"results/{folder.name}"] if with_truth else []
+    shared += ["--truth", f"results/{name_in_results(folder)}"] if with_truth else []
     return [
         shlex.join(
             [*shared, "--indices", *_indices(folder, indices), "--methods", " ".join(of_them)]
@@ -116,7 +128,7 @@ def _shared(folder: Path, configuration: dict, name: str) -> list[str]:
         for key, value in configuration["settings"].items()
         if key == "precision" or (key not in ("preset", *LENGTHS) and key in usual and usual[key] != value)
     ]
-    words = ["fear", "rank", f"results/{folder.name}", "--dataset", dataset, "--preset", name]
+    words = ["fear", "rank", f"results/{name_in_results(folder)}", "--dataset", dataset, "--preset", name]
     words += ["--space", space] if space != "nats-tss" else []
     return words + [word for key, value in changes for word in ("--set", f"{key}={_plain(value)}")]
 
@@ -126,7 +138,8 @@ def _indices(folder: Path, indices: frozenset[int]) -> list[str]:
     for where in (folder, folder / ROWS):
         with contextlib.suppress(InputError):
             if {each.index for each in read_indices(where)[: len(indices)]} == indices:
-                return [f"results/{where.relative_to(folder.parent).as_posix()}", "--count", str(len(indices))]
+                place = Path("results", name_in_results(folder), where.relative_to(folder))
+                return [place.as_posix(), "--count", str(len(indices))]
     return ["INDICES", "--count", str(len(indices))]
 
 

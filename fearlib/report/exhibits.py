@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 from fearlib.errors import InputError, one_line, require
-from fearlib.files.outside import read_csv, read_file
+from fearlib.files.outside import read_file
+from fearlib.files.tables import read_csv
 
 CAPTIONS = "captions.csv"
 CAPTION_COLUMNS = ("kind", "name", "caption", "notebook", "parameters", "folders", "numbers", "interval")

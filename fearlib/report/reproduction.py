@@ -7,9 +7,10 @@ import pandas as pd
 
 from fearlib.errors import InputError, require
 from fearlib.exhibits import EXHIBITS, Sweep, exhibit_sweeps
-from fearlib.files.outside import read_csv
+from fearlib.files.tables import read_csv
 from fearlib.files.write import replace_file
 from fearlib.scores.degradation import MOMENTS
+from fearlib.scores.measures import MEASURES
 from fearlib.sweeps.manifest import read_manifest
 from fearlib.sweeps.methods import expand_methods, parse_method
 from fearlib.sweeps.presets import preset
@@ -19,6 +20,7 @@ CLAIMS = "claims.csv"
 MAX_CLAIMS_BYTES = 2**24
 CORE, DARTS_CORE, GPU = ("cifar10_compact", 1), ("darts_cifar10", 1), ("cifar10_paper", 8)
 _MEASURED_IN = {"compact": "cifar10_compact", "paper": "zero_cost_cifar10"}
+_REGULAR, _DEGRADATION = ("shortreg", "full"), ("degradation", "degradation_constant")  # kinds of training
 _ALL_IMAGES = 50_000  # for training: CIFAR's, and the synthetic dataset's
 _rows = functools.lru_cache(maxsize=8)(read_rows)
 
@@ -115,7 +117,7 @@ def macs_a_second(machine: tuple[str, int], results: str | Path = "results") -> 
     """How many multiply-accumulates of training a machine does in a second, from a committed sweep's rows."""
     folder, at_once = machine
     rows = _rows(Path(results) / folder)
-    rows = rows[rows.method.str.match("fear|shortreg|full")]
+    rows = rows[rows.kind.isin(("fear", *_REGULAR))]
     return at_once * rows.macs.sum() / rows.seconds.sum()
 
 
@@ -139,7 +141,7 @@ def sweep_macs(sweep: Sweep, dataset: str, results: str | Path = "results") -> f
             macs += epoch * _epochs_of_fear(Path(results), dataset, sweep.preset, image)
         else:
             macs += epoch * epochs
-        if name.startswith("degradation"):
+        if name in _DEGRADATION:
             macs += (MOMENTS + epochs) * _macs_of_measures(Path(results) / _MEASURED_IN[sweep.preset])
     return sweep.count * macs
 
@@ -154,7 +156,7 @@ def _state(verdicts: pd.Series, exists: bool) -> str:
 def _macs_of_an_image(folder: Path) -> float:
     """In a forward and a backward pass, the mean over the architectures of one regular training in `folder`."""
     rows, configuration = _rows(folder), read_manifest(folder)["configuration"]
-    label = rows.method[rows.method.str.match("shortreg|full")].iloc[0]
+    label = rows.method[rows.kind.isin(_REGULAR)].iloc[0]
     epochs = parse_method(label)[1].get("epochs", configuration["settings"]["full_epochs"])
     return rows.macs[rows.method == label].mean() / epochs / configuration["train_images"]
 
@@ -163,14 +165,14 @@ def _epochs_of_fear(results: Path, dataset: str, scale: str, image: float) -> fl
     own = results / f"{dataset}_{scale}"
     folder = own if own.exists() else results / f"cifar10_{scale}"
     rows = _rows(folder)
-    label = min(rows.method[rows.method.str.startswith("fear")], key=len)
+    label = min(rows.method[rows.kind == "fear"], key=len)
     images = rows.macs[rows.method == label].mean() / image
     return images / read_manifest(folder)["configuration"]["train_images"]
 
 
 def _macs_of_measures(folder: Path) -> float:
     rows = _rows(folder)
-    rows = rows[(rows.seed == rows.seed.min()) & ~rows.method.str.contains("fear|shortreg|full|=")]
+    rows = rows[(rows.seed == rows.seed.min()) & rows.kind.isin(MEASURES) & rows.moment.isna()]
     return rows.macs.sum() / rows["index"].nunique()
 
 

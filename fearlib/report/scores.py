@@ -21,7 +21,7 @@ def scores(results: Path) -> dict:
     architectures, sweeps = {}, []
     for folder in results_folders(results):
         rows = read_rows(folder)
-        rows = rows[~rows.outcome.str.startswith("failed") & ~rows.method.str.contains("(epoch=", regex=False)]
+        rows = rows[~rows.failed & rows.moment.isna()]
         for space, each in rows.groupby("space"):
             architectures.setdefault(space, {}).update(zip(each["index"].astype(str), each.arch))
             sweeps.append({"name": folder.name, "space": space} | _sweep(each))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from fearlib.data.dataset import Dataset
-from fearlib.scores.measures import Measured, measure_network
+from fearlib.scores.measures import Measurement, measure_network
 from fearlib.spaces.network import Network
 from fearlib.training.loop import Epoch, check_counts, check_trainable, has_diverged, train
 
@@ -18,7 +18,7 @@ class Moment:
     """The measures of a network after `epoch` passes over the training images, and the training until then."""
 
     epoch: float
-    measures: dict[str, Measured]
+    measures: dict[str, Measurement]
     curve: tuple[Epoch, ...]
 
 

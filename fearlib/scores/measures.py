@@ -8,7 +8,7 @@ minibatch, network in training mode. Definitions follow Abdelfattah et al. (2021
 import contextlib
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -16,9 +16,11 @@ import torch
 from torch import nn
 
 from fearlib.errors import InputError, Undefined, require
+from fearlib.plugin import Registry
 from fearlib.scores.minibatch import Minibatch
 from fearlib.spaces.nats import Architecture
 from fearlib.spaces.nats_network import build_network
+from fearlib.spaces.network import layer_macs
 from fearlib.training.classifier import check_minibatch
 
 K = 1e-5  # keeps logarithms and inverses finite
@@ -37,7 +39,7 @@ class Measure:
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurement:
     """A measure's value; `undefined` says why it is NaN, if it is. `seconds` are those of computing it alone."""
 
     value: float
@@ -45,11 +47,11 @@ class Measured:
     undefined: str = ""
 
 
-MEASURES: dict[str, Measure] = {}
+MEASURES: MutableMapping[str, Measure] = Registry("measure", Measure, made_by=lambda measure: measure.function)
 
 
 def measure(passes: int, one_image: bool = False):
-    """Register a measure under its function's name."""
+    """Register a measure under its function's name. Raises InputError if that is taken."""
 
     def register(function):
         MEASURES[function.__name__] = Measure(function, passes, one_image)
@@ -87,14 +89,14 @@ def measure_network(
     labels: torch.Tensor,
     measures: tuple[str, ...] | None = None,
     seed: int = 0,
-) -> dict[str, Measured]:
+) -> dict[str, Measurement]:
     """`zero_cost` with the seconds that each measure would take alone, and the reason where one has no value."""
-    measures = _known_measures(measures)
+    measures = _measure_names(measures)
     with torch.inference_mode(False), torch.enable_grad():
         images, labels = check_minibatch(network, images, labels)
         with _in_training_mode(network), torch.autocast(images.device.type, enabled=False):
             batch = Minibatch(network, images, labels, seed)
-            return {name: _measured(MEASURES[name].function, batch) for name in measures}
+            return {name: _evaluate(MEASURES[name].function, batch) for name in measures}
 
 
 @contextlib.contextmanager
@@ -122,7 +124,7 @@ def score_architectures(
 
     Every network's weights are drawn from `seed`. Raises InputError for an unknown measure or a wrong size.
     """
-    lines, undefined, measures = [], [], _known_measures(measures)
+    lines, undefined, measures = [], [], _measure_names(measures)
     for architecture in require("tqdm", "show progress").tqdm(architectures, unit="architecture"):
         torch.manual_seed(seed)
         network = build_network(architecture, num_classes, channels, cells)
@@ -137,23 +139,26 @@ def score_architectures(
     return pd.DataFrame(lines), undefined
 
 
-def _known_measures(names: tuple[str, ...] | None) -> tuple[str, ...]:
+def _measure_names(names: tuple[str, ...] | None) -> tuple[str, ...]:
     for name in names or ():
         if name not in MEASURES:
             raise InputError(f"unknown measure {name!r}: the measures are {', '.join(MEASURES)}.")
     return tuple(MEASURES) if names is None else names
 
 
-def _measured(function: Callable, batch: Minibatch) -> Measured:
-    batch.asked, before, started = set(), batch.pass_seconds(), batch.clock()
-    try:
-        value, undefined = float(torch.as_tensor(function(batch)).detach()), ""
-        if not math.isfinite(value):
-            raise Undefined(batch.why_not_finite())
-    except Undefined as reason:
-        value, undefined = float("nan"), str(reason)
-    own = batch.clock() - started - (batch.pass_seconds() - before)
-    return Measured(value, own + batch.pass_seconds(batch.asked), undefined)
+def _evaluate(function: Callable[[Minibatch], float], batch: Minibatch) -> Measurement:
+    def value_and_reason(batch: Minibatch) -> tuple[float, str]:
+        try:
+            value = float(torch.as_tensor(function(batch)).detach())
+            if not math.isfinite(value):
+                raise Undefined(batch.why_not_finite())
+            return value, ""
+        except Undefined as reason:
+            return math.nan, str(reason)
+
+    timed = batch.timed(value_and_reason)
+    value, undefined = timed.value
+    return Measurement(value, timed.seconds + batch.pass_seconds(timed.asked), undefined)
 
 
 def zero_cost_macs(name: str, macs_per_image: int, batch_size: int) -> int:
@@ -235,7 +240,7 @@ def params(batch):
 @measure(passes=1)
 def macs(batch):
     """Multiply-accumulates of one image's forward pass through convolutions and linear layers."""
-    return sum(layer.weight[0].numel() * size for layer, size in batch.output_sizes)
+    return sum(layer_macs(layer, shape) for layer, shape in batch.output_shapes)
 
 
 @measure(passes=0)

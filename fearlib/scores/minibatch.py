@@ -3,7 +3,8 @@
 import contextlib
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -45,6 +46,31 @@ def _check_size(size: int) -> None:
         raise InputError(f"a minibatch of {size} images: it must have at least 1.")
 
 
+class Timed(NamedTuple):
+    """What a computation gave, the seconds that it took less those of passes, and the passes that it asked for."""
+
+    value: Any
+    seconds: float
+    asked: frozenset[str]
+
+
+class Forward(NamedTuple):
+    """A forward pass of the images, with its graph: `layers` and `relus` are (module, output)."""
+
+    images: torch.Tensor
+    weights: list[torch.Tensor]
+    logits: torch.Tensor
+    layers: list[tuple[nn.Module, torch.Tensor]]
+    relus: list[tuple[nn.Module, torch.Tensor]]
+
+
+class Backward(NamedTuple):
+    """dL/dW of every layer, and dL/da of every output a in `activations`."""
+
+    weights: list[torch.Tensor]
+    activations: list[torch.Tensor]
+
+
 class shared_pass:
     """A property of a Minibatch that is computed when first asked for, and timed; who asks for it is charged."""
 
@@ -55,16 +81,9 @@ class shared_pass:
         if batch is None:
             return self
         if self.name not in batch.passes:
-            outer = batch.asked
-            batch.asked, started, nested = set(), batch.clock(), batch.pass_seconds()
-            try:
-                value = self.compute(batch)
-                seconds = batch.clock() - started - (batch.pass_seconds() - nested)
-                batch.passes[self.name] = (value, seconds, batch.asked | {self.name})
-            finally:
-                batch.asked = outer
-        batch.asked |= batch.passes[self.name][2]
-        return batch.passes[self.name][0]
+            batch.passes[self.name] = batch.timed(self.compute)
+        batch.asked |= {self.name} | batch.passes[self.name].asked
+        return batch.passes[self.name].value
 
 
 class Minibatch:
@@ -78,8 +97,8 @@ class Minibatch:
     def __init__(self, network: nn.Module, images: torch.Tensor, labels: torch.Tensor, seed: int = 0):
         self.network, self.images, self.labels, self.seed = network, images, labels, seed
         self.layers = self._modules(nn.Conv2d, nn.Linear)
-        self.passes: dict[str, tuple] = {}  # a pass's value, its own seconds, and the passes that it rests on
-        self.asked: set[str] = set()
+        self.passes: dict[str, Timed] = {}  # those made so far
+        self.asked: set[str] = set()  # for which passes, by what is being timed
         self.largest_label = int(labels.max())
 
     def clock(self) -> float:
@@ -88,9 +107,20 @@ class Minibatch:
             torch.cuda.synchronize(self.images.device)
         return time.perf_counter()
 
-    def pass_seconds(self, names: set[str] | None = None) -> float:
+    def pass_seconds(self, names: Iterable[str] | None = None) -> float:
         """Seconds that passes took; all that were made unless named."""
-        return sum(self.passes[name][1] for name in (self.passes if names is None else names))
+        return sum(self.passes[name].seconds for name in (self.passes if names is None else names))
+
+    def timed(self, compute: Callable[["Minibatch"], Any]) -> Timed:
+        """What `compute` makes of this minibatch; the passes that it asks for are timed on their own."""
+        outer, self.asked = self.asked, set()
+        started, before = self.clock(), self.pass_seconds()
+        try:
+            value = compute(self)
+            seconds = self.clock() - started - (self.pass_seconds() - before)
+            return Timed(value, seconds, frozenset(self.asked))
+        finally:
+            self.asked |= outer
 
     @property
     def weights(self) -> list[torch.Tensor]:
@@ -101,36 +131,35 @@ class Minibatch:
 
     @property
     def logits(self) -> torch.Tensor:
-        self._refuse_other_than_finite([self.forward["logits"]])
-        return self.forward["logits"]
+        self._refuse_other_than_finite([self.forward.logits])
+        return self.forward.logits
 
     @property
     def activations(self) -> list[tuple[nn.Module, torch.Tensor]]:
         """Every layer that the images went through, with its output."""
-        return [(layer, output.detach()) for layer, output in self.forward["of layers"]]
+        return [(layer, output.detach()) for layer, output in self.forward.layers]
 
     @property
     def rectified(self) -> list[torch.Tensor]:
         """Output of every ReLU."""
-        outputs = [output.detach() for _, output in self.forward["of relus"]]
+        outputs = [output.detach() for _, output in self.forward.relus]
         self._refuse_other_than_finite(outputs)
         return outputs
 
     @property
     def gradients(self) -> list[torch.Tensor]:
         """dL/dW of every layer."""
-        gradients = self.backward[: len(self.layers)]
-        self._refuse_other_than_finite(gradients)
-        return gradients
+        self._refuse_other_than_finite(self.backward.weights)
+        return self.backward.weights
 
     @property
     def activation_gradients(self) -> list[torch.Tensor]:
         """dL/da of every output a in `activations`."""
-        return self.backward[len(self.layers) :]
+        return self.backward.activations
 
     @shared_pass
-    def forward(self) -> dict:
-        """Logits of the images, and the outputs of layers and ReLUs on the way, with their graph."""
+    def forward(self) -> Forward:
+        """Logits of the images, and the outputs of layers and ReLUs on the way."""
         state, weights = self._differentiable_state(memory_format=torch.channels_last)
         images = _in_format(self.images.detach(), torch.channels_last).requires_grad_()
         logits, outputs, intact = self._watch(state, images, copy=False)
@@ -138,30 +167,32 @@ class Minibatch:
             logits, outputs, _ = self._watch(state, images, copy=True)
         relus = [(module, output) for module, output in outputs if isinstance(module, nn.ReLU)]
         layers = [(module, output) for module, output in outputs if not isinstance(module, nn.ReLU)]
-        return {"logits": logits, "images": images, "weights": weights, "of layers": layers, "of relus": relus}
+        return Forward(images, weights, logits, layers, relus)
 
     @shared_pass
-    def output_sizes(self) -> list[tuple[nn.Module, int]]:
-        """Every layer that an image goes through, with the size of its output; no value plays a part."""
+    def output_shapes(self) -> list[tuple[nn.Module, torch.Size]]:
+        """Every layer that an image goes through, with the shape of its output; no value plays a part."""
         try:
-            outputs = self.forward["of layers"]
+            outputs = self.forward.layers
         except Undefined:  # batch norm has one value to normalise
             outputs, state = [], self._differentiable_state()[0]
             keep = _hooked(self.layers, lambda layer, _, output: outputs.append((layer, output)))
             with _without_batch_norm(self.network), keep:
                 self._forward(state, self.images[:1])
-        return [(layer, output[0].numel()) for layer, output in outputs]
+        return [(layer, output.shape) for layer, output in outputs]
 
     @shared_pass
-    def backward(self) -> list[torch.Tensor]:
-        """dL/dW of every layer, then dL/da of every output a in `activations`."""
-        inputs = self.forward["weights"] + [output for _, output in self.forward["of layers"]]
-        return _gradients(F.cross_entropy(self.logits, self.labels), inputs, retain_graph=True)
+    def backward(self) -> Backward:
+        """Gradients of the cross entropy."""
+        weights, outputs = self.forward.weights, [output for _, output in self.forward.layers]
+        loss = F.cross_entropy(self.logits, self.labels)
+        gradients = _gradients(loss, weights + outputs, retain_graph=True)
+        return Backward(gradients[: len(weights)], gradients[len(weights) :])
 
     @shared_pass
     def image_gradients(self) -> torch.Tensor:
         """Gradient of the summed logits with respect to the images."""
-        gradients = _gradients(self.logits.sum(), [self.forward["images"]], retain_graph=True)
+        gradients = _gradients(self.logits.sum(), [self.forward.images], retain_graph=True)
         self._refuse_other_than_finite(gradients)
         return gradients[0]
 

@@ -7,11 +7,12 @@ from fearlib.data.dataset import Dataset
 from fearlib.spaces.network import Network
 from fearlib.training.loop import (
     Epoch,
+    Limits,
     check_counts,
     check_limits,
     check_trainable,
+    ended_by,
     has_diverged,
-    latest_top1,
     top1,
     train,
 )
@@ -79,14 +80,9 @@ def fear(
         network, dataset, stage1_epochs, batch_size, schedule_epochs, stop_at=threshold,
         records_per_epoch=threshold_checks, max_seconds=max_seconds, max_macs=max_macs, seed=seed, **common,
     )  # fmt: skip
-    if has_diverged(epoch.loss for epoch in first):
-        return Score(float("nan"), "diverged", tuple(first))
-    if sum(epoch.seconds for epoch in first) >= max_seconds:
-        return Score(float("nan"), "out of time", tuple(first))
-    if sum(epoch.macs for epoch in first) >= max_macs:
-        return Score(float("nan"), "out of macs", tuple(first))
-    if not latest_top1(first, len(dataset.train_labels)) >= threshold:
-        return Score(float("nan"), "below threshold", tuple(first))
+    ended = ended_by(first, len(dataset.train_labels), Limits(threshold, max_seconds, max_macs))
+    if ended != "top1":
+        return Score(float("nan"), ended or "below threshold", tuple(first))
     second = train(
         network, dataset, stage2_epochs, stage2_batch,
         first_free_block=first_free_block, seed=seed + 1, stage=2, **common,

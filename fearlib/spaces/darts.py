@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 from fearlib.errors import InputError
-from fearlib.spaces.nats import known_index
+from fearlib.spaces.nats import check_index
 
 OPERATIONS = (
     "max_pool_3x3", "avg_pool_3x3", "skip_connect", "sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5",
@@ -67,7 +67,7 @@ class Genotype:
     @classmethod
     def from_index(cls, index: int) -> "Genotype":
         """The genotype with this index. Raises InputError outside 0..SPACE_SIZE - 1."""
-        number, edges = known_index(index, SPACE_SIZE), ()
+        number, edges = check_index(index, SPACE_SIZE), ()
         for choices in reversed(2 * _CHOICES):
             number, choice = divmod(number, len(choices))
             edges = choices[choice] + edges

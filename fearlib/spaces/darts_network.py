@@ -16,8 +16,9 @@ def build_darts_network(genotype: Genotype, num_classes: int, channels: int = 36
     Stem, then `cells` cells, of which those numbered cells // 3 and 2 * cells // 3 are reduction cells that halve
     the resolution and double the channels, then average pooling and a linear classifier. The blocks are the cells,
     0..cells - 1. There is neither an auxiliary head nor drop path. Weights are PyTorch's default initialisation,
-    drawn from torch's global generator. Takes images of shape (batch, 3, height, width) and gives logits of shape
-    (batch, num_classes). Raises InputError if a size is not a positive integer, or `cells` is below 3.
+    drawn from torch's global generator. Takes images of shape (batch, 3, height, width), their sides multiples of
+    4, and gives logits of shape (batch, num_classes). Raises InputError if a size is not a positive integer, or
+    `cells` is below 3.
     """
     check_sizes(num_classes=num_classes, channels=channels, cells=cells)
     if cells < 3:
@@ -34,10 +35,10 @@ def build_darts_network(genotype: Genotype, num_classes: int, channels: int = 36
         )
         last_but_one, last = last, 4 * channels
     head = _Head(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(last, num_classes))
-    return Network(stem, blocks, head, default_first_free_block(cells))
+    return Network(stem, blocks, head, freeze_point(cells), stride=4)
 
 
-def default_first_free_block(cells: int) -> int:
+def freeze_point(cells: int) -> int:
     """The first block that FEAR's second stage trains: 15 of 0..19 at twenty cells.
 
     The last stage's cells are those after the second reduction cell, which joins the stages as NATS-Bench's

@@ -8,7 +8,7 @@ import pandas as pd
 from fearlib.errors import InputError
 from fearlib.spaces.darts import Genotype
 from fearlib.spaces.nats import Architecture
-from fearlib.spaces.registry import known_space, parse_architecture
+from fearlib.spaces.registry import find_space, parse_architecture
 
 
 def architectures_of_lines(content: bytes, path: str | Path, space: str) -> list[Architecture | Genotype]:
@@ -43,7 +43,7 @@ def architectures_of_table(
     """
     if "index" in table and "arch" in table:
         return [agreed(index, arch, path, space) for index, arch in zip(table["index"], table["arch"])]
-    kind = known_space(space).kind
+    kind = find_space(space).kind
     for name, read in (("index", kind.from_index), ("arch", kind.from_string)):
         if name in table:
             try:
@@ -58,7 +58,7 @@ def architectures_of_table(
 
 def agreed(index: int, arch: str, source: str | Path, space: str = "nats-tss") -> Architecture | Genotype:
     """The architecture of that index. Raises InputError if there is none, or the string `arch` is of another."""
-    kind = known_space(space).kind
+    kind = find_space(space).kind
     try:
         found = kind.from_index(index)
     except InputError as error:

@@ -64,7 +64,7 @@ class Architecture:
     @classmethod
     def from_index(cls, index: int) -> "Architecture":
         """The architecture with this NATS-Bench index. Raises InputError outside 0..15624."""
-        return cls(_all_ops()[known_index(index, SPACE_SIZE)])
+        return cls(_all_ops()[check_index(index, SPACE_SIZE)])
 
     @property
     def index(self) -> int:
@@ -84,7 +84,7 @@ class Architecture:
         ]
 
 
-def known_index(index: int, space_size: int) -> int:
+def check_index(index: int, space_size: int) -> int:
     """`index` as Python's integer. Raises InputError unless it is an integer in 0..space_size - 1."""
     try:
         number = operator.index(index)

@@ -13,8 +13,9 @@ def build_network(architecture: Architecture, num_classes: int, channels: int = 
     Stem, then three stages of `cells` cells at `channels`, 2 and 4 times as many channels, joined by two
     residual reduction blocks, then batch norm, ReLU, average pooling and a linear classifier. At five cells
     the blocks are numbered 0..16, the reductions being 5 and 11. Weights are PyTorch's default
-    initialisation, drawn from torch's global generator. Takes images of shape (batch, 3, height, width) and
-    gives logits of shape (batch, num_classes). Raises InputError if a size is not a positive integer.
+    initialisation, drawn from torch's global generator. Takes images of shape (batch, 3, height, width), their
+    sides multiples of 4, and gives logits of shape (batch, num_classes). Raises InputError if a size is not a
+    positive integer.
     """
     check_sizes(num_classes=num_classes, channels=channels, cells=cells)
     blocks = []
@@ -27,10 +28,10 @@ def build_network(architecture: Architecture, num_classes: int, channels: int = 
     head = nn.Sequential(
         nn.BatchNorm2d(width), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, num_classes)
     )
-    return Network(stem, blocks, head, default_first_free_block(cells))
+    return Network(stem, blocks, head, freeze_point(cells), stride=4)
 
 
-def default_first_free_block(cells: int) -> int:
+def freeze_point(cells: int) -> int:
     """The first block that FEAR's second stage trains: 13 of 0..16 at five cells.
 
     At other depths the same fraction, 4/5, of the last stage's cells stays free, at least one.

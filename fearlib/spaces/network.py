@@ -15,17 +15,37 @@ def check_sizes(**sizes: int) -> None:
             raise InputError(f"{name} is {size!r}: it must be a positive integer.")
 
 
+def layer_macs(layer: nn.Module, output: torch.Size) -> int:
+    """Multiply-accumulates a convolution or linear layer makes for one image, given the shape of its output.
+
+    `output` is (batch, ...): each of an image's values is a sum over the weights of one output channel.
+    """
+    return layer.weight[0].numel() * output[1:].numel()
+
+
 class Network(nn.Module):
     """A stem, numbered `blocks` and a head; blocks can be frozen from the input up.
 
-    The stem takes images (batch, 3, height, width), the head gives logits (batch, classes). What is handed on
-    between them is features, or a tuple of features where a block needs more than the last block's output; the
-    resolution is halved twice on the way. `default_first_free_block` is where FEAR's second stage starts to train.
+    The stem takes images (batch, in_channels, height, width), the head gives logits (batch, classes). What is
+    handed on between them is features, or a tuple of features where a block needs more than the last block's
+    output. The images' sides must be multiples of `stride`, where reductions ask for that.
+    `default_first_free_block` is where FEAR's second stage starts to train. Raises InputError unless `in_channels`
+    and `stride` are positive integers.
     """
 
-    def __init__(self, stem: nn.Module, blocks: list[nn.Module], head: nn.Module, default_first_free_block: int):
+    def __init__(
+        self,
+        stem: nn.Module,
+        blocks: list[nn.Module],
+        head: nn.Module,
+        default_first_free_block: int,
+        in_channels: int = 3,
+        stride: int = 1,
+    ):
+        check_sizes(in_channels=in_channels, stride=stride)
         super().__init__()
         self.default_first_free_block = default_first_free_block
+        self.in_channels, self.stride = in_channels, stride
         self.stem = stem
         self.blocks = nn.ModuleList(blocks)
         self.head = head
@@ -33,12 +53,9 @@ class Network(nn.Module):
     def forward(self, images: torch.Tensor, first_free_block: int = 0) -> torch.Tensor:
         """Logits (batch, classes); nothing before `first_free_block` keeps a gradient (0: everything does).
 
-        Raises InputError unless the images' sides are multiples of 4, as two reductions halve them.
+        Raises InputError for images of another shape, or whose sides are not multiples of `stride`.
         """
-        if images.shape[-2] % 4 or images.shape[-1] % 4:
-            raise InputError(
-                f"images of {images.shape[-2]}x{images.shape[-1]} pixels: sides must be multiples of 4."
-            )
+        self._check_images(images.shape)
         frozen, free = self._split(first_free_block)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
             features = images
@@ -57,13 +74,16 @@ class Network(nn.Module):
         return sum(parameter.numel() for parameter in self.parameters())
 
     def macs(self, resolution: int) -> int:
-        """Multiply-accumulates of one image's forward pass through all convolutions and linear layers."""
+        """Multiply-accumulates of one image's forward pass through all convolutions and linear layers.
+
+        Raises InputError for a resolution that the network does not take.
+        """
         return sum(self._macs_of_parts(resolution))
 
     def training_macs(self, resolution: int, first_free_block: int = 0) -> int:
         """Multiply-accumulates of training on one image: forward once, backward twice a forward.
 
-        Frozen parts have no backward pass.
+        Frozen parts have no backward pass. Raises InputError as `macs` does.
         """
         of_parts = self._macs_of_parts(resolution)
         frozen, _ = self._split(first_free_block)
@@ -82,19 +102,28 @@ class Network(nn.Module):
         cut = first_free_block + 1 if first_free_block > 0 else 0
         return self._parts[:cut], self._parts[cut:]
 
+    def _check_images(self, shape: torch.Size) -> None:
+        if len(shape) != 4 or shape[1] != self.in_channels:
+            raise InputError(
+                f"images have the shape {tuple(shape)}: it must be (batch, {self.in_channels}, height, width)."
+            )
+        if shape[2] % self.stride or shape[3] % self.stride:
+            raise InputError(f"images of {shape[2]}x{shape[3]} pixels: sides must be multiples of {self.stride}.")
+
     def _macs_of_parts(self, resolution: int) -> list[int]:
         """One forward pass of a black image; on the meta device torch would load its compiler, for seconds."""
+        check_sizes(resolution=resolution)
+        features = torch.zeros(1, self.in_channels, resolution, resolution, dtype=next(self.parameters()).dtype)
+        self._check_images(features.shape)
         network = copy.deepcopy(self).to("cpu").eval()
         counts = []
 
         def count(layer, _, output):
-            positions = output[0].numel() // output.shape[1]
-            counts[-1] += layer.weight.numel() * positions
+            counts[-1] += layer_macs(layer, output.shape)
 
         for layer in network.modules():
             if isinstance(layer, (nn.Conv2d, nn.Linear)):
                 layer.register_forward_hook(count)
-        features = torch.zeros(1, 3, resolution, resolution, dtype=next(self.parameters()).dtype)
         with torch.no_grad():
             for part in network._parts:
                 counts.append(0)

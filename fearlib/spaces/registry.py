@@ -1,11 +1,11 @@
 """The search spaces: an index becomes an architecture, an architecture a network."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from typing import NamedTuple
 
 from fearlib.errors import InputError
-from fearlib.plugin import OTHERS
+from fearlib.plugin import OTHERS, Registry
 from fearlib.spaces import darts
 from fearlib.spaces.darts_network import build_darts_network
 from fearlib.spaces.nats import Architecture, sample_architectures
@@ -21,13 +21,12 @@ class Space(NamedTuple):
     build: Callable[..., Network]
 
 
-SPACES = {
-    "nats-tss": Space(Architecture, sample_architectures, build_network),
-    "darts": Space(darts.Genotype, darts.sample_genotypes, build_darts_network),
-}
+SPACES: MutableMapping[str, Space] = Registry("search space", Space, made_by=lambda space: space.kind)
+SPACES["nats-tss"] = Space(Architecture, sample_architectures, build_network)
+SPACES["darts"] = Space(darts.Genotype, darts.sample_genotypes, build_darts_network)
 
 
-def known_space(name: str) -> Space:
+def find_space(name: str) -> Space:
     """The space of that name. Raises InputError if there is none."""
     if name not in SPACES:
         raise InputError(f"unknown search space {name!r}: the spaces are {', '.join(SPACES)}; {OTHERS}.")
@@ -36,7 +35,7 @@ def known_space(name: str) -> Space:
 
 def parse_architecture(text: str, space: str = "nats-tss") -> Architecture | darts.Genotype:
     """The architecture that an index or a string names. Raises InputError if there is none, or no such space."""
-    kind, text = known_space(space).kind, text.strip()
+    kind, text = find_space(space).kind, text.strip()
     return kind.from_index(int(text)) if re.fullmatch(r"-?\d{1,40}", text) else kind.from_string(text)
 
 

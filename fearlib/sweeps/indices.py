@@ -5,7 +5,8 @@ from pathlib import Path
 import pandas as pd
 
 from fearlib.errors import InputError
-from fearlib.files.outside import own_names, read_csv, read_file, user_path
+from fearlib.files.outside import read_file, user_path
+from fearlib.files.tables import own_names, read_csv
 from fearlib.spaces.listing import architectures_of_lines, architectures_of_table
 from fearlib.sweeps.journal import read_journal
 from fearlib.sweeps.manifest import read_manifest

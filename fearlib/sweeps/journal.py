@@ -1,8 +1,13 @@
-"""The journal of a sweep: one line of JSON for every finished trial, on disk before the next one starts."""
+"""The journal of a sweep: one line of JSON for every finished trial, on disk before the next one starts.
+
+It is `journal.jsonl` while trials are added, and `journal.jsonl.gz` once their sweep has ended. One form is
+removed when the other is whole; after a crash between the two steps both are there, and `journal.jsonl` counts.
+"""
 
 import contextlib
 import errno
 import gc
+import gzip
 import io
 import json
 import math
@@ -10,20 +15,23 @@ import os
 import platform
 import re
 import warnings
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
-from fearlib.errors import InputError
+from fearlib.errors import InputError, one_line
 from fearlib.files.outside import check_file, read_at_most, read_file, user_path
+from fearlib.files.packed import last_packed_line, pack_lines, read_packed_lines
 from fearlib.files.write import replace_file
 from fearlib.sweeps.provenance import utc_now
 
-JOURNAL = "journal.jsonl"
+JOURNAL, PACKED = "journal.jsonl", "journal.jsonl.gz"
+FORMS = JOURNAL, PACKED  # where both are there, the first counts
 DAMAGED = "journal.damaged"
 WRITER = ".writer"
 LOCK, SOFT_LOCK = ".lock", ".lock.soft"
-MAX_BYTES = 2**31  # of a journal; a trial takes 1 to 40 KB
+MAX_BYTES = 2**31  # of a journal when unpacked; a trial takes 1 to 40 KB
 MAX_LINE = 2**22
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP)
 
@@ -31,7 +39,8 @@ _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP)
 def read_journal(folder: Path) -> list[dict]:
     """All finished trials; lines that cannot be read, or have another form than a trial's, are left out.
 
-    Raises InputError if the lines are of another version's journal, or the journal is larger than 2 GiB.
+    Raises InputError if the lines are of another version's journal, or the journal is larger than 2 GiB or cannot
+    be unpacked.
     """
     return [_of_this_version(record, folder) for record in _parse_all(_lines(folder)) if record is not None]
 
@@ -57,20 +66,18 @@ def read_journal_on(
     is still being written and is left for the next time. Without `curves`, most of a journal, these are left
     empty, unread and unchecked. Raises InputError as `read_journal` does.
     """
-    path = user_path(folder) / JOURNAL
-    content, other = b"", position.offset > 0
-    if path.exists():
-        check_file(path, MAX_BYTES)
-        with path.open("rb") as file:
-            file.seek(position.offset - len(position.line))
-            other = file.read(len(position.line)) != position.line
-            file.seek(0 if other else position.offset)
-            content = read_at_most(file, MAX_BYTES, str(path))
-    start = Position() if other else position
-    content = content[: content.rfind(b"\n") + 1]
-    last = content[content.rfind(b"\n", 0, -1) + 1 :] if content else start.line
-    end = Position(start.offset + len(content), last)
-    lines = io.BytesIO(content).readlines()
+    with _opened(folder) as (file, packed):
+        last = last_packed_line(packed, MAX_LINE) if packed else None
+        if last and _end(*last) == position:
+            return [], position, False
+        file.seek(position.offset - len(position.line))
+        other = file.read(len(position.line)) != position.line
+        start = START if other else position
+        file.seek(start.offset)
+        lines = _lines_of(file, packed)
+    if lines and not lines[-1].endswith(b"\n"):
+        lines.pop()
+    end = Position(start.offset + sum(map(len, lines)), lines[-1]) if lines else start
     if not curves:
         lines = [_without_curve(line) for line in lines]
     records = [_of_this_version(record, folder) for record in _parse_all(lines) if record is not None]
@@ -79,21 +86,27 @@ def read_journal_on(
 
 def end_of_journal(folder: Path) -> tuple[dict | None, Position]:
     """The last trial, None if its line cannot be read, and the position after it; nothing before it is read."""
-    path = user_path(folder) / JOURNAL
-    if not path.exists():
-        return None, Position()
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - 2 * MAX_LINE))
-        before, content = file.tell(), file.read()
-    lines = io.BytesIO(content[: content.rfind(b"\n") + 1]).readlines()
-    if not lines:
-        return None, Position()
-    return _parse(lines[-1]), Position(before + sum(map(len, lines)), lines[-1])
+    with _opened(folder) as (file, packed):
+        if packed:
+            tail = last_packed_line(packed, MAX_LINE) or (0, b"".join(_lines_of(file, packed)))
+        else:
+            tail = file.seek(max(0, file.seek(0, io.SEEK_END) - 2 * MAX_LINE)), file.read()
+    end = _end(*tail)
+    return _parse(end.line), end
+
+
+def _end(before: int, content: bytes) -> Position:
+    """The position after the last whole line in `content`, before which so many bytes lie."""
+    end = content.rfind(b"\n") + 1
+    return Position(before + end, content[content.rfind(b"\n", 0, max(0, end - 1)) + 1 : end]) if end else START
 
 
 def recover_journal(folder: Path) -> Iterator[dict]:
     """The same one by one, for the folder's writer; at the end the lines that were left out are moved to
-    `journal.damaged`, with a warning."""
+    `journal.damaged`, with a warning. Raises InputError, too, if two journals differ."""
+    path = user_path(folder) / JOURNAL
+    if path.exists():
+        _unpack(folder)
     lines, bad = _lines(folder), set()
     for number, line in enumerate(lines):
         record = _parse(line)
@@ -102,7 +115,7 @@ def recover_journal(folder: Path) -> Iterator[dict]:
         else:
             yield _of_this_version(record, folder)
     if bad:
-        path = user_path(folder) / JOURNAL
+        _unpack(folder)
         with open(user_path(folder) / DAMAGED, "ab") as damaged:
             damaged.writelines(lines[number] for number in sorted(bad))
         replace_file(path, b"".join(line for number, line in enumerate(lines) if number not in bad))
@@ -126,6 +139,7 @@ def append_to_journal(folder: Path, record: dict) -> None:
 
     Raises InputError if it cannot be written (a full disk, for one); what was in the journal before stays whole.
     """
+    _unpack(folder)
     path = user_path(folder) / JOURNAL
     line = (json.dumps(record) + "\n").encode()
     before = path.stat().st_size if path.exists() else 0
@@ -141,6 +155,45 @@ def append_to_journal(folder: Path, record: dict) -> None:
             f"{path} could not be written ({error.strerror}): every trial before this one is safe, "
             "and the same command continues once there is room."
         ) from error
+
+
+def pack_journal(folder: Path) -> None:
+    """The last step of a sweep, once its rows are written; not if a line is longer than any that is read.
+
+    Raises InputError if it cannot be written, or two journals differ; all stays as it is then.
+    """
+    path = user_path(folder) / JOURNAL
+    if not path.exists():
+        return
+    _unpack(folder)  # what a crash has left
+    lines = _lines(folder)
+    if max(map(len, lines), default=0) <= MAX_LINE:
+        replace_file(path.with_name(PACKED), pack_lines(b"".join(lines)))
+        path.unlink()
+
+
+def _unpack(folder: Path) -> None:
+    """For the folder's writer: what is packed becomes the file to which trials are added.
+
+    Raises InputError if both are there and `journal.jsonl` does not go on from the other, which no crash explains.
+    """
+    path, packed = user_path(folder) / JOURNAL, user_path(folder) / PACKED
+    if not packed.exists():
+        return
+    content = b"".join(_lines(folder, (PACKED,)))
+    if not path.exists():
+        replace_file(path, content)
+    elif not read_file(path, MAX_BYTES).startswith(content):
+        raise InputError(
+            f"{path} and {PACKED} beside it hold different trials, as after a sweep by an older fearlib: move one "
+            "of them into a folder of its own, with a copy of the manifest, and join the two by fear merge."
+        )
+    packed.unlink()
+
+
+def has_journal(folder: Path) -> bool:
+    """Whether a folder has a journal, in either form."""
+    return any((user_path(folder) / name).exists() for name in FORMS)
 
 
 @contextlib.contextmanager
@@ -217,9 +270,47 @@ def _runs(process: int) -> bool:
     return True
 
 
-def _lines(folder: Path) -> list[bytes]:
-    path = user_path(folder) / JOURNAL
-    return io.BytesIO(read_file(path, MAX_BYTES)).readlines() if path.exists() else []
+@contextlib.contextmanager
+def _opened(folder: Path, forms: tuple[str, ...] = FORMS) -> Iterator[tuple[IO[bytes], IO[bytes] | None]]:
+    """The journal's lines, none if there is no journal, and the file that they are unpacked from, if any.
+
+    Raises InputError where they cannot be read.
+    """
+    with _open(folder, forms) as file:
+        packed = file if file.name.endswith(PACKED) else None
+        try:
+            if packed and not file.peek(1):
+                raise EOFError("it is empty")
+            yield (gzip.GzipFile(fileobj=file) if packed else file), packed
+        except (OSError, EOFError, zlib.error) as error:
+            raise InputError(f"{file.name} cannot be read ({one_line(error)}): restore it.") from error
+
+
+def _open(folder: Path, forms: tuple[str, ...]) -> IO[bytes]:
+    """The first of the forms that is there. All are tried twice, as a writer may put one in another's place."""
+    for path in [user_path(folder) / name for name in forms] * 2:
+        if path.exists():
+            try:
+                check_file(path, MAX_BYTES)
+                return path.open("rb")
+            except InputError:
+                if path.exists():
+                    raise
+            except OSError as error:
+                if path.exists():
+                    raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+    return open(os.devnull, "rb")
+
+
+def _lines(folder: Path, forms: tuple[str, ...] = FORMS) -> list[bytes]:
+    with _opened(folder, forms) as (file, packed):
+        return _lines_of(file, packed)
+
+
+def _lines_of(file: IO[bytes], packed: IO[bytes] | None) -> list[bytes]:
+    if packed:  # which has no damaged lines, however long
+        return read_packed_lines(file, MAX_BYTES, MAX_LINE, packed.name)
+    return io.BytesIO(read_at_most(file, MAX_BYTES, file.name)).readlines()
 
 
 def _without_curve(line: bytes) -> bytes:

@@ -1,14 +1,18 @@
 """The labels by which rows name a method or a measure, and what they and the outcomes say."""
 
-import re
+import contextlib
+import math
+from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from fearlib.errors import InputError
 
 FAILED = "failed: "
 UNDEFINED = "undefined: "
+MEANING = ("kind", "moment", "failed")
 
 
 class Label(NamedTuple):
@@ -21,41 +25,67 @@ class Label(NamedTuple):
         inner = ",".join(f"{key}={value}" for key, value in self.arguments.items())
         return f"{self.name}({inner})" if inner else self.name
 
+    def number(self, argument: str) -> float:
+        """An argument as a number, NaN where it is not given or is none."""
+        with contextlib.suppress(ValueError):
+            return float(self.arguments.get(argument, "nan"))
+        return math.nan
+
 
 def parse_label(text: str) -> Label:
     """The label in a text, in which blanks around names and values do not count.
 
     Raises InputError if it is not a name, or a name and NAME=VALUE in brackets, each once, separated by commas.
     """
-    match = re.fullmatch(r"\s*([^(),=]*[^(),=\s])\s*(?:\((.*)\)\s*)?", text)
-    items = [item.split("=") for item in (match[2] or "").split(",") if item.strip()] if match else [()]
-    if any(len(item) != 2 or not item[0].strip() for item in items):
-        raise InputError(f"{text!r} is not a name with arguments in brackets, as in fear(threshold=0.5).")
+    name, bracket, rest = text.strip().partition("(")
+    inner = rest.removesuffix(")")
+    items = [item.split("=") for item in inner.split(",") if item.strip()]
+    is_name = name.strip() and not set(name) & set("),=")
+    if not is_name or bracket and inner == rest or any(len(item) != 2 or not item[0].strip() for item in items):
+        raise InputError(f"{text!r:.200} is not a name with arguments in brackets, as in fear(threshold=0.5).")
     arguments = {}
     for key, value in ((key.strip(), value.strip()) for key, value in items):
         if key in arguments:
-            raise InputError(f"{text!r} gives {key} twice.")
+            raise InputError(f"{text!r:.200} gives {key} twice.")
         arguments[key] = value
-    return Label(match[1], arguments)
+    return Label(name.strip(), arguments)
+
+
+def read_label(text: str) -> Label:
+    """The label in a text of a file; a text that is none is a name as it stands."""
+    try:
+        return parse_label(text)
+    except InputError:
+        return Label(text, {})
+
+
+def kind_of(text: str) -> str:
+    """The name in a label, by which trials of one method or measure belong together."""
+    return read_label(text).name
 
 
 def with_meaning(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows with what their texts say in columns of their own.
 
     `kind` is the label's name; `moment` the epoch of training at which a measure was taken, NaN for what is not a
-    measure in training; `failed` whether the trial has no result. Rows that have these columns stay as they are.
+    measure in training; `failed` whether the trial has no result. Rows that have these columns, every line of
+    them, stay as they are.
     """
-    if "kind" in rows:
+    if set(MEANING) <= set(rows.columns) and rows.kind.notna().all():
         return rows
-    labels = {text: parse_label(text) for text in rows.method.unique()}
-    moments = {text: float(label.arguments.get("epoch", "nan")) for text, label in labels.items()}
     return rows.assign(
-        kind=rows.method.map({text: label.name for text, label in labels.items()}).astype(object),
-        moment=rows.method.map(moments).astype(float),
-        failed=rows.outcome.astype(str).str.startswith(FAILED),
+        kind=_of_each(rows.method, kind_of, object),
+        moment=_of_each(rows.method, lambda text: read_label(text).number("epoch"), float),
+        failed=_of_each(rows.outcome, lambda text: text.startswith(FAILED), bool),
     )
 
 
-def has_failed(outcome: str) -> bool:
-    """Whether an outcome says that a trial has no result and is to be tried again."""
-    return outcome.startswith(FAILED)
+def _of_each(texts: pd.Series, meaning: Callable[[str], object], kind: type) -> np.ndarray:
+    """What each text means; one that occurs again and again is read once."""
+    places, different = pd.factorize(texts, use_na_sentinel=False)
+    return np.array([meaning(str(text)) for text in different], dtype=kind)[places]
+
+
+def has_failed(result: dict) -> bool:
+    """Whether a trial's record, or its result, has none of a trial's results and is to be tried again."""
+    return any(row["outcome"].startswith(FAILED) for row in result["rows"])

@@ -6,7 +6,7 @@ from pathlib import Path
 from fearlib.errors import InputError
 from fearlib.files.outside import read_json, user_path
 from fearlib.files.write import replace_file
-from fearlib.sweeps.journal import JOURNAL
+from fearlib.sweeps.journal import has_journal
 
 MANIFEST = "manifest.json"
 MAX_BYTES = 2**24  # a sitting takes half a KB
@@ -16,7 +16,7 @@ def open_manifest(folder: Path, configuration: dict) -> dict:
     """The folder's manifest, or a new one. Raises InputError if it is one of another configuration."""
     path = folder / MANIFEST
     if not path.exists():
-        if (folder / JOURNAL).exists():
+        if has_journal(folder):
             raise InputError(f"{folder} has a journal but no {MANIFEST}: restore it, or choose another folder.")
         return {"configuration": configuration, "sittings": []}
     manifest = read_manifest(folder)

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from fearlib.errors import InputError
 from fearlib.files.outside import user_path
-from fearlib.spaces.registry import known_space
-from fearlib.sweeps.journal import append_to_journal, only_writer, read_journal, recover_journal
+from fearlib.spaces.registry import find_space
+from fearlib.sweeps.journal import append_to_journal, only_writer, pack_journal, read_journal, recover_journal
+from fearlib.sweeps.labels import has_failed
 from fearlib.sweeps.manifest import MANIFEST, open_manifest, read_manifest, write_manifest
 from fearlib.sweeps.rows import write_tables
-from fearlib.sweeps.run import Trial, check_truth, count_trials, has_failed
+from fearlib.sweeps.run import Trial, check_truth, count_trials
 
 
 def merge_sweeps(folder: str | Path, sources: list[str | Path], methods: list[str] | None = None) -> int:
@@ -25,7 +26,7 @@ def merge_sweeps(folder: str | Path, sources: list[str | Path], methods: list[st
     """
     folder, sources = user_path(folder), [user_path(source) for source in sources]
     configuration = read_manifest(folder if (folder / MANIFEST).exists() else sources[0])["configuration"]
-    known_space(configuration["space"])  # the tables need it
+    find_space(configuration["space"])  # the tables need it
     parts = [_read_part(source, configuration, methods) for source in sources]
     if methods is not None:
         _check_methods(methods, sources)
@@ -47,6 +48,7 @@ def merge_sweeps(folder: str | Path, sources: list[str | Path], methods: list[st
         count_trials(merged, Counter(record["sitting"] for record in held.values()))
         write_manifest(folder, merged)
         write_tables(folder)
+        pack_journal(folder)
     return added
 
 

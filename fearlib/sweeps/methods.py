@@ -1,48 +1,160 @@
 """What a sweep can run: a method's name, its arguments, and one trial of it."""
 
+import contextlib
 import functools
 import math
-import re
-from dataclasses import asdict
+from collections.abc import Callable, MutableMapping
+from dataclasses import asdict, dataclass, field, fields
 
 import torch
 
 from fearlib.data.dataset import Dataset
 from fearlib.errors import InputError
-from fearlib.scores import trained as score
+from fearlib.plugin import OTHERS, Registry
+from fearlib.scores import trained
 from fearlib.scores.degradation import Moment, degradation
-from fearlib.scores.measures import MEASURES, Measured, measure_network, zero_cost_macs
+from fearlib.scores.measures import MEASURES, Measurement, measure_network, zero_cost_macs
 from fearlib.scores.minibatch import first_minibatch
+from fearlib.scores.trained import Score
 from fearlib.spaces.darts import Genotype
 from fearlib.spaces.nats import Architecture
+from fearlib.spaces.network import Network
 from fearlib.spaces.registry import build
+from fearlib.sweeps.labels import UNDEFINED, Label, parse_label
 from fearlib.sweeps.presets import Settings, convert_setting
-from fearlib.training.loop import has_diverged
+from fearlib.training.loop import Epoch, has_diverged
 
-METHODS = {
-    "fear": "train to a threshold, freeze, train the last blocks (Dey et al. 2021)",
-    "shortreg": "short regular training, once for every length the preset names",
-    "zero_cost": "all measures at initialisation",
-    "full": "full training; its test accuracy serves as the truth",
-    "degradation": "the zero-cost measures again and again while the network trains, on one cosine",
-    "degradation_constant": "the same at a constant rate, with a fresh optimizer every epoch",
-}
 _DEGRADATION_EPOCHS = 8
 _TRUTH_SEEDS = 1_000_000
-# The arguments that each method takes, and the setting that supplies one which is not given.
+
+
+@dataclass(frozen=True)
+class Given:
+    """What every method is given for a trial. `network` has its initial weights and is on the dataset's device.
+
+    `max_macs` is a limit for stage 1 of FEAR, infinite in a sweep.
+    """
+
+    network: Network
+    dataset: Dataset
+    settings: Settings
+    seed: int
+    max_macs: float = math.inf
+
+
+@dataclass(frozen=True)
+class Method:
+    """How a sweep scores an architecture.
+
+    `what` says so in a line. `run(given, **arguments)` is one trial: it gives a `fearlib.Score`; or rows of its
+    own (dictionaries with `method`, `score`, `seconds`, `macs`, `outcome`) and the records of the training.
+    `arguments` are those that a label may state, each with the setting that supplies it where the label does not,
+    and whose kind of value it has. `expand(arguments, settings)` gives the arguments of each trial that a mention
+    stands for. `most_macs(epoch_macs, arguments)` says how many multiply-accumulates its training takes at most;
+    `epoch_macs(first_free_block=0)` are those of an epoch. `seed_shift` is added to the seed of its trials. Raises
+    InputError if there is no such setting.
+    """
+
+    what: str
+    run: Callable[..., Score | tuple[list[dict], tuple[Epoch, ...]]]
+    arguments: dict[str, str] = field(default_factory=dict)
+    expand: Callable[[dict, Settings], list[dict]] = lambda arguments, settings: [arguments]
+    most_macs: Callable[[Callable[..., int], dict], int] = lambda epoch_macs, arguments: 0
+    seed_shift: int = 0
+
+    def __post_init__(self):
+        settings = [setting.name for setting in fields(Settings) if setting.name != "preset"]
+        for argument, setting in self.arguments.items():
+            if setting not in settings:
+                raise InputError(
+                    f"no setting {setting!r} can supply a method's {argument}: the settings are "
+                    f"{', '.join(settings)}."
+                )
+
+
+def regular_macs(epoch_macs: Callable[..., int], arguments: dict) -> int:
+    """Of regular training for `epochs`."""
+    return epoch_macs() * arguments["epochs"]
+
+
+def _run_fear(given: Given, **arguments) -> Score:
+    return trained.fear(given.network, given.dataset, seed=given.seed, max_macs=given.max_macs, **arguments)
+
+
+def _fear_macs(epoch_macs: Callable[..., int], arguments: dict) -> int:
+    """Stage 1 taking all its epochs."""
+    first = epoch_macs() * arguments["stage1_epochs"]
+    return first + epoch_macs(arguments["first_free_block"]) * arguments["stage2_epochs"]
+
+
+def _run_shortreg(given: Given, **arguments) -> Score:
+    return trained.shortreg(given.network, given.dataset, seed=given.seed, **arguments)
+
+
+def _expand_shortreg(arguments: dict, settings: Settings) -> list[dict]:
+    if "epochs" in arguments:
+        return [arguments]
+    return [{"epochs": epochs, **arguments} for epochs in settings.shortreg_epochs]
+
+
+def _run_full(given: Given, **arguments) -> Score:
+    return trained.full(given.network, given.dataset, seed=given.seed, **arguments)
+
+
+def _run_zero_cost(given: Given) -> tuple[list[dict], tuple]:
+    images, labels = _minibatch(given)
+    return _measure_rows(measure_network(given.network, images, labels, seed=given.seed), len(labels)), ()
+
+
+def _run_degradation(given: Given, schedule: str, **arguments) -> tuple[list[dict], tuple[Epoch, ...]]:
+    images, labels = _minibatch(given)
+    moments = degradation(
+        given.network, given.dataset, images, labels,
+        constant_rate=schedule == "constant", seed=given.seed, **arguments,
+    )  # fmt: skip
+    form = {"epochs": arguments["epochs"], "schedule": schedule}
+    return [row for moment in moments for row in _rows_of_moment(moment, form, len(labels))], moments[-1].curve
+
+
+def _expand_degradation(arguments: dict, settings: Settings) -> list[dict]:
+    return [{"epochs": _DEGRADATION_EPOCHS, **arguments}]
+
+
 _TRAINING = {"batch_size": "batch_size", "precision": "precision"}
+_REGULAR = {"epochs": "full_epochs"} | _TRAINING
 _FEAR = (
     "threshold", "threshold_checks", "stage1_epochs", "schedule_epochs", "stage2_epochs", "stage2_batch",
     "first_free_block",
 )  # fmt: skip
-_ARGUMENTS = {
-    "fear": {name: name for name in _FEAR} | _TRAINING,
-    "shortreg": {"epochs": "full_epochs"} | _TRAINING,
-    "full": {"epochs": "full_epochs"} | _TRAINING,
-    "zero_cost": {},
-    "degradation": {"epochs": "full_epochs"} | _TRAINING,
-    "degradation_constant": {"epochs": "full_epochs"} | _TRAINING,
-}
+METHODS: MutableMapping[str, Method] = Registry(
+    "method", Method, made_by=lambda method: method.run, beside=MEASURES
+)
+METHODS.update({
+    "fear": Method(
+        "train to a threshold, freeze, train the last blocks (Dey et al. 2021)",
+        _run_fear,
+        {name: name for name in _FEAR} | _TRAINING,
+        lambda arguments, settings: [{"stage2_epochs": settings.stage2_epochs, **arguments}],
+        _fear_macs,
+    ),
+    "shortreg": Method(
+        "short regular training, once for every length the preset names",
+        _run_shortreg, _REGULAR, _expand_shortreg, regular_macs,
+    ),
+    "zero_cost": Method("all measures at initialisation", _run_zero_cost),
+    "full": Method(
+        "full training; its test accuracy serves as the truth",
+        _run_full, _REGULAR, most_macs=regular_macs, seed_shift=_TRUTH_SEEDS,
+    ),
+    "degradation": Method(
+        "the zero-cost measures again and again while the network trains, on one cosine",
+        functools.partial(_run_degradation, schedule="cosine"), _REGULAR, _expand_degradation, regular_macs,
+    ),
+    "degradation_constant": Method(
+        "the same at a constant rate, with a fresh optimizer every epoch",
+        functools.partial(_run_degradation, schedule="constant"), _REGULAR, _expand_degradation, regular_macs,
+    ),
+})  # fmt: skip
 
 
 def expand_methods(methods: list[str], settings: Settings) -> list[str]:
@@ -53,44 +165,35 @@ def expand_methods(methods: list[str], settings: Settings) -> list[str]:
     Raises InputError for an unknown method or argument.
     """
     labels = []
-    for method in methods:
-        name, arguments = parse_method(method)
-        if name == "fear":
-            several = [{"stage2_epochs": settings.stage2_epochs, **arguments}]
-        elif name == "shortreg" and "epochs" not in arguments:
-            several = [{"epochs": epochs, **arguments} for epochs in settings.shortreg_epochs]
-        elif name.startswith("degradation"):
-            several = [{"epochs": _DEGRADATION_EPOCHS, **arguments}]
-        else:
-            several = [arguments]
-        labels.extend(_label(name, arguments) for arguments in several)
+    for mention in methods:
+        name, given = parse_method(mention)
+        method = METHODS[name]
+        for arguments in method.expand(given, settings):
+            ordered = {key: arguments[key] for key in method.arguments if key in arguments}
+            labels.append(str(Label(name, ordered)))
     return list(dict.fromkeys(labels))
 
 
 def parse_method(label: str) -> tuple[str, dict]:
     """`fear(threshold=0.5)` becomes ("fear", {"threshold": 0.5}). Raises InputError if it is malformed."""
-    match = re.fullmatch(r"(\w+)(?:\((.*)\))?", label.replace(" ", ""))
-    if match is None or match[1] not in METHODS:
-        if label in MEASURES:
+    name, given = parse_label(label)
+    if name not in METHODS:
+        if name in MEASURES:
             raise InputError(
-                f"{label} is a measure, not a method: zero_cost takes all measures in common passes; "
-                f"`fear score ARCHITECTURES --measures {label}` takes it alone."
+                f"{name} is a measure, not a method: zero_cost takes all measures in common passes; "
+                f"`fear score ARCHITECTURES --measures {name}` takes it alone."
             )
         raise InputError(
             f"unknown method {label!r}: the methods are {', '.join(METHODS)}, "
-            "with arguments where wanted, as in fear(threshold=0.5)."
+            f"with arguments where wanted, as in fear(threshold=0.5); {OTHERS}."
         )
-    name, allowed = match[1], _ARGUMENTS[match[1]]
-    arguments = {}
-    for item in filter(None, (match[2] or "").split(",")):
-        key, _, value = item.partition("=")
+    allowed, arguments = METHODS[name].arguments, {}
+    for key, value in given.items():
         if key not in allowed:
             raise InputError(
                 f"{name} takes no argument {key!r}: "
                 + (f"it takes {', '.join(allowed)}." if allowed else "it takes none.")
             )
-        if key in arguments:
-            raise InputError(f"{label!r} gives {key} twice.")
         arguments[key] = convert_setting(allowed[key], value, called=f"{name}'s {key}")
     return name, arguments
 
@@ -107,37 +210,35 @@ def run_trial(
 
     Zero-cost measures give a row each, with the seconds of computing it alone. The seed decides the initial
     weights, the order of the images and their augmentation, the same for every method but `full`: the truth
-    shares no chance with the scores that it judges. `max_macs` is a limit for stage 1 of FEAR. On a CPU one thread
-    is used, so that a score does not depend on how many workers share the machine; on a GPU float32 is float32,
-    not TF32.
+    shares no chance with the scores that it judges. `max_macs` is a limit for stage 1 of FEAR. It runs with
+    `plain_arithmetic`.
     """
+    method, arguments = _with_settings(label, settings)
+    seed += method.seed_shift
+    with plain_arithmetic():
+        torch.manual_seed(seed)
+        network = build(architecture, dataset.num_classes, settings.channels, settings.cells)
+        network.to(dataset.train_images.device)
+        found = method.run(Given(network, dataset, settings, seed, max_macs), **arguments)
+    if isinstance(found, Score):
+        row = {"method": label, "score": float(found.value), "seconds": found.seconds, "macs": found.macs}
+        found = [row | {"outcome": found.outcome}], found.curve
+    rows, curve = found
+    return {"rows": rows, "curve": [asdict(epoch) for epoch in curve]}
+
+
+@contextlib.contextmanager
+def plain_arithmetic():
+    """Within, a CPU computes with one thread, so that a score does not depend on how many workers share the
+    machine, and on a GPU float32 is float32, not TF32. Afterwards both are as they were."""
+    threads, allowed = torch.get_num_threads(), torch.backends.cudnn.allow_tf32
     torch.set_num_threads(1)
     torch.backends.cudnn.allow_tf32 = False
-    name, arguments = parse_method(label)
-    if name == "full":
-        seed += _TRUTH_SEEDS
-    torch.manual_seed(seed)
-    network = build(architecture, dataset.num_classes, settings.channels, settings.cells)
-    network.to(dataset.train_images.device)
-    if name == "zero_cost":
-        images, labels = first_minibatch(dataset, settings.zero_cost_batch, seed)
-        return {
-            "rows": _measure_rows(measure_network(network, images, labels, seed=seed), len(labels)),
-            "curve": [],
-        }
-    arguments = {argument: _argument(name, arguments, settings, argument) for argument in _ARGUMENTS[name]}
-    if name.startswith("degradation"):
-        constant = name == "degradation_constant"
-        minibatch = first_minibatch(dataset, settings.zero_cost_batch, seed)
-        moments = degradation(network, dataset, *minibatch, constant_rate=constant, seed=seed, **arguments)
-        form = f"epochs={arguments['epochs']},schedule={'constant' if constant else 'cosine'}"
-        rows = [row for moment in moments for row in _rows_of_moment(moment, form, len(minibatch[1]))]
-        return {"rows": rows, "curve": [asdict(epoch) for epoch in moments[-1].curve]}
-    if name == "fear":
-        arguments["max_macs"] = max_macs
-    result = getattr(score, name)(network, dataset, seed=seed, **arguments)
-    row = {"method": label, "score": result.value, "seconds": result.seconds, "macs": result.macs}
-    return {"rows": [row | {"outcome": result.outcome}], "curve": [asdict(epoch) for epoch in result.curve]}
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.backends.cudnn.allow_tf32 = allowed
 
 
 def refuse_nan(result: dict) -> None:
@@ -157,22 +258,18 @@ def _called(number: float) -> str:
 def most_macs(architecture: Architecture | Genotype, label: str, dataset: Dataset, settings: Settings) -> int:
     """Multiply-accumulates of a trial's training at most, stage 1 of FEAR taking all its epochs.
 
-    Measures at initialisation count as nothing.
+    Measures at initialisation count as nothing. Raises InputError if the network cannot be trained so.
     """
-    name, arguments = parse_method(label)
+    method, arguments = _with_settings(label, settings)
     if isinstance(architecture, Architecture):  # its edges are all of one size
         architecture = Architecture(sorted(architecture.ops))
     sizes = (architecture, dataset.num_classes, settings.channels, settings.cells, dataset.resolution)
-    whole = _training_macs(*sizes, 0)
-    if name == "zero_cost":
-        return 0
-    given = functools.partial(_argument, name, arguments, settings)
-    if name != "fear":
-        return whole * given("epochs") * len(dataset.train_labels)
-    of_stages = _training_macs(*sizes, 0) * given("stage1_epochs") + _training_macs(
-        *sizes, given("first_free_block")
-    ) * given("stage2_epochs")
-    return of_stages * len(dataset.train_labels)
+
+    def epoch_macs(first_free_block: int | None = 0) -> int:
+        return _training_macs(*sizes, first_free_block) * len(dataset.train_labels)
+
+    epoch_macs()  # refuses what does not fit, whatever the method
+    return method.most_macs(epoch_macs, arguments)
 
 
 @functools.cache
@@ -183,9 +280,20 @@ def _training_macs(architecture, num_classes, channels, cells, resolution, first
     return network.training_macs(resolution, first_free_block)
 
 
-def _rows_of_moment(moment: Moment, form: str, batch_size: int) -> list[dict]:
+def _with_settings(label: str, settings: Settings) -> tuple[Method, dict]:
+    """A label's method, and each of its arguments as the label gives it, else as the settings do."""
+    name, given = parse_method(label)
+    method = METHODS[name]
+    supplied = {argument: getattr(settings, setting) for argument, setting in method.arguments.items()}
+    return method, supplied | given
+
+
+def _minibatch(given: Given) -> tuple[torch.Tensor, torch.Tensor]:
+    return first_minibatch(given.dataset, given.settings.zero_cost_batch, given.seed)
+
+
+def _rows_of_moment(moment: Moment, form: dict, batch_size: int) -> list[dict]:
     """`snip(epoch=0.2,epochs=8,schedule=cosine)` and so on, and training top-1, each with the training's cost."""
-    label = f"epoch={moment.epoch:g},{form}"
     seconds = sum(record.seconds for record in moment.curve)
     macs = sum(record.macs for record in moment.curve)
     rows = _measure_rows(moment.measures, batch_size)
@@ -194,10 +302,10 @@ def _rows_of_moment(moment: Moment, form: str, batch_size: int) -> list[dict]:
     if moment.curve:
         top1 = moment.curve[-1].train_top1
         rows.append({"method": "train_top1", "score": top1, "seconds": seconds, "macs": macs, "outcome": "ok"})
-    return [row | {"method": f"{row['method']}({label})"} for row in rows]
+    return [row | {"method": str(Label(row["method"], {"epoch": f"{moment.epoch:g}"} | form))} for row in rows]
 
 
-def _measure_rows(results: dict[str, Measured], batch_size: int) -> list[dict]:
+def _measure_rows(results: dict[str, Measurement], batch_size: int) -> list[dict]:
     macs_per_image = int(results["macs"].value)
     return [
         {
@@ -205,17 +313,7 @@ def _measure_rows(results: dict[str, Measured], batch_size: int) -> list[dict]:
             "score": result.value,
             "seconds": result.seconds,
             "macs": zero_cost_macs(name, macs_per_image, batch_size),
-            "outcome": f"undefined: {result.undefined}" if result.undefined else "ok",
+            "outcome": f"{UNDEFINED}{result.undefined}" if result.undefined else "ok",
         }
         for name, result in results.items()
     ]
-
-
-def _argument(name: str, arguments: dict, settings: Settings, argument: str):
-    """A method's argument as its label gives it, else as the settings do."""
-    return arguments[argument] if argument in arguments else getattr(settings, _ARGUMENTS[name][argument])
-
-
-def _label(name: str, arguments: dict) -> str:
-    inner = ",".join(f"{key}={arguments[key]}" for key in _ARGUMENTS[name] if key in arguments)
-    return f"{name}({inner})" if inner else name

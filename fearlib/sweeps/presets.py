@@ -2,10 +2,11 @@
 
 from dataclasses import asdict, dataclass, fields, replace
 
-from fearlib.data.registry import known_dataset
+from fearlib.data.registry import dataset_name
 from fearlib.errors import InputError
-from fearlib.spaces.registry import known_space
-from fearlib.training.loop import known_precision
+from fearlib.spaces.registry import find_space
+from fearlib.sweeps.labels import Label
+from fearlib.training.loop import resolve_precision
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,8 @@ def preset(name: str, dataset: str, /, space: str = "nats-tss", **overrides) -> 
     """
     if name not in PRESETS:
         raise InputError(f"unknown preset {name!r}: the presets are {', '.join(PRESETS)}.")
-    dataset = known_dataset(dataset)
-    known_space(space)
+    dataset = dataset_name(dataset)
+    find_space(space)
     settings = {
         "smoke": SMOKE,
         "compact": replace(COMPACT, threshold=COMPACT_THRESHOLDS.get(dataset, COMPACT.threshold)),
@@ -85,8 +86,8 @@ def preset(name: str, dataset: str, /, space: str = "nats-tss", **overrides) -> 
     changes = {key: convert_setting(key, value) for key, value in overrides.items()}
     changes = {key: value for key, value in changes.items() if getattr(settings, key) != value}
     unnamed = (*LENGTHS, "precision")
-    label = ",".join(f"{key}={_text(value)}" for key, value in sorted(changes.items()) if key not in unnamed)
-    return replace(settings, preset=f"{name}({label})" if label else name, **changes)
+    label = Label(name, {key: _text(value) for key, value in sorted(changes.items()) if key not in unnamed})
+    return replace(settings, preset=str(label), **changes)
 
 
 def as_dict(settings: Settings) -> dict:
@@ -125,7 +126,7 @@ def convert_setting(key: str, value, called: str | None = None):
         )
         raise InputError(f"{called}={value!r}: it must be {expected}.") from None
     if key == "precision":
-        return known_precision(converted)
+        return resolve_precision(converted)
     if key == "threshold":
         if not 0 <= converted <= 1:
             raise InputError(f"{called}={value!r}: it is a share, from 0 to 1.")

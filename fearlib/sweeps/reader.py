@@ -7,7 +7,8 @@ import pandas as pd
 
 from fearlib.errors import InputError
 from fearlib.files.outside import user_path
-from fearlib.sweeps.journal import START, collector_at_rest, end_of_journal, read_journal_on
+from fearlib.sweeps.journal import START, collector_at_rest, end_of_journal, has_journal, read_journal_on
+from fearlib.sweeps.labels import with_meaning
 from fearlib.sweeps.rows import (
     CURVE_COLUMNS,
     ROW_COLUMNS,
@@ -35,15 +36,14 @@ class Results:
     def __init__(self, folder: str | Path):
         self.folder = user_path(folder)
         written = written_rows(folder)
-        self._rows, self._curves = pd.DataFrame(columns=ROW_COLUMNS), pd.DataFrame(columns=CURVE_COLUMNS)
+        self._rows = with_meaning(pd.DataFrame(columns=ROW_COLUMNS))
+        self._curves = pd.DataFrame(columns=CURVE_COLUMNS)
         self._rows_end = self._curves_end = START
-        self._tables_are_unread = False
         self._known = [] if written is None else [accuracy_from_outside(written)]
         last, end = end_of_journal(self.folder)
         if written is not None and holds_journal(written, last, end):
             self._rows = written.assign(test_accuracy=written["index"].map(self._known[0]))
-            self._rows_end = self._curves_end = end
-            self._tables_are_unread = True
+            self._rows_end = end
         self.rows = with_accuracy(self._rows, self._known)
         self.refresh()
 
@@ -67,8 +67,8 @@ class Results:
 
     def curves(self) -> pd.DataFrame:
         """The learning curves so far, a line an epoch, with the columns `CURVE_COLUMNS`; read when asked for."""
-        if self._tables_are_unread:
-            self._curves, self._tables_are_unread = written_curves(self.folder), False
+        if not has_journal(self.folder):
+            return written_curves(self.folder)
         records, self._curves_end, other = read_journal_on(self.folder, self._curves_end)
         records = last_trials(records)
         if other:

@@ -1,9 +1,8 @@
-"""A journal becomes tidy rows and learning curves, and these are read again."""
+"""A journal becomes tidy rows and learning curves, and the rows are read again."""
 
 import functools
 import itertools
 import math
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,10 +10,12 @@ import numpy as np
 import pandas as pd
 
 from fearlib.errors import InputError
-from fearlib.files.outside import read_csv, user_path
+from fearlib.files.outside import user_path
+from fearlib.files.tables import read_csv
 from fearlib.files.write import replace_file
-from fearlib.spaces.registry import known_space
-from fearlib.sweeps.journal import JOURNAL, START, Position, end_of_journal, read_journal
+from fearlib.spaces.registry import find_space
+from fearlib.sweeps.journal import FORMS, JOURNAL, START, Position, end_of_journal, has_journal, read_journal
+from fearlib.sweeps.labels import MEANING, UNDEFINED, parse_label, read_label, with_meaning
 from fearlib.sweeps.manifest import MANIFEST, read_manifest
 
 ROWS, CURVES = "rows.csv", "curves.csv"
@@ -29,22 +30,23 @@ _NUMBERS = ("score", "seconds", "macs", "test_accuracy")
 CURVE_COLUMNS = (
     "index", "method", "seed", "stage", "epoch", "loss", "train_top1", "val_top1", "seconds", "images", "macs",
 )  # fmt: skip
-INFINITE = "undefined: its score is infinite"  # an outcome
+INFINITE = f"{UNDEFINED}its score is infinite"  # an outcome
 
 
 def write_tables(folder: Path, truth: pd.Series | None = None) -> pd.DataFrame:
-    """Write `rows.csv` and `curves.csv` from the folder's journal and manifest and return the rows.
+    """Write `rows.csv` from the folder's journal and manifest and return the rows.
 
     A trial that ran again counts once, with its last result. A test accuracy that the journal lacks is taken
     from `truth`, else from the `rows.csv` that is replaced. Where no architecture has one from outside, the mean
     of its own full training (`truth_method`) takes its place.
     """
-    last = last_trials(read_journal(folder))
     known = [] if truth is None else [truth]
-    rows = _rows_of_journal(folder, last, known, written_rows(folder))
-    curves = _ordered(curves_of_trials(last))
-    for name, table in ((ROWS, rows), (CURVES, curves)):
-        replace_file(user_path(folder) / name, table.to_csv(index=False, lineterminator="\n").encode())
+    rows = _rows_of_journal(folder, last_trials(read_journal(folder)), known, written_rows(folder))
+    replace_file(
+        user_path(folder) / ROWS, rows[list(ROW_COLUMNS)].to_csv(index=False, lineterminator="\n").encode()
+    )
+    if has_journal(folder):
+        (user_path(folder) / CURVES).unlink(missing_ok=True)  # an older folder's, which would no longer be all
     return rows
 
 
@@ -68,7 +70,7 @@ def last_trials(records: Iterable[dict]) -> list[dict]:
 def rows_of_folder(folder: Path, records: list[dict]) -> pd.DataFrame:
     """`rows_of_trials` with the folder's manifest. Raises InputError if the space is unknown or not theirs."""
     configuration = read_manifest(folder)["configuration"]
-    known_space(configuration["space"])
+    find_space(configuration["space"])
     try:
         return rows_of_trials(records, configuration)
     except InputError as error:
@@ -110,9 +112,10 @@ def truth_method(methods: Iterable[str]) -> str | None:
     """
     lengths = {}
     for method in set(methods):
-        if re.match(r"full(\(|$)", method):
-            epochs = re.search(r"\bepochs=(\d+)", method)
-            lengths[method] = int(epochs[1]) if epochs else math.inf
+        label = read_label(method)
+        if label.name == "full":
+            epochs = label.number("epochs")
+            lengths[method] = math.inf if math.isnan(epochs) else epochs
     return max(sorted(lengths), key=lengths.get, default=None)
 
 
@@ -128,10 +131,10 @@ def full_is_truth(rows: pd.DataFrame) -> bool:
 
 
 def rows_of_trials(records: Iterable[dict], configuration: dict) -> pd.DataFrame:
-    """A journal's records as tidy rows, one for every score, with what they share filled in."""
+    """A journal's records as tidy rows, one for every score, with what they share and mean filled in."""
     space, dataset = configuration["space"], configuration["dataset"]
     preset = configuration["settings"]["preset"]
-    string = functools.cache(lambda index: str(known_space(space).kind.from_index(index)))
+    string = functools.cache(lambda index: str(find_space(space).kind.from_index(index)))
     rows = []
     for record in records:
         index, seed = record["trial"]["index"], record["trial"]["seed"]
@@ -140,7 +143,7 @@ def rows_of_trials(records: Iterable[dict], configuration: dict) -> pd.DataFrame
             cost = row["seconds"], row["macs"]
             method = space, index, arch, dataset, preset, row["method"]
             rows.append((*method, row["score"], *cost, seed, accuracy, row["outcome"]))
-    return with_finite_scores(pd.DataFrame(rows, columns=ROW_COLUMNS))
+    return with_finite_scores(with_meaning(pd.DataFrame(rows, columns=ROW_COLUMNS)))
 
 
 def with_finite_scores(rows: pd.DataFrame) -> pd.DataFrame:
@@ -158,6 +161,7 @@ def read_rows(folder: str | Path) -> pd.DataFrame:
     """The rows of the sweep in `folder`, which may still be running: those of `rows.csv`, or of the journal where
     that holds more.
 
+    With the columns `ROW_COLUMNS` and, of what their texts mean, `kind`, `moment` and `failed` (`with_meaning`).
     Raises InputError if there is no sweep, or a column of `rows.csv` is missing or holds something other than its
     texts or numbers.
     """
@@ -168,22 +172,26 @@ def read_rows(folder: str | Path) -> pd.DataFrame:
 
 
 def read_curves(folder: str | Path) -> pd.DataFrame:
-    """The learning curves of the sweep in `folder`, a line an epoch, as far as `read_rows` has its rows."""
-    written = written_rows(folder)
-    if written is None or not holds_journal(written, *end_of_journal(folder)):
-        return _ordered(curves_of_trials(last_trials(read_journal(folder))))
-    return written_curves(folder)
+    """The learning curves of the sweep in `folder`, a line an epoch, as its journal has them.
+
+    Raises InputError if there is no sweep, or it cannot be read.
+    """
+    if not holds_sweep(folder):
+        raise _no_sweep(folder)
+    if not has_journal(folder):
+        return written_curves(folder)
+    return _ordered(curves_of_trials(last_trials(read_journal(folder))))
 
 
 def written_curves(folder: str | Path) -> pd.DataFrame:
-    """The curves in `curves.csv` as they are, none without it."""
+    """Those of `curves.csv`, which older folders have beside their journal, or in its place; none without it."""
     path = user_path(folder) / CURVES
     return read_csv(path, MAX_ROWS_BYTES, CURVE_COLUMNS) if path.exists() else pd.DataFrame(columns=CURVE_COLUMNS)
 
 
 def holds_sweep(folder: str | Path) -> bool:
     """Whether a sweep has begun in `folder`."""
-    return any((user_path(folder) / name).is_file() for name in (ROWS, JOURNAL, MANIFEST))
+    return any((user_path(folder) / name).is_file() for name in (ROWS, *FORMS, MANIFEST))
 
 
 def holds_journal(rows: pd.DataFrame, last: dict | None, end: Position) -> bool:
@@ -192,7 +200,7 @@ def holds_journal(rows: pd.DataFrame, last: dict | None, end: Position) -> bool:
         return end == START
     of_trial = rows[(rows["index"] == last["trial"]["index"]) & (rows.seed == last["trial"]["seed"])]
     of_trial = of_trial.set_index("method")
-    return all(
+    return of_trial.index.is_unique and all(
         row["method"] in of_trial.index
         and of_trial.outcome[row["method"]] == row["outcome"]
         and all(
@@ -208,7 +216,7 @@ def written_rows(folder: str | Path) -> pd.DataFrame | None:
     path = user_path(folder) / ROWS
     if not path.exists():
         if not holds_sweep(folder):
-            raise InputError(f"{folder} holds neither {ROWS} nor {JOURNAL}: run a sweep into it first.")
+            raise _no_sweep(folder)
         return None
     rows = read_csv(path, MAX_ROWS_BYTES, ROW_COLUMNS)
     if len(rows):  # of no rows, pandas knows no type
@@ -220,18 +228,34 @@ def written_rows(folder: str | Path) -> pd.DataFrame | None:
             for column in columns:
                 if not is_right(rows[column]):
                     raise InputError(f"{path} is not a table of rows: every {column} must be {form}.")
-    return with_finite_scores(rows)
+    return with_finite_scores(with_meaning(rows.drop(columns=list(MEANING), errors="ignore")))
 
 
-def finished_architectures(folder: str | Path) -> list[int]:
+def _no_sweep(folder: str | Path) -> InputError:
+    return InputError(f"{folder} holds neither {ROWS} nor {JOURNAL}: run a sweep into it first.")
+
+
+def finished_architectures(folder: str | Path, methods: Iterable[str] | None = None) -> list[int]:
     """The indices that the sweep in `folder` has finished with every method, up to the first that it has not.
 
     In the order in which the sweep came to them. Of a sweep that was cut short, later ones may be finished too,
-    but to take these would favour architectures that train fast.
+    but to take these would favour architectures that train fast. `methods` are those that are compared, each by
+    its label in the journal or by its name alone (`fear`: all of its settings); others may be half done. Raises
+    InputError if one of them has no trial.
     """
     records = read_journal(folder)
-    methods = {record["trial"]["method"] for record in records}
+    labels = {record["trial"]["method"] for record in records}
+    if methods is not None:
+        labels = set().union(*(_labels_of(method, labels, folder) for method in methods))
     done = {}
     for record in records:
         done.setdefault(record["trial"]["index"], set()).add(record["trial"]["method"])
-    return list(itertools.takewhile(lambda index: done[index] == methods, done))
+    return list(itertools.takewhile(lambda index: labels <= done[index], done))
+
+
+def _labels_of(method: str, labels: set[str], folder: str | Path) -> set[str]:
+    found = {label for label in labels if method in (label, parse_label(label).name)}
+    if not found:
+        known = ", ".join(sorted(labels)) or "none"
+        raise InputError(f"{folder} has no trials of {method!r}: the methods of its journal are {known}.")
+    return found

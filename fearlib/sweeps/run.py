@@ -17,16 +17,18 @@ import pandas as pd
 import torch
 
 from fearlib.data.dataset import Dataset
-from fearlib.data.registry import known_dataset, load_dataset
+from fearlib.data.registry import dataset_name, load_dataset
 from fearlib.errors import InputError, require
-from fearlib.files.outside import percentages, user_path
+from fearlib.files.outside import user_path
+from fearlib.files.tables import percentages
 from fearlib.plugin import PLUGIN, import_plugin
 from fearlib.scores.measures import MEASURES
 from fearlib.spaces.darts import Genotype
 from fearlib.spaces.nats import Architecture
-from fearlib.spaces.registry import known_space, space_of
+from fearlib.spaces.registry import find_space, space_of
 from fearlib.sweeps.cluster import cluster, run_here
-from fearlib.sweeps.journal import append_to_journal, only_writer, recover_journal
+from fearlib.sweeps.journal import append_to_journal, only_writer, pack_journal, recover_journal
+from fearlib.sweeps.labels import FAILED, has_failed
 from fearlib.sweeps.manifest import open_manifest, write_manifest
 from fearlib.sweeps.methods import expand_methods, most_macs, refuse_nan, run_trial
 from fearlib.sweeps.presets import LENGTHS, Settings, as_dict
@@ -68,10 +70,10 @@ def run_sweep(
     others are done. No trial starts after `time_budget` seconds. Several workers take the longest trials first, so
     that none waits long for the last; but with a time budget, and with one worker, one architecture follows
     another, so that those which are finished are no selection. `after_trial` is called with each finished trial's
-    rows. The folder receives `journal.jsonl` while the sweep runs and `rows.csv`, `curves.csv` and `manifest.json`
-    at its end, when it is interrupted too. Raises InputError if `truth` is not of these architectures, if the
-    folder holds results of another configuration or other test accuracies, or if another sweep is writing to it,
-    or on Windows. A script that asks for workers does so under `if __name__ == "__main__":`.
+    rows. The folder receives `journal.jsonl` while the sweep runs; at its end, when it is interrupted too, it has
+    `rows.csv`, `manifest.json` and `journal.jsonl.gz`. Raises InputError if `truth` is not of these architectures,
+    if the folder holds results of another configuration or other test accuracies, or if another sweep is writing
+    to it, or on Windows. A script that asks for workers does so under `if __name__ == "__main__":`.
     """
     _refuse_places()
     import_plugin()
@@ -84,7 +86,7 @@ def run_sweep(
             raise InputError(f"{name} is {number}: it must be at least {least}.")
     if workers > 1 and (per_gpu or scheduler not in (None, "slurm")):
         raise InputError("workers are those that the scheduler has, or per_gpu for each GPU: leave workers out.")
-    dataset = known_dataset(dataset)
+    dataset = dataset_name(dataset)
     space, labels = space_of(architectures), expand_methods(methods, settings)
     truth = (
         None if truth is None else _checked_truth(truth, [architecture.index for architecture in architectures])
@@ -92,7 +94,6 @@ def run_sweep(
     data_folder = data_folder and os.path.abspath(user_path(data_folder))  # workers run elsewhere
     load = functools.partial(cached_dataset, dataset, data_folder, settings.resolution, settings.train_images)
     loaded = load()
-    torch.set_num_threads(1)  # the cores are the workers'
     for architecture, label in itertools.product(architectures[:1], labels):
         most_macs(architecture, label, loaded, settings)  # refuses what does not fit before anything is written
     configuration = sweep_configuration(space, dataset, loaded, settings)
@@ -194,7 +195,9 @@ def sweep_configuration(space: str, dataset: str, loaded: Dataset, settings: Set
 def _close(folder: Path, manifest: dict, truth: pd.Series | None) -> pd.DataFrame:
     manifest["sittings"][-1]["ended"] = utc_now()
     write_manifest(folder, manifest)
-    return write_tables(folder, truth)
+    rows = write_tables(folder, truth)
+    pack_journal(folder)
+    return rows
 
 
 @functools.lru_cache(maxsize=1)
@@ -220,11 +223,6 @@ def count_trials(manifest: dict, of_sitting: Counter) -> None:
     """A sitting that was killed could not count its own trials."""
     for number, past in enumerate(manifest["sittings"]):
         past["trials"] = of_sitting[number]
-
-
-def has_failed(result: dict) -> bool:
-    """Whether a trial's record, or its result, is one to try again."""
-    return any(row["outcome"].startswith("failed") for row in result["rows"])
 
 
 def check_truth(record: dict, truth: pd.Series | dict | None) -> None:
@@ -287,7 +285,7 @@ def _run(
                 f"the worker found other data ({dataset.fingerprint}) than the driver ({fingerprint})"
             )
         result = run_trial(
-            known_space(space).kind.from_index(trial.index), trial.method, trial.seed, dataset, settings
+            find_space(space).kind.from_index(trial.index), trial.method, trial.seed, dataset, settings
         )
         refuse_nan(result)
     except Exception as error:
@@ -297,12 +295,12 @@ def _run(
 
 def _failure(trial: Trial, error: Exception) -> dict:
     nothing = dict.fromkeys(("score", "seconds", "macs"), float("nan"))
-    reason = f"failed: {type(error).__name__}: {error}".encode(errors="backslashreplace").decode()
+    reason = f"{FAILED}{type(error).__name__}: {error}".encode(errors="backslashreplace").decode()
     return {"rows": [{"method": trial.method, **nothing, "outcome": reason}], "curve": []}
 
 
 def _most_macs(trial: Trial, space: str, dataset: Dataset, settings: Settings) -> int:
-    return most_macs(known_space(space).kind.from_index(trial.index), trial.method, dataset, settings)
+    return most_macs(find_space(space).kind.from_index(trial.index), trial.method, dataset, settings)
 
 
 def _accuracy(trial: Trial, truth: pd.Series | None) -> float:

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from fearlib.sweeps.journal import read_journal, writer
+from fearlib.sweeps.labels import has_failed
 from fearlib.sweeps.manifest import read_manifest
-from fearlib.sweeps.run import has_failed
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,14 @@
 import math
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from torch.optim import SGD
+from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from fearlib.data.dataset import Dataset
 from fearlib.errors import InputError
@@ -43,6 +46,61 @@ class Epoch:
     macs: int
 
 
+class Limits(NamedTuple):
+    """What ends a training before its last epoch: training top-1 (0..1), seconds, multiply-accumulates."""
+
+    top1: float = math.inf
+    seconds: float = math.inf
+    macs: float = math.inf
+
+    def spent(self, seconds: float, macs: int) -> bool:
+        return seconds >= self.seconds or macs >= self.macs
+
+
+def ended_by(records: list[Epoch], images: int, limits: Limits) -> str | None:
+    """What ends a training with these records, on a dataset of that many training images; None if nothing does.
+
+    "diverged", "out of time" and "out of macs" where it failed; else "top1", once `latest_top1` is at the limit.
+    """
+    if has_diverged(record.loss for record in records):
+        return "diverged"
+    if sum(record.seconds for record in records) >= limits.seconds:
+        return "out of time"
+    if sum(record.macs for record in records) >= limits.macs:
+        return "out of macs"
+    return "top1" if latest_top1(records, images) >= limits.top1 else None
+
+
+@dataclass
+class _Sums:
+    """Sums over the images since the last record.
+
+    `loss` and `correct` stay the same tensors on the device, so that a CUDA graph can add to them.
+    """
+
+    loss: torch.Tensor
+    correct: torch.Tensor
+    images: int = 0
+    started: float = 0.0
+
+    def restart(self) -> None:
+        self.started, self.images = time.perf_counter(), 0
+        self.loss.zero_()
+        self.correct.zero_()
+
+    def seconds(self) -> float:
+        return time.perf_counter() - self.started
+
+    def record(self, stage: int, epoch: float, macs_per_image: int) -> Epoch:
+        """Without test top-1; waits for the device."""
+        loss = float(self.loss) / self.images
+        train_top1 = math.nan if has_diverged([loss]) else int(self.correct) / self.images
+        return Epoch(
+            stage, round(epoch, 6), loss, train_top1, math.nan, self.seconds(), self.images,
+            self.images * macs_per_image,
+        )  # fmt: skip
+
+
 @torch.inference_mode(False)
 @torch.enable_grad()
 def train(
@@ -68,20 +126,21 @@ def train(
     cosine, step by step, to 0 after `schedule_epochs` (default `epochs`). Batch norm stays in training mode
     in frozen blocks too. Training ends after `epochs`; after a record with which `latest_top1` reaches `stop_at`,
     or whose loss is not finite (`has_diverged`); or with the step in which `max_seconds` have passed or `max_macs`
-    are spent, with a record of what was done until then. On a GPU, which lags behind, `max_seconds` may be passed
-    by up to an epoch.
+    are spent, with a record of what was done until then (`ended_by` says which). On a GPU, which lags behind,
+    `max_seconds` may be passed by up to an epoch.
     `validate` measures test accuracy after every full epoch. `seed` orders images and augmentation.
     `after_record` is called with every record, while the network stands as it was then; its time does not count.
-    Forward passes run under autocast at `precision` (`known_precision`), in channels-last memory, on the device
+    Forward passes run under autocast at `precision` (`resolve_precision`), in channels-last memory, on the device
     of the network's parameters; on a processor the process keeps the memory it has used (`keep_freed_memory`).
     Inference mode and no_grad play no part. Raises InputError for an unknown precision, a non-positive count, a
     limit that is NaN, or a network that `check_trainable` refuses.
     """
-    precision = known_precision(precision)
+    precision = resolve_precision(precision)
     check_counts(epochs=epochs, batch_size=batch_size, records_per_epoch=records_per_epoch)
     check_counts(schedule_epochs=epochs if schedule_epochs is None else schedule_epochs)
     check_limits(stop_at=stop_at, max_seconds=max_seconds, max_macs=max_macs)
     check_trainable(network, dataset)
+    limits = Limits(stop_at, max_seconds, max_macs)
     parameters = network.free_parameters(first_free_block)
     device = parameters[0].device
     if device.type == "cpu":
@@ -90,61 +149,52 @@ def train(
     dataset = dataset.to(device)
     steps = -(-len(dataset.train_labels) // batch_size)
     record_after = {-(-steps * part // records_per_epoch) for part in range(1, records_per_epoch + 1)}
-    optimizer = torch.optim.SGD(
-        parameters, lr=LEARNING_RATE, momentum=MOMENTUM, nesterov=True, weight_decay=WEIGHT_DECAY,
-        fused=device.type == "cuda",
-    )  # fmt: skip
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, (schedule_epochs or epochs) * steps)
+    optimizer, schedule = _optimizer(parameters, (schedule_epochs or epochs) * steps)
     generator = torch.Generator().manual_seed(seed)
     macs_per_image = network.training_macs(dataset.resolution, first_free_block)
-
-    loss_sum, correct = torch.zeros((), device=device), torch.zeros((), dtype=torch.int64, device=device)
+    sums = _Sums(torch.zeros((), device=device), torch.zeros((), dtype=torch.int64, device=device))
 
     def step_on(images: torch.Tensor, labels: torch.Tensor) -> None:
         logits, loss = training_step(network, images, labels, first_free_block, precision)
         torch.nn.utils.clip_grad_norm_(parameters, GRADIENT_CLIP)
         optimizer.step()
         optimizer.zero_grad()
-        loss_sum.add_(loss.detach() * len(labels))
-        correct.add_((logits.argmax(1) == labels).sum())
+        sums.loss.add_(loss.detach() * len(labels))
+        sums.correct.add_((logits.argmax(1) == labels).sum())
 
     if device.type == "cuda":
         step_on = recorded_step(step_on, optimizer, batch_size)
 
-    records, spent, images_spent = [], 0.0, 0
+    records, seconds, macs = [], 0.0, 0
     for epoch in range(epochs):
         network.train()
-        started, images_seen = time.perf_counter(), 0
+        sums.restart()
         for step, (images, labels) in enumerate(dataset.training_batches(batch_size, generator), 1):
             step_on(images, labels)
             schedule.step()
-            images_seen += len(labels)
-            out_of_budget = (
-                spent + time.perf_counter() - started >= max_seconds
-                or (images_spent + images_seen) * macs_per_image >= max_macs
-            )
-            if step not in record_after and not out_of_budget:
+            sums.images += len(labels)
+            spent = limits.spent(seconds + sums.seconds(), macs + sums.images * macs_per_image)
+            if step not in record_after and not spent:
                 continue
-            mean_loss = float(loss_sum) / images_seen  # waits for the device
-            ended = has_diverged([mean_loss])
-            train_top1 = float("nan") if ended else int(correct) / images_seen
-            seconds = time.perf_counter() - started
-            measured = validate and step == steps and not ended
-            val_top1 = top1(network, dataset, precision) if measured else float("nan")
-            records.append(
-                Epoch(
-                    stage, round(epoch + step / steps, 6), mean_loss, train_top1, val_top1, seconds,
-                    images_seen, images_seen * macs_per_image,
-                )
-            )  # fmt: skip
-            spent, images_spent = spent + seconds, images_spent + images_seen
-            after_record(records[-1])
-            if ended or out_of_budget or latest_top1(records, len(dataset.train_labels)) >= stop_at:
+            record = sums.record(stage, epoch + step / steps, macs_per_image)
+            if validate and step == steps and not has_diverged([record.loss]):
+                record = replace(record, val_top1=top1(network, dataset, precision))
+            records.append(record)
+            after_record(record)
+            if spent or ended_by(records, len(dataset.train_labels), limits):
                 return records
-            started, images_seen = time.perf_counter(), 0
-            loss_sum.zero_()
-            correct.zero_()
+            seconds, macs = seconds + record.seconds, macs + record.macs
+            sums.restart()
     return records
+
+
+def _optimizer(parameters: list[torch.nn.Parameter], steps: int) -> tuple[SGD, CosineAnnealingLR]:
+    """The optimizer, and the schedule on which its rate falls to 0 within so many steps."""
+    optimizer = SGD(
+        parameters, lr=LEARNING_RATE, momentum=MOMENTUM, nesterov=True, weight_decay=WEIGHT_DECAY,
+        fused=parameters[0].is_cuda,
+    )  # fmt: skip
+    return optimizer, CosineAnnealingLR(optimizer, steps)
 
 
 def has_diverged(losses: Iterable[float]) -> bool:
@@ -208,7 +258,7 @@ def latest_top1(records: list[Epoch], images: int) -> float:
     return float("nan")
 
 
-def known_precision(precision: str) -> str:
+def resolve_precision(precision: str) -> str:
     """ "bfloat16" or "float32"; "auto" is the first if this machine computes with it, else the second.
 
     A processor without bfloat16 instructions is several times slower with it than with float32. Raises InputError
@@ -243,7 +293,7 @@ def top1(network: Network, dataset: Dataset, precision: str = "auto", batch_size
     """Share of the test images classified right (0..1), in evaluation mode; NaN if a logit is not finite."""
     network.eval()
     dataset = dataset.to(next(network.parameters()).device)
-    precision, correct, finite = known_precision(precision), 0, True
+    precision, correct, finite = resolve_precision(precision), 0, True
     for images, labels in dataset.test_batches(batch_size):
         with torch.autocast(images.device.type, PRECISIONS[precision], enabled=precision != "float32"):
             logits = network(images.contiguous(memory_format=torch.channels_last))

@@ -18,6 +18,7 @@ import scipy.stats  # noqa: F401
 from fearlib import preset
 from fearlib.explorer import Explorer
 from fearlib.scores.measures import MEASURES
+from fearlib.sweeps.journal import pack_journal
 from fearlib.sweeps.presets import as_dict
 from fearlib.sweeps.reader import Results
 from fearlib.sweeps.rows import write_tables
@@ -35,6 +36,7 @@ def main() -> None:
             rows = write_journal(folder, methods, seeds)
             print(f"{rows} rows of a sweep {name}, that runs: {opened(folder):.1f} s (at most 3)")
             write_tables(folder)
+            pack_journal(folder)
             print(f"{rows} rows of a sweep {name}, finished: {opened(folder):.1f} s (at most 3)")
 
 

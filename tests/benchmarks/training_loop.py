@@ -24,7 +24,7 @@ from fearlib.training.loop import (
     MOMENTUM,
     PRECISIONS,
     WEIGHT_DECAY,
-    known_precision,
+    resolve_precision,
     training_step,
 )
 from fearlib.training.memory import keep_freed_memory
@@ -42,7 +42,7 @@ def main() -> None:
         print(f"{name:10} {IMAGES / taken:8.0f} images/s (median of {REPEATS})")
     print(f"our loop / plain way: {typical['plain way'] / typical['our loop']:.2f} times as fast (to reach: 2)")
     ratio = typical["float32"] / typical["bfloat16"]
-    print(f"bfloat16 / float32:   {ratio:.2f} times as fast; auto takes {known_precision('auto')}")
+    print(f"bfloat16 / float32:   {ratio:.2f} times as fast; auto takes {resolve_precision('auto')}")
     print(f"our loop / limit:     {typical['limit'] / typical['our loop']:.2f} of its speed (to reach: 0.9)")
 
 
@@ -94,7 +94,7 @@ def limit(dataset) -> float:
     optimizer = sgd(parameters)
     started = time.perf_counter()
     for _ in range(IMAGES // BATCH):
-        training_step(network, images, labels, 0, known_precision("auto"))
+        training_step(network, images, labels, 0, resolve_precision("auto"))
         torch.nn.utils.clip_grad_norm_(parameters, GRADIENT_CLIP)
         optimizer.step()
         optimizer.zero_grad()
