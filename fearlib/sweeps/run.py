@@ -10,7 +10,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -45,6 +45,43 @@ class Trial:
     seed: int
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What a sweep is to do: its trials in order, how one runs and what it costs at most, and what all share."""
+
+    trials: list[Trial]
+    run: Callable[[Trial], dict]
+    most_macs: Callable[[Trial], int]
+    configuration: dict
+    truth: pd.Series | None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where trials run: in this process, or on workers as `cluster` says. Raises InputError if it cannot be."""
+
+    workers: int = 1
+    scheduler: str | None = None
+    per_gpu: int | None = None
+
+    def __post_init__(self):
+        _check_least(1, workers=self.workers, per_gpu=1 if self.per_gpu is None else self.per_gpu)
+        if self.workers > 1 and (self.per_gpu or self.scheduler not in (None, "slurm")):
+            raise InputError(
+                "workers are those that the scheduler has, or per_gpu for each GPU: leave workers out."
+            )
+
+    @property
+    def is_here(self) -> bool:
+        return self == Place()
+
+    def opened(self, trials: list[Trial]):
+        """A context that yields `run_on(run, items, deadline)`; without trials no worker starts."""
+        if self.is_here or not trials:
+            return contextlib.nullcontext(run_here)
+        return cluster(self.workers, self.scheduler, self.per_gpu)
+
+
 def run_sweep(
     folder: str | Path,
     dataset: str,
@@ -77,68 +114,70 @@ def run_sweep(
     """
     _refuse_places()
     import_plugin()
-    for name, number, least in (
-        ("workers", workers, 1),
-        ("per_gpu", 1 if per_gpu is None else per_gpu, 1),
-        ("retries", retries, 0),
-    ):
+    place = Place(workers, scheduler, per_gpu)
+    _check_least(0, retries=retries)
+    plan = _planned(dataset, settings, methods, architectures, seeds, data_folder, truth)
+    if not place.is_here and time_budget == math.inf:
+        plan = replace(plan, trials=sorted(plan.trials, key=plan.most_macs, reverse=True))
+    folder, started = user_path(folder), time.monotonic()
+    with only_writer(folder):
+        manifest, missing = _begun(folder, plan, place)
+        try:
+            with _progress(plan, missing) as progress, place.opened(missing) as run_on:
+                for trial, result in _with_retries(run_on, plan.run, missing, started + time_budget, retries):
+                    record = _record(trial, result, plan, manifest, after=time.monotonic() - started)
+                    append_to_journal(folder, record)
+                    manifest["sittings"][-1]["trials"] += 1
+                    progress.update(not has_failed(record))
+                    if after_trial is not None:
+                        after_trial(rows_of_trials([record], plan.configuration))
+        except BaseException:
+            with contextlib.suppress(Exception):  # what stopped the sweep is the sentence to show
+                _close(folder, manifest, plan.truth)
+            raise
+        return _close(folder, manifest, plan.truth)
+
+
+def _check_least(least: int, **numbers: int) -> None:
+    for name, number in numbers.items():
         if number < least:
             raise InputError(f"{name} is {number}: it must be at least {least}.")
-    if workers > 1 and (per_gpu or scheduler not in (None, "slurm")):
-        raise InputError("workers are those that the scheduler has, or per_gpu for each GPU: leave workers out.")
+
+
+def _planned(
+    dataset: str,
+    settings: Settings,
+    methods: list[str],
+    architectures: list[Architecture] | list[Genotype],
+    seeds: list[int],
+    data_folder: str | None,
+    truth: pd.Series | dict[int, float] | None,
+) -> Plan:
+    """The plan, one architecture after another. Raises InputError for whatever cannot be run."""
     dataset = dataset_name(dataset)
     space, labels = space_of(architectures), expand_methods(methods, settings)
-    truth = (
-        None if truth is None else _checked_truth(truth, [architecture.index for architecture in architectures])
-    )
+    if truth is not None:
+        truth = _checked_truth(truth, [architecture.index for architecture in architectures])
     data_folder = data_folder and os.path.abspath(user_path(data_folder))  # workers run elsewhere
     load = functools.partial(cached_dataset, dataset, data_folder, settings.resolution, settings.train_images)
     loaded = load()
     for architecture, label in itertools.product(architectures[:1], labels):
         most_macs(architecture, label, loaded, settings)  # refuses what does not fit before anything is written
-    configuration = sweep_configuration(space, dataset, loaded, settings)
-    trials = [
-        Trial(architecture.index, label, seed)
-        for architecture in architectures
-        for seed in seeds
-        for label in labels
-    ]
-    several = workers > 1 or scheduler is not None or per_gpu is not None
-    if several and time_budget == math.inf:
-        trials.sort(
-            key=functools.partial(_most_macs, space=space, dataset=loaded, settings=settings), reverse=True
-        )
-    run = functools.partial(
-        _run, space=space, load=load, fingerprint=loaded.fingerprint, settings=settings,
-        plugin=os.environ.get(PLUGIN), measures=frozenset(MEASURES),
+    return Plan(
+        trials=[
+            Trial(architecture.index, label, seed)
+            for architecture in architectures
+            for seed in seeds
+            for label in labels
+        ],
+        run=functools.partial(
+            _run, space=space, load=load, fingerprint=loaded.fingerprint, settings=settings,
+            plugin=os.environ.get(PLUGIN), measures=frozenset(MEASURES),
+        ),
+        most_macs=functools.partial(_most_macs, space=space, dataset=loaded, settings=settings),
+        configuration=sweep_configuration(space, dataset, loaded, settings),
+        truth=truth,
     )  # fmt: skip
-    folder, started = user_path(folder), time.monotonic()
-    with only_writer(folder):
-        manifest = open_manifest(folder, configuration)
-        finished = _take_up(folder, manifest, truth)
-        missing = [trial for trial in trials if trial not in finished]
-        this = sitting(workers, truth) | {"scheduler": scheduler, "per_gpu": per_gpu}
-        this["missing"] = Counter(trial.method for trial in missing)
-        manifest["sittings"].append(this)
-        write_manifest(folder, manifest)
-        place = cluster(workers, scheduler, per_gpu) if several and missing else contextlib.nullcontext(run_here)
-        progress = _progress(len(trials), len(missing), f"{dataset} {settings.preset}")
-        try:
-            with progress, place as run_on:
-                for trial, result in _with_retries(run_on, run, missing, started + time_budget, retries):
-                    record = {"trial": vars(trial), "sitting": len(manifest["sittings"]) - 1}
-                    record |= {"test_accuracy": _accuracy(trial, truth), "after": time.monotonic() - started}
-                    record |= {key: value for key, value in result.items() if this.get(key) != value}
-                    append_to_journal(folder, record)
-                    this["trials"] += 1
-                    progress.update(not has_failed(record))
-                    if after_trial is not None:
-                        after_trial(rows_of_trials([record], configuration))
-        except BaseException:
-            with contextlib.suppress(Exception):  # what stopped the sweep is the sentence to show
-                _close(folder, manifest, truth)
-            raise
-        return _close(folder, manifest, truth)
 
 
 def _checked_truth(truth: pd.Series | dict[int, float], indices: list[int]) -> pd.Series:
@@ -166,7 +205,7 @@ def _checked_truth(truth: pd.Series | dict[int, float], indices: list[int]) -> p
         )
         if len(lacking) == len(indices):
             raise InputError(f"{message}: give the accuracies of these, or leave truth out.")
-        warnings.warn(f"{message}: their scores are not ranked.", stacklevel=3)
+        warnings.warn(f"{message}: their scores are not ranked.", stacklevel=4)
     return accuracies
 
 
@@ -207,6 +246,29 @@ def cached_dataset(name: str, folder: str | None, resolution: int, train_images:
     return load_dataset(name, folder, resolution, train_images).to(device)
 
 
+def _begun(folder: Path, plan: Plan, place: Place) -> tuple[dict, list[Trial]]:
+    """The folder's manifest, with a sitting that begins now, and the trials that are to run in it."""
+    manifest = open_manifest(folder, plan.configuration)
+    finished = _take_up(folder, manifest, plan.truth)
+    missing = [trial for trial in plan.trials if trial not in finished]
+    this = sitting(place.workers, plan.truth) | asdict(place)
+    manifest["sittings"].append(this | {"missing": Counter(trial.method for trial in missing)})
+    write_manifest(folder, manifest)
+    return manifest, missing
+
+
+def _record(trial: Trial, result: dict, plan: Plan, manifest: dict, after: float) -> dict:
+    """What the journal holds of a trial, without what its sitting says already."""
+    index, this = len(manifest["sittings"]) - 1, manifest["sittings"][-1]
+    record = {
+        "trial": vars(trial),
+        "sitting": index,
+        "test_accuracy": _accuracy(trial, plan.truth),
+        "after": after,
+    }
+    return record | {key: value for key, value in result.items() if this.get(key) != value}
+
+
 def _take_up(folder: Path, manifest: dict, truth: pd.Series | None) -> set[Trial]:
     """The trials that need not run again, in one pass over the journal."""
     of_sitting, finished = Counter(), set()
@@ -236,9 +298,10 @@ def check_truth(record: dict, truth: pd.Series | dict | None) -> None:
         )
 
 
-def _progress(trials: int, missing: int, what: str):
-    tqdm = require("tqdm", "show progress").tqdm
-    return tqdm(total=trials, initial=trials - missing, desc=what, unit="trial")
+def _progress(plan: Plan, missing: list[Trial]):
+    tqdm, total = require("tqdm", "show progress").tqdm, len(plan.trials)
+    what = f"{plan.configuration['dataset']} {plan.configuration['settings']['preset']}"
+    return tqdm(total=total, initial=total - len(missing), desc=what, unit="trial")
 
 
 def _with_retries(
