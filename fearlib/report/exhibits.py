@@ -16,6 +16,8 @@ COLOURS = 64  # of an embedded figure: a third of the bytes, and no difference t
 COUNTS = ("n", "reached")  # columns that count architectures
 ESTIMATE_BOUNDS = ["low", "high"]
 
+FINDINGS = "findings"  # pages of prose beside the tables
+
 
 def read_captions(results: Path) -> dict[tuple[str, str], dict]:
     """What is said of a table or figure, by its kind and name; nothing where the file does not exist.
@@ -33,7 +35,7 @@ def tables(results: Path) -> list[dict]:
     """Every table, in the order of the captions: its `blocks`, its `csv` as base64, and what is said of it."""
     captions = read_captions(results)
     found = []
-    for path in sorted(results.glob("*/*.md")):
+    for path in sorted(set(results.glob("*/*.md")) - set(results.glob(f"{FINDINGS}/*.md"))):
         name = path.stem if path.parent.name == "tables" else f"{path.parent.name}/{path.stem}"
         blocks = parse_markdown(_text(path))
         csv = path.with_suffix(".csv")
