@@ -1,14 +1,17 @@
 """What can be added to, and a module of the user's own, named once for every process, that adds to it."""
 
+import functools
 import importlib
 import os
 import re
 import sys
 from collections.abc import Callable, Iterator, MutableMapping
+from typing import NamedTuple
 
 from fearlib.errors import InputError, one_line
 
 PLUGIN = "FEARLIB_PLUGIN"
+_NO_NAMES = {"nan", "na", "null", "none", "inf", "infinity", "true", "false"}  # to pandas
 OTHERS = f"a module that adds others is named by {PLUGIN}"
 
 
@@ -16,9 +19,9 @@ class Registry(MutableMapping):
     """Entries by name, in the order in which they were added; a name that is taken is refused.
 
     `what` an entry is in words, its `kind`, and the function or class that it is `made_by`: if that is the same
-    again, as when a notebook's cell runs twice, an entry replaces itself. The entries of `beside` stand in one
-    column with these, so they share the names. Adding raises InputError if the name is taken or cannot be one, or
-    the entry is of another kind.
+    again, as when a notebook's cell runs twice, a user's entry replaces itself. The entries of `beside` stand in
+    one column with these, so they share the names. Adding raises InputError if the name is taken or cannot be one,
+    or the entry is of another kind.
     """
 
     def __init__(
@@ -30,17 +33,22 @@ class Registry(MutableMapping):
             beside._beside = self
 
     def __setitem__(self, name: str, entry) -> None:
-        if not (isinstance(name, str) and re.fullmatch(r"[\w.-]+", name)):
+        if not (isinstance(name, str) and re.fullmatch(r"[^\W\d][\w.-]*", name)) or name.lower() in _NO_NAMES:
             raise InputError(
-                f"a {self.what} cannot be called {name!r:.80}: letters, digits and . - _ make a name."
+                f"a {self.what} cannot be called {name!r:.80}: a letter, then letters, digits and . - _ make a "
+                "name that no table reads as a number or as missing."
             )
         if not isinstance(entry, self._kind):
             raise InputError(f"a {self.what} must be a {self._kind.__name__}: {name!r} was given {entry!r:.80}.")
         if self._beside is not None and name in self._beside:
             raise InputError(f"there is a {self._beside.what} {name!r} already: choose another name.")
-        if name in self and _origin(self._made_by(self[name])) != _origin(self._made_by(entry)):
+        if name in self and not self._is_the_same(self[name], entry):
             raise InputError(f"there is a {self.what} {name!r} already: choose another name.")
         self._entries[name] = entry
+
+    def _is_the_same(self, old, new) -> bool:
+        old_origin, new_origin = _origin(self._made_by(old)), _origin(self._made_by(new))
+        return old == new or old_origin == new_origin and not old_origin.module.startswith("fearlib.")
 
     def __getitem__(self, name: str):
         return self._entries[name]
@@ -58,15 +66,26 @@ class Registry(MutableMapping):
         return repr(self._entries)
 
 
-def _origin(made_by) -> tuple[str, str]:
-    """The file, or the module, in which a function or class is written, and its name there.
+class _Origin(NamedTuple):
+    """Where a function or class is written: its file or else its module, its name there, and what else tells."""
 
-    A script that is imported again, by a worker or as FEARLIB_PLUGIN, is another module of the same file.
-    """
-    made_by = getattr(made_by, "func", made_by)  # of a functools.partial
+    module: str
+    name: str
+    details: tuple
+
+
+def _origin(made_by) -> _Origin:
+    """A script that is imported again, by a worker or as FEARLIB_PLUGIN, is another module of the same file."""
+    details = ()
+    if isinstance(made_by, functools.partial):
+        details, made_by = (made_by.args, tuple(made_by.keywords.items())), made_by.func
     made_by = made_by if hasattr(made_by, "__qualname__") else type(made_by)
     module = made_by.__module__
-    return getattr(sys.modules.get(module), "__file__", None) or module, made_by.__qualname__
+    if made_by.__qualname__.endswith("<lambda>"):  # all of a module have one name
+        details += (made_by.__code__.co_firstlineno,)
+    if not module.startswith("fearlib."):
+        module = getattr(sys.modules.get(module), "__file__", None) or module
+    return _Origin(module, made_by.__qualname__, details)
 
 
 def import_plugin(name: str | None = None) -> None:

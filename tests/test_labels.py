@@ -58,7 +58,7 @@ def test_rows_say_their_kind_moment_and_failure():
     assert found.kind.tolist() == ["fear", "fearless", "snip", "full"]
     assert found.failed.tolist() == [False, True, False, False]
     assert found.moment.isna().tolist() == [True, True, False, True] and found.moment[2] == 0.2
-    assert with_meaning(found) is found
+    pd.testing.assert_frame_equal(with_meaning(found), found)
     empty = with_meaning(rows[:0])
     assert empty.kind.empty and empty.failed.dtype == bool and empty.moment.dtype == float
 

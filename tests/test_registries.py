@@ -1,11 +1,14 @@
 """What may be added to the library's measures, methods, datasets and search spaces, and what may not."""
 
+import functools
 import importlib.util
 import sys
+from dataclasses import replace
 
 import pytest
 
 from fearlib import DATASETS, MEASURES, METHODS, InputError, Score
+from fearlib.plugin import Registry
 from fearlib.scores.measures import Measure, measure
 from fearlib.spaces.registry import SPACES, Space
 from fearlib.sweeps.methods import Method
@@ -70,3 +73,34 @@ def test_a_file_that_runs_again_replaces_what_it_added(tmp_path, monkeypatch):
         assert DATASETS["stripes"] is load
     with pytest.raises(InputError, match="there is a dataset 'stripes' already"):
         run(tmp_path / "other.py", "another")
+
+
+def test_the_library_s_own_entries_cannot_be_replaced():
+    for registry, name, entry in (
+        (METHODS, "degradation", METHODS["degradation_constant"]),
+        (METHODS, "full", replace(METHODS["full"], seed_shift=0)),
+        (SPACES, "nats-tss", SPACES["nats-tss"]._replace(build=len)),
+        (DATASETS, "cifar10", DATASETS["cifar100"]),
+    ):
+        before = registry[name]
+        with pytest.raises(InputError, match="already"):
+            registry[name] = entry
+        registry[name] = before  # itself again is nothing new
+        assert registry[name] is before
+
+
+def test_different_lambdas_and_partials_are_different_entries():
+    registry = Registry("thing", object)
+    registry["one"] = lambda: 1
+    with pytest.raises(InputError, match="already"):
+        registry["one"] = lambda: 2
+    registry["two"] = functools.partial(int, base=2)
+    registry["two"] = functools.partial(int, base=2)
+    with pytest.raises(InputError, match="already"):
+        registry["two"] = functools.partial(int, base=3)
+
+
+@pytest.mark.parametrize("name", ["42", "null", "NaN", "none", "1e5", "true", "", "a b", "a,b", None])
+def test_a_name_that_a_table_would_not_give_back_is_refused(name):
+    with pytest.raises(InputError, match="cannot be called"):
+        Registry("thing", object)[name] = 1

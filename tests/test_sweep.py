@@ -1,5 +1,6 @@
 import gzip
 import json
+import math
 import random
 import re
 import shutil
@@ -12,11 +13,22 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fearlib import MEASURES, Architecture, InputError, benchmark_accuracy, preset, ranking_table, run_sweep
+from fearlib import (
+    MEASURES,
+    Architecture,
+    InputError,
+    benchmark_accuracy,
+    preset,
+    ranking_table,
+    run_sweep,
+)
+from fearlib.sweeps import methods
 from fearlib.sweeps.journal import JOURNAL, PACKED, read_journal
-from fearlib.sweeps.labels import MEANING
+from fearlib.sweeps.labels import MEANING, with_meaning
 from fearlib.sweeps.merge import merge_sweeps
-from fearlib.sweeps.rows import CURVE_COLUMNS, ROW_COLUMNS, read_curves, read_rows
+from fearlib.sweeps.methods import Method, expand_methods, parse_method
+from fearlib.sweeps.reader import Results
+from fearlib.sweeps.rows import CURVE_COLUMNS, ROW_COLUMNS, read_curves, read_rows, write_tables
 
 ARCHITECTURES = [Architecture.from_index(index) for index in (12148, 13226, 1291)]
 METHODS = ["fear", "shortreg", "zero_cost"]
@@ -401,3 +413,102 @@ def test_merging_takes_the_last_of_a_retried_trial_and_leaves_its_sources(undist
     assert merge_sweeps(tmp_path / "whole", [source]) == 9
     assert {path.name: path.read_bytes() for path in source.iterdir()} == before
     assert_same(tmp_path / "whole", undisturbed)
+
+
+def test_a_trial_that_failed_again_alike_does_not_hide_what_came_before_it(undisturbed, tmp_path):
+    """A sweep that was killed: its rows hold the failure of the sitting before, which says nothing of this one."""
+    records = [json.loads(line) for line in gzip.decompress((undisturbed / PACKED).read_bytes()).splitlines()]
+    failed = dict(
+        records[0], rows=[dict(records[0]["rows"][0], score=math.nan, outcome="failed: E: no")], curve=[]
+    )
+    (tmp_path / "manifest.json").write_bytes((undisturbed / "manifest.json").read_bytes())
+    lines = [json.dumps(record) + "\n" for record in [failed, *records[1:], failed]]
+    (tmp_path / JOURNAL).write_text(lines[0])
+    write_tables(tmp_path)
+    (tmp_path / JOURNAL).write_text("".join(lines))
+    rows = Results(tmp_path).rows
+    for found in (read_rows(tmp_path), rows):
+        assert found.failed.sum() == 1 and found["index"].nunique() == 3
+
+
+def test_rows_without_their_journal_are_not_written_over(undisturbed, tiny_settings, tmp_path):
+    for name in ("manifest.json", "rows.csv"):
+        (tmp_path / name).write_bytes((undisturbed / name).read_bytes())
+    before = (tmp_path / "rows.csv").read_bytes()
+    for act in (
+        lambda: run_sweep(tmp_path, "synthetic", tiny_settings, ["zero_cost"], ARCHITECTURES),
+        lambda: merge_sweeps(tmp_path, [undisturbed]),
+        lambda: merge_sweeps(tmp_path / "new", [tmp_path]),
+    ):
+        with pytest.raises(InputError, match="has rows.csv but no journal"):
+            act()
+    assert (tmp_path / "rows.csv").read_bytes() == before
+
+
+def test_a_source_with_two_journals_is_not_merged_by_half(undisturbed, tmp_path):
+    source = tmp_path / "source"
+    shutil.copytree(undisturbed, source)
+    last = gzip.decompress((undisturbed / PACKED).read_bytes()).splitlines(keepends=True)[-1]
+    (source / JOURNAL).write_bytes(last)
+    with pytest.raises(InputError, match="hold different trials"):
+        merge_sweeps(tmp_path / "new", [source])
+
+
+def test_accuracies_that_rows_alone_hold_are_merged_and_guarded(tiny_settings, tmp_path):
+    truth = {each.index: accuracy for each, accuracy in zip(ARCHITECTURES, (90.0, 80.0, 70.0))}
+    one = tmp_path / "one"
+    run_sweep(one, "synthetic", tiny_settings, ["zero_cost"], ARCHITECTURES)
+    run_sweep(one, "synthetic", tiny_settings, ["zero_cost"], ARCHITECTURES, truth=truth)
+    merge_sweeps(tmp_path / "two", [one])
+    assert read_rows(tmp_path / "two").groupby("index").test_accuracy.first().to_dict() == truth
+    with pytest.raises(InputError, match="give the same truth"):
+        run_sweep(one, "synthetic", tiny_settings, ["zero_cost"], ARCHITECTURES, truth=truth | {12148: 50.0})
+
+
+def test_accuracies_after_other_epochs_stay_what_they_are(tiny_settings, tmp_path):
+    truth = pd.Series({each.index: 50.0 for each in ARCHITECTURES})
+    truth.attrs["epochs"] = 12
+    run_sweep(tmp_path, "synthetic", tiny_settings, ["zero_cost"], ARCHITECTURES, truth=truth)
+    found = benchmark_accuracy(tmp_path, "synthetic", [ARCHITECTURES[0].index])
+    assert found.attrs["epochs"] == 12
+    with pytest.raises(InputError, match="after 200 epochs: it holds those after 12"):
+        benchmark_accuracy(tmp_path, "synthetic", [ARCHITECTURES[0].index], epochs=200)
+
+
+@pytest.mark.parametrize(
+    "rows, outcome",
+    [
+        ([], "failed: ValueError: mine gave neither a Score nor a row"),
+        ([{"method": "mine", "score": 1.0, "seconds": 1.0, "outcome": "ok"}], "failed: KeyError: 'macs'"),
+        ([{"method": "mine", "score": np.float32(1), "seconds": 1, "macs": np.int64(3), "outcome": "ok"}], "ok"),
+        ([{"method": "mine", "score": 1.0, "seconds": 1.0, "macs": 3, "outcome": "a\rb"}], "a b"),
+    ],
+)
+def test_what_a_method_of_the_user_s_gives_is_recorded_or_fails(
+    rows, outcome, tiny_settings, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(methods.METHODS, "mine", Method("mine", lambda given: (rows, [])))
+    for _ in range(2):
+        found = run_sweep(tmp_path, "synthetic", tiny_settings, ["mine"], ARCHITECTURES[:1])
+        assert found.outcome.tolist() == [outcome]
+
+
+def test_an_error_of_several_lines_is_one_line_of_the_rows(tiny_settings, tmp_path, monkeypatch):
+    def fails(*_):
+        raise ValueError("a\rb\nc")
+
+    monkeypatch.setattr("fearlib.sweeps.run.run_trial", fails)
+    for _ in range(2):
+        rows = run_sweep(tmp_path, "synthetic", tiny_settings, ["shortreg"], ARCHITECTURES[:1])
+        assert rows.outcome.tolist() == ["failed: ValueError: a b c"]
+
+
+def test_nothing_frozen_by_default_is_a_label_that_is_read_again(tiny_settings):
+    (label,) = expand_methods(["fear(first_free_block=none)"], tiny_settings)
+    assert "first_free_block=none" in label and parse_method(label)[1]["first_free_block"] is None
+
+
+def test_an_epoch_is_a_moment_of_training_only_in_a_measure_s_label():
+    rows = pd.DataFrame({"method": ["mine(epoch=3)", "snip(epoch=3,epochs=8,schedule=cosine)"], "outcome": "ok"})
+    assert with_meaning(rows).moment.isna().tolist() == [True, False]
+    assert with_meaning(with_meaning(rows).assign(method="full")).kind.tolist() == ["full", "full"]

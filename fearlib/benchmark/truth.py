@@ -18,8 +18,8 @@ from fearlib.files.tables import own_names, percentages, read_csv
 from fearlib.files.write import replace_file
 from fearlib.spaces.listing import agreed, architectures_of_table
 from fearlib.spaces.nats import SPACE_SIZE, Architecture
+from fearlib.sweeps.labels import read_label
 from fearlib.sweeps.manifest import read_manifest
-from fearlib.sweeps.methods import parse_method
 from fearlib.sweeps.rows import full_is_truth, holds_sweep, read_rows, truth_method
 
 _ARCHIVE_NAMES = {"cifar10": "cifar10", "cifar100": "cifar100", "imagenet16-120": "ImageNet16-120"}
@@ -260,12 +260,18 @@ def _read_results(folder: Path, dataset: str, epochs: int | None) -> tuple[pd.Se
 
 def _epochs_of_rows(folder: Path, rows: pd.DataFrame) -> int | None:
     """The length of the training whose test accuracies the rows have, None if it is not known."""
-    if rows.empty or not full_is_truth(rows):
-        return 200 if set(rows.dataset) <= set(_ARCHIVE_NAMES) else None
-    with contextlib.suppress(InputError):
-        settings = read_manifest(folder)["configuration"]["settings"]
-        epochs = parse_method(truth_method(rows.method))[1].get("epochs", settings.get("full_epochs"))
-        return epochs if type(epochs) is int else None
+    sittings, settings = [], {}
+    with contextlib.suppress(InputError):  # rows may lie there alone
+        manifest = read_manifest(folder)
+        sittings, settings = manifest["sittings"], manifest["configuration"]["settings"]
+    if len(rows) and full_is_truth(rows):
+        label = read_label(truth_method(rows.method))
+        epochs = label.number("epochs") if "epochs" in label.arguments else settings.get("full_epochs")
+        return int(epochs) if isinstance(epochs, (int, float)) and float(epochs).is_integer() else None
+    said = {sitting.get("truth_epochs") for sitting in sittings if type(sitting.get("truth_epochs")) is int}
+    if said:
+        return said.pop() if len(said) == 1 else None
+    return 200 if set(rows.dataset) <= set(_ARCHIVE_NAMES) else None  # sittings did not always say
 
 
 def _read_beside(folder: Path) -> pd.DataFrame:

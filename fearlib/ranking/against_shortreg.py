@@ -90,10 +90,11 @@ def training_or_test_accuracy(folder: str | Path) -> pd.DataFrame:
     A line a setting of `FEAR` and a `top`, over the finished architectures with both: Spearman of each, and
     that of the training accuracy less that of the other (`difference`). Empty if no test accuracy was recorded.
     """
+    finished = finished_architectures(folder)  # before the rows, which may become more meanwhile
     rows, curves = read_rows(folder), read_curves(folder)
     accuracy = rows.groupby("index").test_accuracy.first()
     ends = curves[curves.method.isin(methods_of(rows, "fear")) & (curves.stage == 2) & curves.val_top1.notna()]
-    ends = ends[ends["index"].isin(finished_architectures(folder))]
+    ends = ends[ends["index"].isin(finished)]
     lines = []
     for method, of_method in ends.groupby("method"):
         each = of_method.groupby("index")[["train_top1", "val_top1"]].mean().join(accuracy).dropna()

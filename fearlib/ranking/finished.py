@@ -11,8 +11,9 @@ from fearlib.sweeps.rows import finished_architectures, read_rows
 
 def finished_rows(folder: str | Path) -> pd.DataFrame:
     """The rows of the sweep in `folder` on the architectures of `finished_architectures`."""
+    finished = finished_architectures(folder)  # before the rows, which may become more meanwhile
     rows = read_rows(folder)
-    return rows[rows["index"].isin(finished_architectures(folder))]
+    return rows[rows["index"].isin(finished)]
 
 
 def methods_of(rows: pd.DataFrame, *kinds: str) -> list[str]:

@@ -40,11 +40,19 @@ def parse_architecture(text: str, space: str = "nats-tss") -> Architecture | dar
 
 
 def space_of(architectures: list[Architecture | darts.Genotype]) -> str:
-    """The name of the space that all are from, the first one for none. Raises InputError if they differ."""
-    for name, space in SPACES.items():
-        if all(isinstance(architecture, space.kind) for architecture in architectures):
-            return name
-    raise InputError(f"expected architectures of one search space, one of {', '.join(SPACES)}.")
+    """The name of the space that all are from, the first one for none.
+
+    Raises InputError if they differ, or several spaces have architectures of their class.
+    """
+    names = [name for name, space in SPACES.items() if {type(each) for each in architectures} <= {space.kind}]
+    if not names:
+        raise InputError(f"expected architectures of one search space, one of {', '.join(SPACES)}.")
+    if architectures and len(names) > 1:
+        raise InputError(
+            f"{' and '.join(names)} have architectures of one class, {type(architectures[0]).__name__}: a search "
+            "space needs a class of its own."
+        )
+    return names[0]
 
 
 def build(architecture: Architecture | darts.Genotype, num_classes: int, channels: int, cells: int) -> Network:

@@ -183,17 +183,27 @@ def _unpack(folder: Path) -> None:
     content = b"".join(_lines(folder, (PACKED,)))
     if not path.exists():
         replace_file(path, content)
-    elif not read_file(path, MAX_BYTES).startswith(content):
+    else:
+        refuse_two_journals(folder)
+    packed.unlink()
+
+
+def refuse_two_journals(folder: Path) -> None:
+    """Raises InputError if a folder has its journal in both forms and one does not go on from the other."""
+    path, packed = user_path(folder) / JOURNAL, user_path(folder) / PACKED
+    if not (path.exists() and packed.exists()):
+        return
+    if not read_file(path, MAX_BYTES).startswith(b"".join(_lines(folder, (PACKED,)))):
         raise InputError(
             f"{path} and {PACKED} beside it hold different trials, as after a sweep by an older fearlib: move one "
             "of them into a folder of its own, with a copy of the manifest, and join the two by fear merge."
         )
-    packed.unlink()
 
 
 def has_journal(folder: Path) -> bool:
-    """Whether a folder has a journal, in either form."""
-    return any((user_path(folder) / name).exists() for name in FORMS)
+    """Whether a folder has a journal, in either form; the first is looked for again, as a writer may put one in
+    the other's place meanwhile."""
+    return any((user_path(folder) / name).exists() for name in (*FORMS, FORMS[0]))
 
 
 @contextlib.contextmanager

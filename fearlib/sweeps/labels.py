@@ -68,16 +68,18 @@ def with_meaning(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows with what their texts say in columns of their own.
 
     `kind` is the label's name; `moment` the epoch of training at which a measure was taken, NaN for what is not a
-    measure in training; `failed` whether the trial has no result. Rows that have these columns, every line of
-    them, stay as they are.
+    measure in training; `failed` whether the trial has no result.
     """
-    if set(MEANING) <= set(rows.columns) and rows.kind.notna().all():
-        return rows
     return rows.assign(
         kind=_of_each(rows.method, kind_of, object),
-        moment=_of_each(rows.method, lambda text: read_label(text).number("epoch"), float),
+        moment=_of_each(rows.method, lambda text: _moment(read_label(text)), float),
         failed=_of_each(rows.outcome, lambda text: text.startswith(FAILED), bool),
     )
+
+
+def _moment(label: Label) -> float:
+    in_training = {"epoch", "epochs", "schedule"} <= label.arguments.keys()  # a method may have an `epoch`, too
+    return label.number("epoch") if in_training else math.nan
 
 
 def _of_each(texts: pd.Series, meaning: Callable[[str], object], kind: type) -> np.ndarray:
@@ -87,5 +89,5 @@ def _of_each(texts: pd.Series, meaning: Callable[[str], object], kind: type) -> 
 
 
 def has_failed(result: dict) -> bool:
-    """Whether a trial's record, or its result, has none of a trial's results and is to be tried again."""
+    """Whether a trial's record, or its result, lacks one of the trial's scores and is to be tried again."""
     return any(row["outcome"].startswith(FAILED) for row in result["rows"])

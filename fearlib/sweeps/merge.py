@@ -9,10 +9,17 @@ from pathlib import Path
 from fearlib.errors import InputError
 from fearlib.files.outside import user_path
 from fearlib.spaces.registry import find_space
-from fearlib.sweeps.journal import append_to_journal, only_writer, pack_journal, read_journal, recover_journal
+from fearlib.sweeps.journal import (
+    append_to_journal,
+    only_writer,
+    pack_journal,
+    read_journal,
+    recover_journal,
+    refuse_two_journals,
+)
 from fearlib.sweeps.labels import has_failed
 from fearlib.sweeps.manifest import MANIFEST, open_manifest, read_manifest, write_manifest
-from fearlib.sweeps.rows import write_tables
+from fearlib.sweeps.rows import known_accuracy, refuse_rows_without_journal, write_tables
 from fearlib.sweeps.run import Trial, check_truth, count_trials
 
 
@@ -35,6 +42,7 @@ def merge_sweeps(folder: str | Path, sources: list[str | Path], methods: list[st
     _check_accuracies(itertools.chain(read_journal(folder), *(records for _, records in parts)))
     added = 0
     with only_writer(folder):
+        refuse_rows_without_journal(folder)
         merged = open_manifest(folder, configuration)
         held = {Trial(**record["trial"]): record for record in recover_journal(folder)}
         for manifest, records in parts:
@@ -55,7 +63,13 @@ def merge_sweeps(folder: str | Path, sources: list[str | Path], methods: list[st
 def _read_part(source: Path, configuration: dict, methods: list[str] | None) -> tuple[dict, list[dict]]:
     """A source's manifest, with its trials counted, and its records."""
     read_manifest(source)  # refuses what is no sweep
+    refuse_two_journals(source)
+    refuse_rows_without_journal(source)
     records = read_journal(source)  # before the sittings, which may become more meanwhile
+    accuracy = known_accuracy(source)
+    for record in records:
+        if math.isnan(record["test_accuracy"]):
+            record["test_accuracy"] = float(accuracy.get(record["trial"]["index"], math.nan))
     records = [record for record in records if methods is None or record["trial"]["method"] in methods]
     manifest = open_manifest(source, configuration)  # refuses another configuration
     if methods is not None:

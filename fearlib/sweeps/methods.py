@@ -5,6 +5,7 @@ import functools
 import math
 from collections.abc import Callable, MutableMapping
 from dataclasses import asdict, dataclass, field, fields
+from numbers import Integral
 
 import torch
 
@@ -21,7 +22,7 @@ from fearlib.spaces.nats import Architecture
 from fearlib.spaces.network import Network
 from fearlib.spaces.registry import build
 from fearlib.sweeps.labels import UNDEFINED, Label, parse_label
-from fearlib.sweeps.presets import Settings, convert_setting
+from fearlib.sweeps.presets import Settings, convert_setting, setting_text
 from fearlib.training.loop import Epoch, has_diverged
 
 _DEGRADATION_EPOCHS = 8
@@ -169,7 +170,7 @@ def expand_methods(methods: list[str], settings: Settings) -> list[str]:
         name, given = parse_method(mention)
         method = METHODS[name]
         for arguments in method.expand(given, settings):
-            ordered = {key: arguments[key] for key in method.arguments if key in arguments}
+            ordered = {key: setting_text(arguments[key]) for key in method.arguments if key in arguments}
             labels.append(str(Label(name, ordered)))
     return list(dict.fromkeys(labels))
 
@@ -224,7 +225,21 @@ def run_trial(
         row = {"method": label, "score": float(found.value), "seconds": found.seconds, "macs": found.macs}
         found = [row | {"outcome": found.outcome}], found.curve
     rows, curve = found
-    return {"rows": rows, "curve": [asdict(epoch) for epoch in curve]}
+    if not rows:
+        raise ValueError(f"{label} gave neither a Score nor a row")
+    return {"rows": [_plain(row) for row in rows], "curve": [asdict(epoch) for epoch in curve]}
+
+
+def _plain(row: dict) -> dict:
+    """A row of a trial in the types that a journal holds."""
+    macs = row["macs"]
+    return {
+        "method": str(row["method"]),
+        "score": float(row["score"]),
+        "seconds": float(row["seconds"]),
+        "macs": int(macs) if isinstance(macs, Integral) else float(macs),
+        "outcome": " ".join(str(row["outcome"]).split()) or "ok",
+    }
 
 
 @contextlib.contextmanager

@@ -86,7 +86,7 @@ def preset(name: str, dataset: str, /, space: str = "nats-tss", **overrides) -> 
     changes = {key: convert_setting(key, value) for key, value in overrides.items()}
     changes = {key: value for key, value in changes.items() if getattr(settings, key) != value}
     unnamed = (*LENGTHS, "precision")
-    label = Label(name, {key: _text(value) for key, value in sorted(changes.items()) if key not in unnamed})
+    label = Label(name, {key: setting_text(value) for key, value in sorted(changes.items()) if key not in unnamed})
     return replace(settings, preset=str(label), **changes)
 
 
@@ -138,7 +138,8 @@ def convert_setting(key: str, value, called: str | None = None):
     return converted
 
 
-def _text(value) -> str:
+def setting_text(value) -> str:
+    """A setting's value as `convert_setting` takes it."""
     if isinstance(value, tuple):
         return ",".join(map(str, value))
     return "none" if value is None else str(value)

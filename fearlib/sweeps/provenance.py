@@ -26,6 +26,7 @@ def sitting(workers: int, truth: pd.Series | None) -> dict:
         "hardware": hardware(),
         "workers": workers,
         "truth": None if truth is None else truth.attrs.get("source", "given as numbers"),
+        "truth_epochs": None if truth is None else truth.attrs.get("epochs"),
         "trials": 0,
     }
 

@@ -15,7 +15,7 @@ from fearlib.files.tables import read_csv
 from fearlib.files.write import replace_file
 from fearlib.spaces.registry import find_space
 from fearlib.sweeps.journal import FORMS, JOURNAL, START, Position, end_of_journal, has_journal, read_journal
-from fearlib.sweeps.labels import MEANING, UNDEFINED, parse_label, read_label, with_meaning
+from fearlib.sweeps.labels import MEANING, UNDEFINED, has_failed, parse_label, read_label, with_meaning
 from fearlib.sweeps.manifest import MANIFEST, read_manifest
 
 ROWS, CURVES = "rows.csv", "curves.csv"
@@ -195,9 +195,12 @@ def holds_sweep(folder: str | Path) -> bool:
 
 
 def holds_journal(rows: pd.DataFrame, last: dict | None, end: Position) -> bool:
-    """Whether `rows`, which a file has rounded, are a journal's; `last` and `end` are `end_of_journal`'s."""
-    if last is None:
-        return end == START
+    """Whether `rows`, which a file has rounded, are a journal's; `last` and `end` are `end_of_journal`'s.
+
+    A finished trial stands in a journal once, so its rows tell; one that failed may have failed alike before.
+    """
+    if last is None or has_failed(last):
+        return last is None and end == START
     of_trial = rows[(rows["index"] == last["trial"]["index"]) & (rows.seed == last["trial"]["seed"])]
     of_trial = of_trial.set_index("method")
     return of_trial.index.is_unique and all(
@@ -229,6 +232,20 @@ def written_rows(folder: str | Path) -> pd.DataFrame | None:
                 if not is_right(rows[column]):
                     raise InputError(f"{path} is not a table of rows: every {column} must be {form}.")
     return with_finite_scores(with_meaning(rows.drop(columns=list(MEANING), errors="ignore")))
+
+
+def refuse_rows_without_journal(folder: str | Path) -> None:
+    """Raises InputError if a folder has rows and no journal, so that writing its tables would lose them."""
+    if (user_path(folder) / ROWS).exists() and not has_journal(folder) and len(written_rows(folder)):
+        raise InputError(
+            f"{folder} has {ROWS} but no journal, from which a sweep goes on: restore it, or take another folder."
+        )
+
+
+def known_accuracy(folder: str | Path) -> pd.Series:
+    """Test accuracy (%) by architecture as `rows.csv` has it from outside, NaN or nothing where it has none."""
+    written = written_rows(folder) if (user_path(folder) / ROWS).exists() else None
+    return pd.Series(dtype=float) if written is None else accuracy_from_outside(written)
 
 
 def _no_sweep(folder: str | Path) -> InputError:

@@ -18,7 +18,7 @@ import torch
 
 from fearlib.data.dataset import Dataset
 from fearlib.data.registry import dataset_name, load_dataset
-from fearlib.errors import InputError, require
+from fearlib.errors import InputError, one_line, require
 from fearlib.files.outside import user_path
 from fearlib.files.tables import percentages
 from fearlib.plugin import PLUGIN, import_plugin
@@ -33,7 +33,7 @@ from fearlib.sweeps.manifest import open_manifest, write_manifest
 from fearlib.sweeps.methods import expand_methods, most_macs, refuse_nan, run_trial
 from fearlib.sweeps.presets import LENGTHS, Settings, as_dict
 from fearlib.sweeps.provenance import code_commit, hardware, sitting, utc_now
-from fearlib.sweeps.rows import rows_of_trials, write_tables
+from fearlib.sweeps.rows import known_accuracy, refuse_rows_without_journal, rows_of_trials, write_tables
 
 
 @dataclass(frozen=True)
@@ -248,7 +248,10 @@ def cached_dataset(name: str, folder: str | None, resolution: int, train_images:
 
 def _begun(folder: Path, plan: Plan, place: Place) -> tuple[dict, list[Trial]]:
     """The folder's manifest, with a sitting that begins now, and the trials that are to run in it."""
+    refuse_rows_without_journal(folder)
     manifest = open_manifest(folder, plan.configuration)
+    for index, accuracy in known_accuracy(folder).items():
+        check_truth({"trial": {"index": index}, "test_accuracy": accuracy}, plan.truth)
     finished = _take_up(folder, manifest, plan.truth)
     missing = [trial for trial in plan.trials if trial not in finished]
     this = sitting(place.workers, plan.truth) | asdict(place)
@@ -358,7 +361,7 @@ def _run(
 
 def _failure(trial: Trial, error: Exception) -> dict:
     nothing = dict.fromkeys(("score", "seconds", "macs"), float("nan"))
-    reason = f"{FAILED}{type(error).__name__}: {error}".encode(errors="backslashreplace").decode()
+    reason = f"{FAILED}{one_line(error)}".encode(errors="backslashreplace").decode()
     return {"rows": [{"method": trial.method, **nothing, "outcome": reason}], "curve": []}
 
 

@@ -50,8 +50,12 @@ def sweep_status(folder: str | Path) -> Status:
         methods,
         expected=float(left.sum(skipna=False)) / _at_once(now),
         writer=writer(folder),
-        failures=[f"{record['trial']['index']} {record['rows'][0]['outcome']}" for record in failed],
+        failures=[f"{record['trial']['index']} {_reason(record)}" for record in failed],
     )
+
+
+def _reason(record: dict) -> str:
+    return next(row["outcome"] for row in record["rows"] if has_failed({"rows": [row]}))
 
 
 def _at_once(records: list[dict]) -> float:
