@@ -3,6 +3,7 @@ import math
 import random
 import re
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -123,15 +124,15 @@ def test_claims_whose_rows_a_sweep_lacks_are_not_run_and_the_others_are(tmp_path
         "degradation_cifar10": "schedule=cosine", "zero_cost_cifar10": "snip", "synthetic_compact": "synflow",
         "cifar100_paper": "shortreg",
     }  # fmt: skip
+
+    def without(read, folder):
+        rows = read(folder)
+        return rows[~rows.method.str.contains(lacking[folder.name], regex=False)]
+
     for name in lacking:
         shutil.copytree(ROOT / "results" / name.replace("100_paper", "10_paper"), tmp_path / name)
     for reader in ("read_rows", "finished_rows"):
-
-        def without(folder, read=getattr(measuring, reader)):
-            rows = read(folder)
-            return rows[~rows.method.str.contains(lacking[folder.name], regex=False)]
-
-        monkeypatch.setattr(measuring, reader, without)
+        monkeypatch.setattr(measuring, reader, partial(without, getattr(measuring, reader)))
     claims = pd.read_csv(ROOT / "analysis" / "paper_values.csv")
     ran = {line["id"] for line in measure_claims(claims.id, tmp_path)}
     assert ran == {

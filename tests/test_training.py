@@ -73,7 +73,7 @@ def test_same_seed_same_result(colour_dataset):
     def losses(net_seed, seed):
         return [record.loss for record in train(network(net_seed), colour_dataset, 2, 64, seed=seed)]
 
-    assert losses(0, 1) == losses(0, 1)
+    assert losses(0, 1) == losses(0, 1) == losses(0, np.int64(1))
     assert losses(0, 1) != losses(0, 2)
     assert losses(0, 1) != losses(1, 1)
 
@@ -174,6 +174,7 @@ def test_a_network_whose_output_ignores_its_input_trains(colour_dataset):
         ({"epochs": 1, "precision": "int8"}, "unknown precision 'int8': float32, bfloat16 or auto"),
         ({"epochs": 0}, "epochs=0"),
         ({"epochs": 1, "batch_size": 0}, "batch_size=0"),
+        ({"epochs": 1, "seed": 1.5}, "seed is 1.5: it must be an integer"),
         ({"epochs": 1, "first_free_block": 9}, r"first_free_block is 9: it must be an integer in 0\.\.5"),
     ],
 )

@@ -13,7 +13,7 @@ from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from fearlib.data.dataset import Dataset
-from fearlib.errors import Undefined
+from fearlib.errors import Undefined, check_seed
 from fearlib.scores.second_order import ONE_VALUE, cheap_second_derivatives
 from fearlib.spaces.network import check_sizes, shapes_checked
 from fearlib.training.classifier import check_logits, has_one_value, ordinary
@@ -28,7 +28,7 @@ def first_minibatch(dataset: Dataset, size: int, seed: int) -> tuple[torch.Tenso
     All of a smaller dataset. Raises InputError unless `size` is a positive integer.
     """
     check_sizes(size=size)
-    return next(dataset.training_batches(size, torch.Generator().manual_seed(seed)))
+    return next(dataset.training_batches(size, torch.Generator().manual_seed(check_seed(seed))))
 
 
 def noise_minibatch(size: int, resolution: int, seed: int, classes: int = 10) -> tuple[torch.Tensor, torch.Tensor]:
@@ -37,7 +37,7 @@ def noise_minibatch(size: int, resolution: int, seed: int, classes: int = 10) ->
     Raises InputError unless `size`, `resolution` and `classes` are positive integers.
     """
     check_sizes(size=size, resolution=resolution, classes=classes)
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(check_seed(seed))
     images = torch.randn(size, 3, resolution, resolution, generator=generator)
     return images, torch.randint(0, classes, (size,), generator=generator)
 
@@ -92,7 +92,7 @@ class Minibatch:
     """
 
     def __init__(self, network: nn.Module, images: torch.Tensor, labels: torch.Tensor, seed: int = 0):
-        self.network, self.images, self.labels, self.seed = network, images, labels, seed
+        self.network, self.images, self.labels, self.seed = network, images, labels, check_seed(seed)
         self.layers = self._modules(nn.Conv2d, nn.Linear)
         self.passes: dict[str, Timed] = {}  # those made so far
         self.asked: set[str] = set()  # for which passes, by what is being timed

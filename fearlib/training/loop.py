@@ -14,7 +14,7 @@ from torch.optim import SGD
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from fearlib.data.dataset import Dataset
-from fearlib.errors import InputError
+from fearlib.errors import InputError, check_seed
 from fearlib.spaces.network import Network, shapes_checked
 from fearlib.training.classifier import check_labels, check_logits, has_one_value
 from fearlib.training.cuda_graph import recorded_step
@@ -134,7 +134,7 @@ def train(
     Forward passes run under autocast at `precision` (`resolve_precision`), in channels-last memory, on the device
     of the network's parameters; on a processor the process keeps the memory it has used (`keep_freed_memory`).
     Inference mode and no_grad play no part. Raises InputError for an unknown precision, a non-positive count, a
-    limit that is NaN, or a network that `check_trainable` refuses.
+    limit that is NaN, a seed that is no integer, or a network that `check_trainable` refuses.
     """
     precision = resolve_precision(precision)
     check_counts(epochs=epochs, batch_size=batch_size, records_per_epoch=records_per_epoch)
@@ -151,7 +151,7 @@ def train(
     steps = -(-len(dataset.train_labels) // batch_size)
     record_after = {-(-steps * part // records_per_epoch) for part in range(1, records_per_epoch + 1)}
     optimizer, schedule = _optimizer(parameters, (schedule_epochs or epochs) * steps)
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(check_seed(seed))
     macs_per_image = network.training_macs(dataset.resolution, first_free_block)
     sums = _Sums(torch.zeros((), device=device), torch.zeros((), dtype=torch.int64, device=device))
 
