@@ -1,6 +1,7 @@
 """What went wrong, in one sentence, and which package is missing."""
 
 import importlib
+from numbers import Integral
 
 
 class InputError(ValueError):
@@ -30,6 +31,13 @@ def require(package: str, purpose: str):
         raise ImportError(
             f"{package} is needed to {purpose} and is not installed: pip install 'fearlib[suite]' brings it."
         ) from error
+
+
+def check_seed(seed: int) -> int:
+    """The seed as Python's integer. Raises InputError unless it is an integer of 64 bits, as torch takes."""
+    if not isinstance(seed, Integral) or not -(2**63) <= seed < 2**63:
+        raise InputError(f"seed is {seed!r}: it must be an integer from -2**63 to 2**63 - 1.")
+    return int(seed)
 
 
 def check_threshold(threshold: float) -> None:

@@ -1,5 +1,6 @@
 import dataclasses
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -106,7 +107,14 @@ def test_index_out_of_range(index):
         Architecture.from_index(index)
 
 
-@pytest.mark.parametrize("count", [-1, SPACE_SIZE + 1])
+@pytest.mark.parametrize("count", [-1, 2.0, SPACE_SIZE + 1])
 def test_sample_too_large(count):
     with pytest.raises(InputError, match="the space has 15625"):
         sample_architectures(count, seed=0)
+
+
+def test_a_seed_is_an_integer_of_any_kind():
+    assert sample_architectures(np.int64(3), np.int64(1)) == sample_architectures(3, 1)
+    for seed in (None, 1.5, 2**63):
+        with pytest.raises(InputError, match="it must be an integer from"):
+            sample_architectures(3, seed)

@@ -3,6 +3,7 @@ import math
 import random
 import re
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 
 from fearlib.errors import InputError
+from fearlib.report import measuring
 from fearlib.report.claims import COLUMNS, VERDICTS, count_verdicts, ledger, ledger_page, published_values, verdict
 from fearlib.report.measuring import MISSING as LACKS
 from fearlib.report.measuring import measure_claims
@@ -114,6 +116,30 @@ def test_claims_without_results(tmp_path):
     claims = pd.read_csv(ROOT / "analysis" / "paper_values.csv")
     made = ledger(claims, measure_claims(claims.id, tmp_path), LACKS)
     assert set(made.verdict) == {"not run"} and made.missing.notna().all() and made.id.is_unique
+
+
+def test_claims_whose_rows_a_sweep_lacks_are_not_run_and_the_others_are(tmp_path, monkeypatch):
+    """Sweeps without the cosine, a measure or short training."""
+    lacking = {
+        "degradation_cifar10": "schedule=cosine", "zero_cost_cifar10": "snip", "synthetic_compact": "synflow",
+        "cifar100_paper": "shortreg",
+    }  # fmt: skip
+
+    def without(read, folder):
+        rows = read(folder)
+        return rows[~rows.method.str.contains(lacking[folder.name], regex=False)]
+
+    for name in lacking:
+        shutil.copytree(ROOT / "results" / name.replace("100_paper", "10_paper"), tmp_path / name)
+    for reader in ("read_rows", "finished_rows"):
+        monkeypatch.setattr(measuring, reader, partial(without, getattr(measuring, reader)))
+    claims = pd.read_csv(ROOT / "analysis" / "paper_values.csv")
+    ran = {line["id"] for line in measure_claims(claims.id, tmp_path)}
+    assert ran == {
+        *(f"ZC.cifar10.{name}" for name in ("grad_norm", "grasp", "fisher", "synflow", "jacob_cov")),
+        *(f"T2.{name}" for name in ("fear", "jacob_cov", "snip", "fisher", "grasp")),
+        "C1.cifar100", "C5",
+    }  # fmt: skip
 
 
 def test_claims_on_another_dataset_are_measured_where_its_sweeps_are(tmp_path):

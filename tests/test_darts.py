@@ -346,5 +346,5 @@ def test_wrong_sizes():
         build_darts_network(EVERY_OPERATION, 10, cells=2)
     with pytest.raises(InputError, match="channels is 0: it must be a positive integer"):
         build_darts_network(EVERY_OPERATION, 10, channels=0)
-    with pytest.raises(InputError, match=r"first_free_block is 4: it must be in 0\.\.3"):
+    with pytest.raises(InputError, match=r"first_free_block is 4: it must be an integer in 0\.\.3"):
         tiny().free_parameters(4)

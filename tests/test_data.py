@@ -96,8 +96,10 @@ def test_first_of_each_class():
 
 def test_cifar10_at_16_pixels_is_averaged(tmp_path, cifar10_files):
     full = load_dataset("cifar10", tmp_path)
+    numpys = load_dataset("cifar10", tmp_path, resolution=np.int64(16), train_images=np.int64(20))
     half = load_dataset("cifar10", tmp_path, resolution=16, train_images=20)
     assert full.resolution == 32 and full.padding == 4 and half.resolution == 16 and half.padding == 2
+    assert numpys.fingerprint == half.fingerprint and type(numpys.padding) is int
     assert not full.verified and "unverified" in full.source
     assert half.train_labels.bincount().tolist() == [2] * 10
     kept = first_of_each_class(full.train_labels, 20, 10)
@@ -145,7 +147,14 @@ def test_a_dataset_may_be_spelt_as_the_field_does(tmp_path, cifar10_files, monke
         ),
         ({"name": "cifar10", "resolution": 24}, "no 24-pixel version"),
         ({"name": "imagenet16-120", "resolution": 32}, "no 32-pixel version"),
-        ({"name": "cifar100", "train_images": 5}, "at least 200, two images a class"),
+        ({"name": "synthetic", "resolution": 0}, "synthetic has no 0-pixel version: 16 or 32 is allowed"),
+        ({"name": "cifar10", "resolution": 16.0}, "no 16.0-pixel version"),
+        ({"name": "cifar100", "train_images": 5}, "an integer of at least 200, two images a class"),
+        (
+            {"name": "cifar10", "train_images": 200.0},
+            "200.0: it must be an integer of at least 20",
+        ),
+        ({"name": "cifar10", "train_images": 0}, "train_images is 0: it must be an integer of at least 20"),
     ],
 )
 def test_wrong_requests(arguments, message):

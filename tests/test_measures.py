@@ -2,6 +2,7 @@
 
 import copy
 import math
+import re
 import warnings
 
 import numpy as np
@@ -606,6 +607,18 @@ def test_numbers_too_large_for_their_kind_give_no_value():
     assert values.keys() == {"params", "macs", "zen"} and {"nwot", "synflow", "zico"} <= told.keys()
 
 
+def test_finite_numbers_whose_sum_is_none_are_finite():
+    network, images, labels = drawn(without_batch_norm)
+    network, images = network.float(), images.float()
+    for layer in layers_of(network):
+        layer.bias = None
+    small = zero_cost(network, images, labels, ("nwot",))
+    assert zero_cost(network, images * 2.0**121, labels, ("nwot",)) == small
+    with torch.no_grad():
+        rectified = network[:2](images * 2.0**121)
+    assert rectified.isfinite().all() and not rectified.sum().isfinite()
+
+
 def test_a_measure_of_ones_own_that_is_infinite_has_no_value(monkeypatch):
     monkeypatch.setitem(MEASURES, "mine", Measure(lambda batch: math.inf, passes=0))
     assert reasons(*drawn(with_batch_norm), ("mine",))[1] == {
@@ -742,6 +755,18 @@ def test_a_module_that_fails_leaves_the_network_as_it_was(name, place):
     with pytest.raises(RuntimeError, match="on purpose"):
         zero_cost(network, images, labels, (name,))
     assert picture(network, images, labels) == before
+
+
+@pytest.mark.parametrize("name", sorted(set(MEASURES) - {"params", "l2_norm"}))
+@pytest.mark.parametrize("shape", [(4, 1, 8, 8), (4, 3, 2, 2)])
+def test_images_that_a_network_does_not_take_are_refused_in_one_sentence(name, shape):
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 4))
+    before = picture(in_mixed_state(network))
+    of_images = re.escape(str(shape[1:])[1:])
+    # synflow looks at one image, zico at halves of the minibatch
+    with pytest.raises(InputError, match=rf"the network does not take images of the shape \([124], {of_images}"):
+        zero_cost(network, torch.randn(shape), torch.arange(4), (name,))
+    assert picture(network) == before
 
 
 @pytest.mark.parametrize("name", ["plain", "fisher", "grasp"])

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -176,8 +177,13 @@ def test_training_macs_count_forward_once_and_backward_twice():
 
 
 def test_wrong_sizes():
-    with pytest.raises(InputError, match=r"first_free_block is 18: it must be in 0\.\.17"):
+    with pytest.raises(InputError, match=r"first_free_block is 18: it must be an integer in 0\.\.17"):
         build_network(ALL_CONV, 10).free_parameters(18)
+    network = build_network(ALL_CONV, np.int64(10), channels=np.int64(4), cells=np.int64(1))
+    assert len(network.free_parameters(np.int64(1))) == len(network.free_parameters(1))
+    assert network.macs(np.int64(8)) == build_network(ALL_CONV, 10, channels=4, cells=1).macs(8)
+    with pytest.raises(InputError, match=r"first_free_block is 1.0: it must be an integer in 0\.\.5"):
+        network.free_parameters(1.0)
     with pytest.raises(InputError, match="cells is 0: it must be a positive integer"):
         build_network(ALL_CONV, 10, cells=0)
 
@@ -185,6 +191,11 @@ def test_wrong_sizes():
 def ones_own(**sizes):
     head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
     return Network(nn.Conv2d(sizes.get("in_channels") or 3, 4, 3, padding=1), [nn.ReLU()], head, 0, **sizes)
+
+
+def unpadded():
+    head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+    return Network(nn.Conv2d(3, 4, 5), [nn.ReLU()], head, 0)
 
 
 def test_a_network_of_ones_own_takes_any_side_unless_it_has_a_stride():
@@ -204,6 +215,7 @@ def test_a_network_of_ones_own_takes_any_side_unless_it_has_a_stride():
         (lambda: ones_own()(torch.zeros(3, 8, 8)), r"shape \(3, 8, 8\): it must be \(batch, 3, height, width\)"),
         (lambda: build_network(ALL_CONV, 2)(torch.zeros(1, 3, 30, 32)), "30x32 pixels: sides must be"),
         (lambda: build_network(ALL_CONV, 10).macs(30), "30x30 pixels: sides must be multiples of 4"),
+        (lambda: unpadded().macs(4), r"does not take images of the shape \(1, 3, 4, 4\)"),
         (lambda: build_network(ALL_CONV, 10).training_macs(0), "resolution is 0: it must be a positive integer"),
     ],
 )  # fmt: skip

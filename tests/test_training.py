@@ -11,8 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from fearlib import Architecture, InputError, build_network, preset, train
-from fearlib.training.loop import latest_top1, resolve_precision, top1
+from fearlib import Architecture, Dataset, InputError, Network, build_network, fear, full, preset, shortreg, train
+from fearlib.scores.degradation import degradation
+from fearlib.training.loop import check_trainable, latest_top1, resolve_precision, top1
 
 CELL = Architecture(
     ["nor_conv_3x3", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3", "nor_conv_1x1"]
@@ -72,7 +73,7 @@ def test_same_seed_same_result(colour_dataset):
     def losses(net_seed, seed):
         return [record.loss for record in train(network(net_seed), colour_dataset, 2, 64, seed=seed)]
 
-    assert losses(0, 1) == losses(0, 1)
+    assert losses(0, 1) == losses(0, 1) == losses(0, np.int64(1))
     assert losses(0, 1) != losses(0, 2)
     assert losses(0, 1) != losses(1, 1)
 
@@ -173,12 +174,71 @@ def test_a_network_whose_output_ignores_its_input_trains(colour_dataset):
         ({"epochs": 1, "precision": "int8"}, "unknown precision 'int8': float32, bfloat16 or auto"),
         ({"epochs": 0}, "epochs=0"),
         ({"epochs": 1, "batch_size": 0}, "batch_size=0"),
-        ({"epochs": 1, "first_free_block": 9}, r"first_free_block is 9: it must be in 0\.\.5"),
+        ({"epochs": 1, "seed": 1.5}, "seed is 1.5: it must be an integer"),
+        ({"epochs": 1, "first_free_block": 9}, r"first_free_block is 9: it must be an integer in 0\.\.5"),
     ],
 )
 def test_wrong_requests(colour_dataset, arguments, message):
     with pytest.raises(InputError, match=message):
         train(network(), colour_dataset, **arguments)
+
+
+def noise_dataset(count, side):
+    images = torch.randn(count, 3, side, side, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(count) % 10
+    return Dataset("noise", "made for a test", True, images, labels, images[:20], labels[:20])
+
+
+@pytest.mark.parametrize(
+    "score, alone",
+    [
+        (lambda *given: train(*given, 1, batch_size=40), 40),
+        (lambda *given: shortreg(*given, 1, batch_size=1), 1),
+        (lambda *given: full(*given, 1, batch_size=40), 40),
+        (lambda *given: fear(*given, 0.1, batch_size=20, stage2_batch=39), 20),
+        (lambda *given: fear(*given, 0.1, batch_size=39, stage2_batch=8), 8),
+        (lambda *given: degradation(*given, *next(given[1].test_batches(8)), 1, batch_size=40), 40),
+    ],
+)
+def test_one_value_to_normalise_is_refused_before_any_training(score, alone):
+    dataset, net = noise_dataset(41, side=4), network()
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    told = f"in batches of {alone} the 41 training images end in one of 1, .* that leaves no image alone"
+    with pytest.raises(InputError, match=told):
+        score(net, dataset)
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+
+
+def test_one_image_alone_is_trained_on_where_it_has_several_values():
+    assert train(network(), noise_dataset(41, side=8), 1, batch_size=40)[0].images == 41
+    assert train(network(), noise_dataset(42, side=4), 1, batch_size=40)[0].images == 42
+
+
+def test_no_batch_is_large_enough_for_instance_norm_of_one_pixel():
+    head = nn.Sequential(nn.InstanceNorm2d(4), nn.Flatten(), nn.Linear(4, 10))
+    net = Network(nn.Conv2d(3, 4, 3), [nn.AdaptiveAvgPool2d(1)], head, 0)
+    with pytest.raises(InputError, match="one value a channel at 8x8 pixels: choose images of which"):
+        train(net, noise_dataset(40, side=8), 1, batch_size=20)
+
+
+def test_images_that_a_network_does_not_take_are_refused():
+    head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 10))
+    net = Network(nn.Conv2d(3, 4, 5), [nn.ReLU()], head, 0)
+    with pytest.raises(InputError, match=r"does not take images of the shape \(2, 3, 4, 4\)"):
+        train(net, noise_dataset(40, side=4), 1)
+
+
+def test_looking_before_training_draws_nothing_and_changes_nothing(colour_dataset):
+    net = Network(
+        nn.Conv2d(3, 4, 3), [nn.BatchNorm2d(4), nn.Dropout()], nn.Sequential(nn.Flatten(), nn.Linear(144, 10)), 0
+    )
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    torch.manual_seed(5)
+    check_trainable(net, colour_dataset, 20)
+    drawn = torch.rand(3)
+    torch.manual_seed(5)
+    assert torch.equal(torch.rand(3), drawn)
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
 
 
 @pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="Linux says what a processor can do")

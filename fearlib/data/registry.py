@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterable, MutableMapping
+from numbers import Integral
 
 import torch
 import torch.nn.functional as F
@@ -52,13 +53,13 @@ def dataset_name(name: str, others: Iterable[str] = ()) -> str:
 def _load_synthetic(folder: str | None, resolution: int | None, train_images: int | None) -> Dataset:
     from fearlib.data.synthetic import load_synthetic
 
-    return load_synthetic(_check_size("synthetic", resolution, train_images), train_images, folder)
+    return load_synthetic(*_check_size("synthetic", resolution, train_images), folder)
 
 
 def _load_official(name: str, folder: str | None, resolution: int | None, train_images: int | None) -> Dataset:
     from fearlib.data.official import read_images
 
-    resolution = _check_size(name, resolution, train_images)
+    resolution, train_images = _check_size(name, resolution, train_images)
     files = read_images(name, folder)
     arrays = {
         "train_images": torch.from_numpy(files.train_images),
@@ -79,19 +80,19 @@ def _load_official(name: str, folder: str | None, resolution: int | None, train_
     )  # fmt: skip
 
 
-def _check_size(name: str, resolution: int | None, train_images: int | None) -> int:
-    """The resolution asked for, or the dataset's own. Raises InputError if the dataset has no such size."""
+def _check_size(name: str, resolution: int | None, train_images: int | None) -> tuple[int, int | None]:
+    """The resolution asked for, or the dataset's own, and `train_images`. Raises InputError for another size."""
     native = 16 if name == "imagenet16-120" else 32
-    resolution = resolution or native
-    if resolution not in (native, 16):
+    resolution = native if resolution is None else resolution
+    if not isinstance(resolution, Integral) or resolution not in (native, 16):
+        allowed = " or ".join(map(str, sorted({16, native})))
+        raise InputError(f"{name} has no {resolution!r}-pixel version: {allowed} is allowed.")
+    least = 2 * NUM_CLASSES[name]
+    if train_images is not None and (not isinstance(train_images, Integral) or train_images < least):
         raise InputError(
-            f"{name} has no {resolution}-pixel version: {' or '.join({str(native), '16'})} is allowed."
+            f"train_images is {train_images!r}: it must be an integer of at least {least}, two images a class."
         )
-    if train_images is not None and (not isinstance(train_images, int) or train_images < 2 * NUM_CLASSES[name]):
-        raise InputError(
-            f"train_images is {train_images!r}: it must be at least {2 * NUM_CLASSES[name]}, two images a class."
-        )
-    return resolution
+    return int(resolution), None if train_images is None else int(train_images)
 
 
 # What each name loads, given a folder, a resolution and a number of training images, each of which may be None.

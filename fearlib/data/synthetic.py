@@ -12,6 +12,7 @@ from torch import nn
 from fearlib.data.dataset import Dataset
 from fearlib.errors import InputError, one_line, require
 from fearlib.files.outside import check_file, user_path
+from fearlib.spaces.network import check_sizes
 
 CLASSES = 10
 SEED = 42
@@ -25,9 +26,10 @@ def load_synthetic(resolution: int = 32, train_images: int | None = None, folder
 
     A smaller `train_images` (default 50,000) draws proportionally fewer images. The cache lies in `folder`,
     else in FEARLIB_DATA, else in pooch's cache folder; where that cannot be written the dataset stays in memory,
-    with a warning. Raises InputError if a cached file is damaged.
+    with a warning. Raises InputError for a size that is no positive integer, and if a cached file is damaged.
     """
-    train_images = train_images or FULL_TRAIN_IMAGES
+    train_images = FULL_TRAIN_IMAGES if train_images is None else train_images
+    check_sizes(resolution=resolution, train_images=train_images)
     folder = (
         folder or os.environ.get("FEARLIB_DATA") or require("pooch", "find the cache folder").os_cache("fearlib")
     )

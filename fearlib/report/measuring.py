@@ -24,7 +24,7 @@ from fearlib.ranking.tables import (
 )
 from fearlib.report.account import commands
 from fearlib.sweeps.journal import read_journal
-from fearlib.sweeps.labels import parse_label
+from fearlib.sweeps.labels import parse_label, read_label
 from fearlib.sweeps.manifest import read_manifest
 from fearlib.sweeps.rows import holds_sweep, read_rows
 
@@ -56,6 +56,8 @@ MISSING |= {
 
 def measure_claims(ids: pd.Series, results: str | Path) -> list[dict]:
     """A line for every claim of `ids` that the sweeps in `results` can answer, as `ledger` takes them.
+
+    A claim on methods or moments that a sweep does not have gets none.
 
     Where two methods are compared, `than` names the other, the best that there is.
     """
@@ -106,7 +108,9 @@ def _zero_cost(ids: list[str], results: Path) -> Iterator[dict]:
         if holds_sweep(folder):
             rows = _first_seed(read_rows(folder))
             each = rows[rows.method == name]
-            yield _line(claim, folder, ("zero_cost",), each, estimate(spearman, each.score, each.test_accuracy))
+            if len(each):
+                found = estimate(spearman, each.score, each.test_accuracy)
+                yield _line(claim, folder, ("zero_cost",), each, found)
 
 
 def _degradation(ids: list[str], results: Path) -> Iterator[dict]:
@@ -114,17 +118,28 @@ def _degradation(ids: list[str], results: Path) -> Iterator[dict]:
     folder = results / "degradation_cifar10"
     if not holds_sweep(folder):
         return
-    moments = degradation_moments(read_rows(folder))
-    moments = moments[moments.schedule.str.startswith("cosine")]
+    rows = read_rows(folder)
+    rows = rows[list(map(_is_moment_of_cosine, rows.method))]
+    if rows.empty:
+        return
+    moments = degradation_moments(rows)
     line = partial(_line, folder=folder, methods=("degradation",))
     table = degradation_table(moments).set_index(["measure", "epoch"])
     for claim, (name, epoch) in _asked(ids, "F1."):
         each = moments[(moments.measure == name) & (moments.epoch == float(epoch))]
-        yield line(claim, each=each, found=Estimate.of(table.loc[(name, float(epoch))], "spearman"))
+        if len(each):
+            yield line(claim, each=each, found=Estimate.of(table.loc[(name, float(epoch))], "spearman"))
     for claim, (name, when) in _asked(ids, "C4."):
         each = moments[moments.measure == name]
-        epoch = 1 if when == "first" else each.epoch[each.score.notna()].max()
-        yield line(claim, each=each, found=estimate(spearman_difference, *with_start(each, epoch)))
+        epochs = each.epoch[each.score.notna()]
+        epoch = 1 if when == "first" else epochs.max()
+        if {0, epoch} <= set(epochs):
+            yield line(claim, each=each, found=estimate(spearman_difference, *with_start(each, epoch)))
+
+
+def _is_moment_of_cosine(method: str) -> bool:
+    arguments = read_label(method).arguments
+    return arguments.get("schedule") == "cosine" and "epoch" in arguments
 
 
 def _fear_alone(ids: list[str], results: Path) -> Iterator[dict]:
@@ -143,13 +158,13 @@ def _fear_among_others(ids: list[str], results: Path) -> Iterator[dict]:
         if (rows := _finished_with_fear(folder)) is not None and holds_sweep(measures):
             free = _first_seed(read_rows(measures))
             free = free[free["index"].isin(rows["index"])]
-            yield _ahead_of_best(claim, folder, _TRAINED, pd.concat([rows, free]), rows, percent=50)
+            yield from _ahead_of_best(claim, folder, _TRAINED, pd.concat([rows, free]), rows, percent=50)
 
 
 def _against_shortreg(ids: list[str], results: Path) -> Iterator[dict]:
     """T1 in the paper's form. Chance gives `common` x% in the top x%."""
     folder = results / "cifar100_paper"
-    if (rows := _finished_with_fear(folder)) is None:
+    if (rows := _finished_with_fear(folder)) is None or not methods_of(rows, "shortreg"):
         return
     fear = preset_method(rows)
     form = in_papers_form(rows, fear)
@@ -176,18 +191,22 @@ def _synthetic(ids: list[str], results: Path) -> Iterator[dict]:
     fear, made_by = preset_method(rows), ("full", "fear", "zero_cost")
     for claim, (name,) in _asked(ids, "T2."):
         each = rows[rows.method == (fear if name == "fear" else name)]
-        yield _line(claim, folder, made_by, each, Estimate.of(ranking_table(each).iloc[0], "spearman"))
+        if len(each):
+            yield _line(claim, folder, made_by, each, Estimate.of(ranking_table(each).iloc[0], "spearman"))
     if "C5" in ids:
-        yield _ahead_of_best("C5", folder, made_by, rows[rows.method.isin((fear, *DATA_AGNOSTIC))], rows)
+        yield from _ahead_of_best("C5", folder, made_by, rows[rows.method.isin((fear, *DATA_AGNOSTIC))], rows)
 
 
 def _ahead_of_best(
     claim: str, folder: Path, made_by: tuple, compared: pd.DataFrame, rows: pd.DataFrame, percent: float = 100
-) -> dict:
+) -> Iterator[dict]:
+    """A line, or none where there is no other method."""
     fear = preset_method(rows)
-    best = compare_methods(compared, fear, percent=percent).sort_values("difference").iloc[0]
-    line = _line(claim, folder, made_by, rows[rows.method == fear], Estimate.of(best, "difference"))
-    return line | {"than": best.than}
+    found = compare_methods(compared, fear, percent=percent)
+    if len(found):
+        best = found.sort_values("difference").iloc[0]
+        line = _line(claim, folder, made_by, rows[rows.method == fear], Estimate.of(best, "difference"))
+        yield line | {"than": best.than}
 
 
 def _first_seed(rows: pd.DataFrame) -> pd.DataFrame:

@@ -40,8 +40,8 @@ def degradation(
     A training that diverges ends there: its last record has a loss that is not finite. Raises InputError as
     `fearlib.train` and `fearlib.zero_cost` do.
     """
-    check_counts(epochs=epochs)
-    check_trainable(network, dataset)
+    check_counts(epochs=epochs, batch_size=batch_size)
+    check_trainable(network, dataset, batch_size)
     curve: list[Epoch] = []
     moments = [Moment(0, measure_network(network, images, labels, seed=seed), ())]
 

@@ -13,9 +13,10 @@ from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from fearlib.data.dataset import Dataset
-from fearlib.errors import InputError, Undefined
+from fearlib.errors import Undefined, check_seed
 from fearlib.scores.second_order import ONE_VALUE, cheap_second_derivatives
-from fearlib.training.classifier import check_logits, ordinary
+from fearlib.spaces.network import check_sizes, shapes_checked
+from fearlib.training.classifier import check_logits, has_one_value, ordinary
 
 PERTURBATION = 0.01  # of the noise images that `perturbed_features` compares
 NO_LAYER = "it has no convolution or linear layer"
@@ -24,26 +25,21 @@ NO_LAYER = "it has no convolution or linear layer"
 def first_minibatch(dataset: Dataset, size: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     """The first `size` training images of the seed's first epoch, augmented and normalised, and their labels.
 
-    All of a smaller dataset. Raises InputError if `size` is not positive.
+    All of a smaller dataset. Raises InputError unless `size` is a positive integer.
     """
-    _check_size(size)
-    return next(dataset.training_batches(size, torch.Generator().manual_seed(seed)))
+    check_sizes(size=size)
+    return next(dataset.training_batches(size, torch.Generator().manual_seed(check_seed(seed))))
 
 
 def noise_minibatch(size: int, resolution: int, seed: int, classes: int = 10) -> tuple[torch.Tensor, torch.Tensor]:
     """Standard normal images (size, 3, resolution, resolution) and random labels.
 
-    Raises InputError if `size` is not positive.
+    Raises InputError unless `size`, `resolution` and `classes` are positive integers.
     """
-    _check_size(size)
-    generator = torch.Generator().manual_seed(seed)
+    check_sizes(size=size, resolution=resolution, classes=classes)
+    generator = torch.Generator().manual_seed(check_seed(seed))
     images = torch.randn(size, 3, resolution, resolution, generator=generator)
     return images, torch.randint(0, classes, (size,), generator=generator)
-
-
-def _check_size(size: int) -> None:
-    if size < 1:
-        raise InputError(f"a minibatch of {size} images: it must have at least 1.")
 
 
 class Timed(NamedTuple):
@@ -91,11 +87,12 @@ class Minibatch:
 
     Passes run on detached parameters and copies of the buffers, in channels-last memory, which is up to twice as
     fast on a CPU as contiguous memory. They raise Undefined where what they would hand out is not finite, or where
-    batch norm has one value to normalise, and InputError for a network that gives no logits for the labels.
+    batch norm has one value to normalise, and InputError for a network that does not take the images or gives no
+    logits for the labels.
     """
 
     def __init__(self, network: nn.Module, images: torch.Tensor, labels: torch.Tensor, seed: int = 0):
-        self.network, self.images, self.labels, self.seed = network, images, labels, seed
+        self.network, self.images, self.labels, self.seed = network, images, labels, check_seed(seed)
         self.layers = self._modules(nn.Conv2d, nn.Linear)
         self.passes: dict[str, Timed] = {}  # those made so far
         self.asked: set[str] = set()  # for which passes, by what is being timed
@@ -320,9 +317,10 @@ class Minibatch:
         with torch.random.fork_rng([images.device] if images.is_cuda else []):
             torch.manual_seed(self.seed)
             try:
-                output = functional_call(self.network, state, (images,), tie_weights=False)
+                with shapes_checked(images.shape):
+                    output = functional_call(self.network, state, (images,), tie_weights=False)
             except ValueError as error:
-                if "more than 1 value per channel" in str(error) or "more than 1 spatial element" in str(error):
+                if has_one_value(error):
                     raise Undefined(ONE_VALUE) from error
                 raise
         return check_logits(output, len(images), self.largest_label)
@@ -337,8 +335,10 @@ class Minibatch:
         if not self._finite_images.all():
             count = int((~self._finite_images).sum())
             raise Undefined(f"NaN or an infinity is in {count} of its {len(self.images)} images")
-        sums = [tensor.detach().sum() for tensor in tensors]
-        if sums and not torch.stack(sums).isfinite().all():
+        sums = [tensor.detach().sum() for tensor in tensors]  # one pass, and a sum may overflow
+        if not sums or torch.stack(sums).isfinite().all():
+            return
+        if not all(tensor.isfinite().all() for tensor in tensors):
             raise Undefined(self.why_not_finite())
 
     @functools.cached_property

@@ -69,9 +69,9 @@ def fear(
     score. Raises InputError for a block, count, limit or precision that does not exist, and for a network that
     `fearlib.training.loop.check_trainable` refuses, before any training.
     """
-    check_counts(stage2_epochs=stage2_epochs, stage2_batch=stage2_batch)
+    check_counts(stage2_epochs=stage2_epochs, stage2_batch=stage2_batch, batch_size=batch_size)
     check_limits(threshold=threshold)
-    check_trainable(network, dataset)
+    check_trainable(network, dataset, batch_size, stage2_batch)
     if first_free_block is None:
         first_free_block = network.default_first_free_block
     network.free_parameters(first_free_block)

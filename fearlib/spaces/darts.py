@@ -5,8 +5,9 @@ import itertools
 import random
 import re
 from dataclasses import dataclass
+from numbers import Integral
 
-from fearlib.errors import InputError
+from fearlib.errors import InputError, check_seed
 from fearlib.spaces.nats import check_index
 
 OPERATIONS = (
@@ -104,11 +105,14 @@ class Genotype:
 def sample_genotypes(count: int, seed: int) -> list[Genotype]:
     """`count` different genotypes, drawn uniformly; a longer sample starts with the shorter one.
 
-    Raises InputError unless 0 <= count <= SPACE_SIZE.
+    Raises InputError unless 0 <= count <= SPACE_SIZE, and for a seed that is no integer.
     """
-    if not 0 <= count <= SPACE_SIZE:
-        raise InputError(f"cannot sample {count} genotypes: the space has {SPACE_SIZE}.")
-    generator, indices = random.Random(seed), {}  # a dictionary keeps the order in which it is filled
+    if not isinstance(count, Integral) or not 0 <= count <= SPACE_SIZE:
+        raise InputError(
+            f"cannot sample {count!r} genotypes: it must be an integer of at least 0, and the space has "
+            f"{SPACE_SIZE}."
+        )
+    generator, indices = random.Random(check_seed(seed)), {}  # a dictionary keeps the order in which it is filled
     while len(indices) < count:
         indices[generator.randrange(SPACE_SIZE)] = None
     return [Genotype.from_index(index) for index in indices]

@@ -6,8 +6,9 @@ import operator
 import random
 import re
 from dataclasses import dataclass
+from numbers import Integral
 
-from fearlib.errors import InputError
+from fearlib.errors import InputError, check_seed
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))  # (source node, target node)
@@ -98,12 +99,15 @@ def check_index(index: int, space_size: int) -> int:
 def sample_architectures(count: int, seed: int) -> list[Architecture]:
     """`count` different architectures, drawn uniformly; a longer sample starts with the shorter one.
 
-    Raises InputError unless 0 <= count <= 15625.
+    Raises InputError unless 0 <= count <= 15625, and for a seed that is no integer.
     """
-    if not 0 <= count <= SPACE_SIZE:
-        raise InputError(f"cannot sample {count} architectures: the space has {SPACE_SIZE}.")
+    if not isinstance(count, Integral) or not 0 <= count <= SPACE_SIZE:
+        raise InputError(
+            f"cannot sample {count!r} architectures: it must be an integer of at least 0, and the space has "
+            f"{SPACE_SIZE}."
+        )
     order = list(range(SPACE_SIZE))
-    random.Random(seed).shuffle(order)
+    random.Random(check_seed(seed)).shuffle(order)
     return [Architecture.from_index(index) for index in order[:count]]
 
 

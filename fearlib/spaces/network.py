@@ -1,18 +1,36 @@
 """A network of any space: a stem, numbered blocks and a head."""
 
+import contextlib
 import copy
+import re
+from numbers import Integral
 
 import torch
 from torch import nn
 
-from fearlib.errors import InputError
+from fearlib.errors import InputError, one_line
+
+OF_SHAPES = re.compile(r"\b(shapes?|sizes?|channels?|dimensions?|elements|broadcast)\b", re.IGNORECASE)
 
 
 def check_sizes(**sizes: int) -> None:
     """Raises InputError, naming the size, if one is not a positive integer."""
     for name, size in sizes.items():
-        if not isinstance(size, int) or size < 1:
+        if not isinstance(size, Integral) or size < 1:
             raise InputError(f"{name} is {size!r}: it must be a positive integer.")
+
+
+@contextlib.contextmanager
+def shapes_checked(images: torch.Size):
+    """Within, what torch says of a shape is an InputError that names the images'; other errors stay."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not OF_SHAPES.search(str(error)):
+            raise
+        raise InputError(
+            f"the network does not take images of the shape {tuple(images)} ({one_line(error)})."
+        ) from error
 
 
 def layer_macs(layer: nn.Module, output: torch.Size) -> int:
@@ -94,9 +112,9 @@ class Network(nn.Module):
         return [self.stem, *self.blocks, self.head]
 
     def _split(self, first_free_block: int) -> tuple[list[nn.Module], list[nn.Module]]:
-        if not isinstance(first_free_block, int) or not 0 <= first_free_block <= len(self.blocks):
+        if not isinstance(first_free_block, Integral) or not 0 <= first_free_block <= len(self.blocks):
             raise InputError(
-                f"first_free_block is {first_free_block!r}: it must be in 0..{len(self.blocks)} "
+                f"first_free_block is {first_free_block!r}: it must be an integer in 0..{len(self.blocks)} "
                 f"(0 freezes nothing, {len(self.blocks)} all but the head)."
             )
         cut = first_free_block + 1 if first_free_block > 0 else 0
@@ -124,7 +142,7 @@ class Network(nn.Module):
         for layer in network.modules():
             if isinstance(layer, (nn.Conv2d, nn.Linear)):
                 layer.register_forward_hook(count)
-        with torch.no_grad():
+        with torch.no_grad(), shapes_checked(features.shape):
             for part in network._parts:
                 counts.append(0)
                 features = part(features)

@@ -71,6 +71,11 @@ def check_logits(output: torch.Tensor, images: int, largest_label: int) -> torch
     return output
 
 
+def has_one_value(error: ValueError) -> bool:
+    """Whether torch says so of a normalisation that had one value a channel."""
+    return "more than 1 value per channel" in str(error) or "more than 1 spatial element" in str(error)
+
+
 def ordinary(tensor: torch.Tensor) -> torch.Tensor:
     """The tensor, or a copy if it was made in torch's inference mode, so that it can be differentiated."""
     return tensor.clone() if tensor.is_inference() else tensor

@@ -1,5 +1,6 @@
 """The one training loop: SGD as NATS-Bench uses it, with a record for every epoch."""
 
+import copy
 import math
 import time
 from collections.abc import Callable, Iterable
@@ -13,9 +14,9 @@ from torch.optim import SGD
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from fearlib.data.dataset import Dataset
-from fearlib.errors import InputError
-from fearlib.spaces.network import Network
-from fearlib.training.classifier import check_labels, check_logits
+from fearlib.errors import InputError, check_seed
+from fearlib.spaces.network import Network, shapes_checked
+from fearlib.training.classifier import check_labels, check_logits, has_one_value
 from fearlib.training.cuda_graph import recorded_step
 from fearlib.training.memory import keep_freed_memory
 
@@ -133,13 +134,13 @@ def train(
     Forward passes run under autocast at `precision` (`resolve_precision`), in channels-last memory, on the device
     of the network's parameters; on a processor the process keeps the memory it has used (`keep_freed_memory`).
     Inference mode and no_grad play no part. Raises InputError for an unknown precision, a non-positive count, a
-    limit that is NaN, or a network that `check_trainable` refuses.
+    limit that is NaN, a seed that is no integer, or a network that `check_trainable` refuses.
     """
     precision = resolve_precision(precision)
     check_counts(epochs=epochs, batch_size=batch_size, records_per_epoch=records_per_epoch)
     check_counts(schedule_epochs=epochs if schedule_epochs is None else schedule_epochs)
     check_limits(stop_at=stop_at, max_seconds=max_seconds, max_macs=max_macs)
-    check_trainable(network, dataset)
+    check_trainable(network, dataset, batch_size)
     limits = Limits(stop_at, max_seconds, max_macs)
     parameters = network.free_parameters(first_free_block)
     device = parameters[0].device
@@ -150,7 +151,7 @@ def train(
     steps = -(-len(dataset.train_labels) // batch_size)
     record_after = {-(-steps * part // records_per_epoch) for part in range(1, records_per_epoch + 1)}
     optimizer, schedule = _optimizer(parameters, (schedule_epochs or epochs) * steps)
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(check_seed(seed))
     macs_per_image = network.training_macs(dataset.resolution, first_free_block)
     sums = _Sums(torch.zeros((), device=device), torch.zeros((), dtype=torch.int64, device=device))
 
@@ -217,10 +218,12 @@ def check_limits(**limits: float) -> None:
 
 
 @torch.no_grad()
-def check_trainable(network: Network, dataset: Dataset) -> None:
+def check_trainable(network: Network, dataset: Dataset, *batch_sizes: int) -> None:
     """Raises InputError unless it is a `Network` that can be trained, with a logit for every class of `dataset`.
 
-    One image goes through it, in evaluation mode.
+    So it is refused if in a batch, of those that the positive `batch_sizes` make, it has one value a channel to
+    normalise. One image goes through it in evaluation mode, and one or two through a copy in training mode, which
+    draws no random number of the caller's.
     """
     if not hasattr(network, "free_parameters"):
         raise InputError(
@@ -239,13 +242,27 @@ def check_trainable(network: Network, dataset: Dataset) -> None:
             ("test", dataset.test_images, dataset.test_labels),
         )
     )
-    image = dataset.normalise(dataset.train_images[:1]).to(parameters[0].device)
-    if image.dtype != parameters[0].dtype:
+    count = len(dataset.train_labels)
+    smallest, batch_size = min((count % size or size, size) for size in batch_sizes)
+    images = dataset.normalise(dataset.train_images[: min(smallest, 2)]).to(parameters[0].device)
+    if images.dtype != parameters[0].dtype:
         raise InputError(
-            f"images are {image.dtype} and the network's parameters {parameters[0].dtype}: they must be alike; "
+            f"images are {images.dtype} and the network's parameters {parameters[0].dtype}: they must be alike; "
             "the argument precision says in which numbers to compute."
         )
-    check_logits(network.eval()(image), 1, largest)
+    try:
+        with shapes_checked(images.shape), torch.random.fork_rng([images.device] if images.is_cuda else []):
+            check_logits(copy.deepcopy(network).train()(images), len(images), largest)
+            check_logits(network.eval()(images[:1]), 1, largest)
+    except ValueError as error:
+        if not has_one_value(error):
+            raise
+        size = "a batch size that leaves no image alone, or " if smallest == 1 else ""
+        raise InputError(
+            f"in batches of {batch_size} the {count} training images end in one of {smallest}, where the "
+            f"normalisation has one value a channel at {dataset.resolution}x{dataset.resolution} pixels: choose "
+            f"{size}images of which several pixels reach it."
+        ) from error
 
 
 def latest_top1(records: list[Epoch], images: int) -> float:
