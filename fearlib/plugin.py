@@ -33,7 +33,7 @@ class Registry(MutableMapping):
             beside._beside = self
 
     def __setitem__(self, name: str, entry) -> None:
-        if not (isinstance(name, str) and re.fullmatch(r"[^\W\d][\w.-]*", name)) or name.lower() in _NO_NAMES:
+        if not is_name(name):
             raise InputError(
                 f"a {self.what} cannot be called {name!r:.80}: a letter, then letters, digits and . - _ make a "
                 "name that no table reads as a number or as missing."
@@ -64,6 +64,11 @@ class Registry(MutableMapping):
 
     def __repr__(self) -> str:
         return repr(self._entries)
+
+
+def is_name(name: object) -> bool:
+    """Whether it is a text of a letter, then letters, digits and . - _, that no table reads as something else."""
+    return isinstance(name, str) and bool(re.fullmatch(r"[^\W\d][\w.-]*", name)) and name.lower() not in _NO_NAMES
 
 
 class _Origin(NamedTuple):

@@ -6,6 +6,7 @@ from pathlib import Path
 from fearlib.errors import InputError
 from fearlib.files.outside import read_json, user_path
 from fearlib.files.write import replace_file
+from fearlib.plugin import is_name
 from fearlib.sweeps.journal import has_journal
 
 MANIFEST = "manifest.json"
@@ -51,10 +52,10 @@ def _wrong(manifest: object) -> str | None:
         return "it has no configuration"
     configuration = manifest["configuration"]
     for key in ("space", "dataset"):  # perhaps of a module that was not imported here
-        if not isinstance(configuration.get(key), str):
+        if not is_name(configuration.get(key)):
             return f"it names no {key}"
     settings = configuration.get("settings")
-    if not isinstance(settings, dict) or not isinstance(settings.get("preset"), str):
+    if not isinstance(settings, dict) or not _is_preset(settings.get("preset")):
         return "its settings name no preset"
     sittings = manifest.get("sittings")
     if not isinstance(sittings, list) or not all(isinstance(sitting, dict) for sitting in sittings):
@@ -64,6 +65,10 @@ def _wrong(manifest: object) -> str | None:
         if not isinstance(missing, dict) or not all(type(n) is int and 0 <= n < 2**63 for n in missing.values()):
             return "the missing trials of a sitting are not numbers of trials by method"
     return None
+
+
+def _is_preset(preset: object) -> bool:
+    return isinstance(preset, str) and is_name(preset.partition("(")[0]) and preset.isprintable()
 
 
 def _differences(old: dict, new: dict, prefix: str = "") -> list[str]:
