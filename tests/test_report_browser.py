@@ -92,7 +92,8 @@ def test_ledger_filters(visit, ledger):
 
 
 def choose_sweep(page, name):
-    (label,) = (each for each in page.locator("#scatter-sweep option").all_inner_texts() if each.startswith(f"{name},"))
+    labels = page.locator("#scatter-sweep option").all_inner_texts()
+    (label,) = (each for each in labels if each.startswith(f"{name},"))
     page.select_option("#scatter-sweep", label=label)
 
 
