@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -75,6 +75,19 @@ def with_meaning(rows: pd.DataFrame) -> pd.DataFrame:
         moment=_of_each(rows.method, lambda text: _moment(read_label(text)), float),
         failed=_of_each(rows.outcome, lambda text: text.startswith(FAILED), bool),
     )
+
+
+def read_numbers(text: str) -> tuple[float, ...]:
+    """The numbers of a list in a label, `0+0.2+4`. Raises InputError if it is not numbers joined by +."""
+    try:
+        return tuple(float(number) for number in text.split("+"))
+    except ValueError:
+        raise InputError(f"{text!r:.200} is not a list of numbers joined by +, as in 0+0.2+4.") from None
+
+
+def numbers_text(numbers: Iterable[float]) -> str:
+    """The numbers as `read_numbers` takes them, each in its shortest form."""
+    return "+".join(f"{number:.15g}" for number in numbers)
 
 
 def _moment(label: Label) -> float:
