@@ -13,8 +13,8 @@ from fearlib.files.outside import user_path
 from fearlib.files.spelling import spelt
 from fearlib.plugin import OTHERS, Registry
 
-# Per channel, in units of 0..255: the values that NATS-Bench trains with; of the stand-in, those of its own training
-# pixels: of `images = load_dataset(name).train_images.double()`, images.mean((0, 2, 3)) and images.std((0, 2, 3)).
+# Per channel, in units of 0..255: the values that NATS-Bench trains with. Those of the stand-in are of its own
+# training pixels: `images.mean((0, 2, 3))` and `images.std((0, 2, 3))` of all its `train_images.double()`.
 MEAN_AND_STD = {
     "cifar10": ((125.3, 123.0, 113.9), (63.0, 62.1, 66.7)),
     "cifar100": ((129.3, 124.1, 112.4), (68.2, 65.4, 70.4)),
@@ -71,8 +71,8 @@ def shown_name(dataset: str) -> str:
 def stand_in_note(datasets: Iterable[str]) -> str:
     """A sentence for whoever reads a table of results on these datasets; empty if none is a stand-in."""
     return " ".join(
-        f"{dataset} is a stand-in for {STANDS_FOR[dataset]}: the images are others, and the benchmark's accuracies "
-        f"are those on {STANDS_FOR[dataset]}."
+        f"{dataset} is a stand-in for {STANDS_FOR[dataset]}: the images are others, and the benchmark's "
+        f"accuracies are those on {STANDS_FOR[dataset]}."
         for dataset in dict.fromkeys(datasets)
         if dataset in STANDS_FOR
     )

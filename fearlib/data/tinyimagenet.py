@@ -1,4 +1,4 @@
-"""Tiny-ImageNet-200 becomes `tinyimagenet16-120`: 120 of its classes at 16x16 pixels, a stand-in for ImageNet16-120."""
+"""Tiny-ImageNet-200 becomes `tinyimagenet16-120`, 120 classes at 16x16 pixels: a stand-in for ImageNet16-120."""
 
 import contextlib
 import io
@@ -170,7 +170,8 @@ def _read_pictures(place: _Place) -> dict[str, np.ndarray]:
     ids = _sorted_ids(names)
     if len(ids) < max(CLASSES, len(names)):
         raise InputError(
-            f"{place / 'wnids.txt'} must hold the WordNet ids of at least {CLASSES} classes, one a line, each once."
+            f"{place / 'wnids.txt'} must hold the WordNet ids of at least {CLASSES} classes, a line each, none "
+            "twice."
         )
     classes = ids[:CLASSES]
     labels = {name: label for label, name in enumerate(classes)}
@@ -200,8 +201,8 @@ def _validation(place: _Place, ids: list[str]) -> list[tuple[_Place, str]]:
         match = re.match("val_(0|[1-9][0-9]{0,8})\\.JPEG\t(n[0-9]{8})(?:\t|$)", line)
         if not match or int(match[1]) in class_of or match[2] not in ids:
             raise InputError(
-                f"{path} has the line {line!r:.80}, but must name each picture, as in val_0.JPEG, once with one of "
-                "the classes of wnids.txt after a tab."
+                f"{path} has the line {line!r:.80}, but must name each picture, as in val_0.JPEG, once, and after "
+                "a tab its class, one of those in wnids.txt."
             )
         class_of[int(match[1])] = match[2]
     classes, images = ids[:CLASSES], place / "val" / "images"
@@ -216,8 +217,8 @@ def _check_equal(found: list[tuple[_Place, str]], classes: list[str], where: str
     fewest, most = min(classes, key=counts.get), max(classes, key=counts.get)
     if counts[fewest] < max(counts[most], 1):
         raise InputError(
-            f"{where} has {counts[fewest]} pictures of {fewest} and {counts[most]} of {most}: officially every class "
-            "has equally many, so some are missing."
+            f"{where} has {counts[fewest]} pictures of {fewest} and {counts[most]} of {most}: officially every "
+            "class has equally many, so some are missing."
         )
 
 
