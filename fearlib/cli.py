@@ -44,7 +44,7 @@ def list_choices() -> None:
     """Show the methods, measures, datasets and presets that the other commands take."""
     from dataclasses import fields
 
-    from fearlib.data.registry import DATASETS
+    from fearlib.data.registry import DATASETS, shown_name
     from fearlib.scores.measures import MEASURES
     from fearlib.spaces.registry import SPACES
     from fearlib.sweeps.methods import METHODS
@@ -54,7 +54,7 @@ def list_choices() -> None:
     for name, method in METHODS.items():
         print(f"  {name:21} {method.what}")
     print("\nmeasures\n  " + ", ".join(MEASURES))
-    print("\ndatasets\n  " + ", ".join(DATASETS))
+    print("\ndatasets\n  " + ", ".join(map(shown_name, DATASETS)))
     print("\nsearch spaces\n  " + ", ".join(SPACES))
     print("\npresets")
     for name, what in PRESETS.items():
@@ -104,7 +104,7 @@ def rank(
 ) -> None:
     """Score architectures with every method, and print how well each ranks them."""
     from fearlib.benchmark.truth import benchmark_accuracy
-    from fearlib.data.registry import dataset_name
+    from fearlib.data.registry import dataset_name, shown_name
     from fearlib.spaces.registry import find_space
     from fearlib.sweeps.indices import read_indices
     from fearlib.sweeps.presets import as_dict
@@ -114,9 +114,8 @@ def rank(
 
     dataset = dataset_name(dataset)
     settings = make_settings(preset, dataset, space=space, **dict(_assignment(text) for text in change or []))
-    print(
-        f"{settings.preset} on {dataset}: " + ", ".join(f"{k}={_plain(v)}" for k, v in as_dict(settings).items())
-    )
+    values = ", ".join(f"{key}={_plain(value)}" for key, value in as_dict(settings).items())
+    print(f"{settings.preset} on {shown_name(dataset)}: {values}")
     architectures = (
         read_indices(indices, count, space)
         if indices
@@ -258,6 +257,7 @@ def show_architecture(
 ) -> None:
     """Print an architecture's cell, parameters, macs, benchmark accuracy and every known score."""
     from fearlib.benchmark.truth import benchmark_accuracy
+    from fearlib.data.registry import shown_name
     from fearlib.explorer.known_scores import known_scores, results_folders, sizes_text
     from fearlib.spaces.drawing import cell_text
     from fearlib.spaces.registry import parse_architecture
@@ -272,7 +272,7 @@ def show_architecture(
         accuracies[accuracy.attrs["dataset"]] = accuracy.iloc[0]
     print(f"{space} {found.index}\n{found}\n\ncell\n{cell_text(found)}\n\n{sizes_text(found)}\n")
     for name, accuracy in accuracies.items():
-        print(f"test accuracy on {name}: {accuracy:.2f}%")
+        print(f"test accuracy on {shown_name(name)}: {accuracy:.2f}%")
     if accuracies.empty:
         print("test accuracy: not known; --truth gives the benchmark's")
     _print_scores(scores)
@@ -366,13 +366,14 @@ def show(
 ) -> None:
     """Print the benchmark's test accuracy of one architecture."""
     from fearlib.benchmark.truth import benchmark_accuracy
+    from fearlib.data.registry import shown_name
     from fearlib.spaces.registry import parse_architecture
 
     found = parse_architecture(architecture)
     accuracy = benchmark_accuracy(source, dataset, [found.index], epochs)
     length = accuracy.attrs["epochs"]
     length = "" if length is None else f" {length} epochs"
-    print(f"{found.index} {found} {accuracy.attrs['dataset']}{length}: {accuracy.iloc[0]:.2f}%")
+    print(f"{found.index} {found} {shown_name(accuracy.attrs['dataset'])}{length}: {accuracy.iloc[0]:.2f}%")
 
 
 @truth_app.command()
@@ -408,6 +409,7 @@ def _stoppable(output: Path):
 
 
 def _print_ranking(rows):
+    from fearlib.data.registry import stand_in_note
     from fearlib.ranking.tables import format_ranking, ranking_table
     from fearlib.sweeps.rows import full_is_truth
 
@@ -420,6 +422,8 @@ def _print_ranking(rows):
             print("\nThe accuracy of `full` is the truth here, with which the others are compared.")
         if rows[~moments].groupby("method")["index"].agg(frozenset).nunique() > 1:
             print("\nNot all methods were run on the same architectures: `n + out` says on how many.")
+    if note := stand_in_note(rows.dataset):
+        print(f"\n{note}")
 
 
 def _print_what_is_left(output: Path, folders: list[str]):
