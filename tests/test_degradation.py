@@ -9,7 +9,8 @@ import torch
 from fearlib import Architecture, build_network, preset, train, zero_cost
 from fearlib.scores.degradation import MOMENTS, degradation
 from fearlib.scores.minibatch import first_minibatch
-from fearlib.sweeps.methods import expand_methods, run_trial
+from fearlib.sweeps.methods import expand_methods
+from fearlib.sweeps.trial import run_trial
 
 EPOCHS = 2
 
