@@ -10,7 +10,7 @@ import typer
 from fearlib.data.registry import DATASETS
 from fearlib.errors import InputError, check_least
 from fearlib.spaces.registry import SPACES
-from fearlib.sweeps.cluster import Place
+from fearlib.sweeps.place import Place
 from fearlib.sweeps.presets import PRESETS
 
 LARGEST_SEED = 2**32 - 1

@@ -1,4 +1,4 @@
-"""Where the trials of a sweep run: in this process, or on dask workers here, on Slurm or anywhere."""
+"""Where the trials of a sweep run, when that is not this process: dask workers here, on Slurm or anywhere."""
 
 import asyncio
 import collections
@@ -10,39 +10,14 @@ import queue
 import signal
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from multiprocessing import resource_tracker
 
-from fearlib.errors import InputError, check_least, one_line, require
+import torch
+
+from fearlib.errors import InputError, one_line, require
 
 _PAUSE = 1.0  # seconds after which a driver that waits looks for new workers
 _TIMEOUT = 10  # seconds in which a scheduler must answer
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where trials run: in this process, or on workers as `cluster` says. Raises InputError if it cannot be."""
-
-    workers: int = 1
-    scheduler: str | None = None
-    per_gpu: int | None = None
-
-    def __post_init__(self):
-        check_least(1, workers=self.workers, per_gpu=1 if self.per_gpu is None else self.per_gpu)
-        if self.workers > 1 and (self.per_gpu or self.scheduler not in (None, "slurm")):
-            raise InputError(
-                "workers are those that the scheduler has, or per_gpu for each GPU: leave workers out."
-            )
-
-    @property
-    def is_here(self) -> bool:
-        return self == Place()
-
-    def opened(self, trials: list):
-        """A context that yields `run_on(run, items, deadline)`; without trials no worker starts."""
-        if self.is_here or not trials:
-            return contextlib.nullcontext(run_here)
-        return cluster(self.workers, self.scheduler, self.per_gpu)
 
 
 @contextlib.contextmanager
@@ -108,8 +83,6 @@ def _loop_deaf_to_ctrl_c(distributed):
 
 
 def _local_cluster(distributed, workers: int, per_gpu: int | None, loop):
-    import torch  # here, for most sweeps run without workers on GPUs
-
     dashboard = {"dashboard_address": ":0"}
     if per_gpu is None:
         return distributed.LocalCluster(workers, threads_per_worker=1, processes=True, loop=loop, **dashboard)
@@ -174,14 +147,6 @@ def _as_they_finish(client, run, items, deadline, per_gpu) -> Iterator[tuple]:
         if future.cancelled():
             raise OSError("dask took an item back")
         yield running.pop(future), future.exception() or future.result()
-
-
-def run_here(run: Callable, items: list, deadline: float = float("inf")) -> Iterator[tuple]:
-    """The same in this process, one item after another."""
-    for item in items:
-        if time.monotonic() >= deadline:
-            return
-        yield item, run(item)
 
 
 def _slots(client, per_gpu: int | None) -> int:

@@ -26,11 +26,11 @@ from fearlib.scores.registry import MEASURES
 from fearlib.spaces.darts import Genotype
 from fearlib.spaces.nats import Architecture
 from fearlib.spaces.registry import find_space, space_of
-from fearlib.sweeps.cluster import Place
 from fearlib.sweeps.journal import append_to_journal, only_writer, pack_journal, recover_journal
 from fearlib.sweeps.labels import FAILED, has_failed
 from fearlib.sweeps.manifest import open_manifest, write_manifest
 from fearlib.sweeps.methods import expand_methods, most_macs
+from fearlib.sweeps.place import Place
 from fearlib.sweeps.presets import LENGTHS, Settings, as_dict
 from fearlib.sweeps.provenance import code_commit, hardware, sitting, utc_now
 from fearlib.sweeps.rows import known_accuracy, refuse_rows_without_journal, rows_of_trials, write_tables

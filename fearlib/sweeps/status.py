@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from fearlib.sweeps.journal import read_journal, writer
+from fearlib.sweeps.journal import read_journal_on, writer
 from fearlib.sweeps.labels import has_failed
 from fearlib.sweeps.manifest import read_manifest
 
@@ -43,8 +43,12 @@ class Status:
 
 
 def sweep_status(folder: str | Path) -> Status:
-    """The state of the sweep in `folder`, which may be running. Raises InputError if there is none."""
-    return status_of(folder, read_journal(folder), writer(folder))
+    """The state of the sweep in `folder`, which may be running. Raises InputError if there is none.
+
+    Learning curves, most of a journal, are not looked at.
+    """
+    records, *_ = read_journal_on(folder, curves=False)
+    return status_of(folder, records, writer(folder))
 
 
 def status_of(folder: str | Path, records: list[dict], who: str | None) -> Status:
