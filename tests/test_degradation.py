@@ -8,6 +8,7 @@ import torch
 
 from fearlib import Architecture, build_network, preset, train, zero_cost
 from fearlib.scores.degradation import MOMENTS, degradation
+from fearlib.scores.measures import FIFTEEN
 from fearlib.scores.minibatch import first_minibatch
 from fearlib.sweeps.methods import expand_methods, run_trial
 
@@ -52,7 +53,7 @@ def close(values):
 
 
 def expected(alone, images, labels):
-    return zero_cost(alone, images, labels, seed=3)
+    return zero_cost(alone, images, labels, FIFTEEN, seed=3)
 
 
 @pytest.mark.parametrize("constant_rate", [False, True])

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from fearlib.data.dataset import Dataset
-from fearlib.scores.measures import Measurement, measure_network
+from fearlib.scores.measures import FIFTEEN, Measurement, measure_network
 from fearlib.spaces.network import Network
 from fearlib.training.loop import Epoch, check_counts, check_trainable, has_diverged, train
 
@@ -43,13 +43,13 @@ def degradation(
     check_counts(epochs=epochs, batch_size=batch_size)
     check_trainable(network, dataset, batch_size)
     curve: list[Epoch] = []
-    moments = [Moment(0, measure_network(network, images, labels, seed=seed), ())]
+    moments = [Moment(0, measure_network(network, images, labels, FIFTEEN, seed), ())]
 
     def look(record: Epoch) -> None:
         epoch = record.epoch + done
         curve.append(Epoch(**vars(record) | {"epoch": epoch}))
         if epoch <= 1 or epoch == round(epoch):
-            moments.append(Moment(epoch, measure_network(network, images, labels, seed=seed), tuple(curve)))
+            moments.append(Moment(epoch, measure_network(network, images, labels, FIFTEEN, seed), tuple(curve)))
 
     common = {"batch_size": batch_size, "records_per_epoch": MOMENTS, "precision": precision, "after_record": look}
     runs = [(1, CONSTANT)] * epochs if constant_rate else [(epochs, epochs)]

@@ -16,13 +16,18 @@ import torch
 from torch import nn
 
 from fearlib.errors import InputError, Undefined, require
-from fearlib.plugin import Registry
+from fearlib.plugin import OTHERS, Registry
 from fearlib.scores.minibatch import Minibatch
 from fearlib.spaces.nats import Architecture
 from fearlib.spaces.nats_network import build_network
 from fearlib.spaces.network import layer_macs
 from fearlib.training.classifier import check_minibatch
 
+# What a sweep's `zero_cost` and `degradation` take, whatever else is registered: a finished folder stays finished.
+FIFTEEN = (
+    "grad_norm", "snip", "grasp", "fisher", "synflow", "synflow_bn", "jacob_cov", "plain", "params", "macs",
+    "l2_norm", "nwot", "zen", "epe_nas", "zico",
+)  # fmt: skip
 K = 1e-5  # keeps logarithms and inverses finite
 
 
@@ -91,7 +96,7 @@ def measure_network(
     seed: int = 0,
 ) -> dict[str, Measurement]:
     """`zero_cost` with the seconds that each measure would take alone, and the reason where one has no value."""
-    measures = _measure_names(measures)
+    measures = measure_names(measures)
     with torch.inference_mode(False), torch.enable_grad():
         images, labels = check_minibatch(network, images, labels)
         with _in_training_mode(network), torch.autocast(images.device.type, enabled=False):
@@ -124,7 +129,7 @@ def score_architectures(
 
     Every network's weights are drawn from `seed`. Raises InputError for an unknown measure or a wrong size.
     """
-    lines, undefined, measures = [], [], _measure_names(measures)
+    lines, undefined, measures = [], [], measure_names(measures)
     for architecture in require("tqdm", "show progress").tqdm(architectures, unit="architecture"):
         torch.manual_seed(seed)
         network = build_network(architecture, num_classes, channels, cells)
@@ -139,10 +144,11 @@ def score_architectures(
     return pd.DataFrame(lines), undefined
 
 
-def _measure_names(names: tuple[str, ...] | None) -> tuple[str, ...]:
+def measure_names(names: tuple[str, ...] | None) -> tuple[str, ...]:
+    """The names, all measures' if None. Raises InputError for an unknown one."""
     for name in names or ():
         if name not in MEASURES:
-            raise InputError(f"unknown measure {name!r}: the measures are {', '.join(MEASURES)}.")
+            raise InputError(f"unknown measure {name!r}: the measures are {', '.join(MEASURES)}; {OTHERS}.")
     return tuple(MEASURES) if names is None else names
 
 

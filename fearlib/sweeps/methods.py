@@ -3,7 +3,7 @@
 import contextlib
 import functools
 import math
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping
 from dataclasses import asdict, dataclass, field, fields
 from numbers import Integral
 
@@ -14,14 +14,14 @@ from fearlib.errors import InputError
 from fearlib.plugin import OTHERS, Registry
 from fearlib.scores import trained
 from fearlib.scores.degradation import Moment, degradation
-from fearlib.scores.measures import MEASURES, Measurement, measure_network, zero_cost_macs
+from fearlib.scores.measures import FIFTEEN, MEASURES, Measurement, measure_names, measure_network, zero_cost_macs
 from fearlib.scores.minibatch import first_minibatch
 from fearlib.scores.trained import Score
 from fearlib.spaces.darts import Genotype
 from fearlib.spaces.nats import Architecture
 from fearlib.spaces.network import Network
 from fearlib.spaces.registry import build
-from fearlib.sweeps.labels import UNDEFINED, Label, parse_label
+from fearlib.sweeps.labels import UNDEFINED, Label, parse_label, read_label
 from fearlib.sweeps.presets import Settings, convert_setting, setting_text
 from fearlib.training.loop import Epoch, has_diverged
 
@@ -50,7 +50,8 @@ class Method:
     `what` says so in a line. `run(given, **arguments)` is one trial: it gives a `fearlib.Score`; or rows of its
     own (dictionaries with `method`, `score`, `seconds`, `macs`, `outcome`) and the records of the training.
     `arguments` are those that a label may state, each with the setting that supplies it where the label does not,
-    and whose kind of value it has. `expand(arguments, settings)` gives the arguments of each trial that a mention
+    and whose kind of value it has; or, where none does, with a function that gives a text's usual form or raises
+    InputError. `expand(arguments, settings)` gives the arguments of each trial that a mention
     stands for. `most_macs(epoch_macs, arguments)` says how many multiply-accumulates its training takes at most;
     `epoch_macs(first_free_block=0)` are those of an epoch. `seed_shift` is added to the seed of its trials. Raises
     InputError if there is no such setting.
@@ -58,7 +59,7 @@ class Method:
 
     what: str
     run: Callable[..., Score | tuple[list[dict], tuple[Epoch, ...]]]
-    arguments: dict[str, str] = field(default_factory=dict)
+    arguments: dict[str, str | Callable[[str], str]] = field(default_factory=dict)
     expand: Callable[[dict, Settings], list[dict]] = lambda arguments, settings: [arguments]
     most_macs: Callable[[Callable[..., int], dict], int] = lambda epoch_macs, arguments: 0
     seed_shift: int = 0
@@ -66,7 +67,7 @@ class Method:
     def __post_init__(self):
         settings = [setting.name for setting in fields(Settings) if setting.name != "preset"]
         for argument, setting in self.arguments.items():
-            if setting not in settings:
+            if not callable(setting) and setting not in settings:
                 raise InputError(
                     f"no setting {setting!r} can supply a method's {argument}: the settings are "
                     f"{', '.join(settings)}."
@@ -102,9 +103,16 @@ def _run_full(given: Given, **arguments) -> Score:
     return trained.full(given.network, given.dataset, seed=given.seed, **arguments)
 
 
-def _run_zero_cost(given: Given) -> tuple[list[dict], tuple]:
+def _run_zero_cost(given: Given, measures: str | None = None) -> tuple[list[dict], tuple]:
     images, labels = _minibatch(given)
-    return _measure_rows(measure_network(given.network, images, labels, seed=given.seed), len(labels)), ()
+    names = FIFTEEN if measures is None else tuple(measures.split("+"))
+    results = measure_network(given.network, images, labels, names, given.seed)
+    return _measure_rows(results, given.network.macs(images.shape[-1]), len(labels)), ()
+
+
+def _measures_text(text: str) -> str:
+    """`swap+meco` becomes `meco+swap`: the same measures are the same trial."""
+    return "+".join(sorted(set(measure_names(tuple(text.split("+"))))))
 
 
 def _run_degradation(given: Given, schedule: str, **arguments) -> tuple[list[dict], tuple[Epoch, ...]]:
@@ -142,7 +150,10 @@ METHODS.update({
         "short regular training, once for every length the preset names",
         _run_shortreg, _REGULAR, _expand_shortreg, regular_macs,
     ),
-    "zero_cost": Method("all measures at initialisation", _run_zero_cost),
+    "zero_cost": Method(
+        "fifteen measures at initialisation, or those named, measures=meco+swap",
+        _run_zero_cost, {"measures": _measures_text},
+    ),
     "full": Method(
         "full training; its test accuracy serves as the truth",
         _run_full, _REGULAR, most_macs=regular_macs, seed_shift=_TRUTH_SEEDS,
@@ -181,8 +192,8 @@ def parse_method(label: str) -> tuple[str, dict]:
     if name not in METHODS:
         if name in MEASURES:
             raise InputError(
-                f"{name} is a measure, not a method: zero_cost takes all measures in common passes; "
-                f"`fear score ARCHITECTURES --measures {name}` takes it alone."
+                f"{name} is a measure, not a method: zero_cost takes fifteen in common passes, "
+                f"zero_cost(measures={name}) this one."
             )
         raise InputError(
             f"unknown method {label!r}: the methods are {', '.join(METHODS)}, "
@@ -195,8 +206,24 @@ def parse_method(label: str) -> tuple[str, dict]:
                 f"{name} takes no argument {key!r}: "
                 + (f"it takes {', '.join(allowed)}." if allowed else "it takes none.")
             )
-        arguments[key] = convert_setting(allowed[key], value, called=f"{name}'s {key}")
+        kind = allowed[key]
+        arguments[key] = kind(value) if callable(kind) else convert_setting(kind, value, called=f"{name}'s {key}")
     return name, arguments
+
+
+def refuse_measures_twice(methods: Iterable[str]) -> None:
+    """Raises InputError if two methods of one sweep take the same measure, whose row would be there twice."""
+    taken: dict[str, str] = {}
+    for method in dict.fromkeys(methods):
+        label = read_label(method)
+        if label.name == "zero_cost":
+            named = label.arguments.get("measures")
+            for measure in FIFTEEN if named is None else named.split("+"):
+                if taken.setdefault(measure, method) != method:
+                    raise InputError(
+                        f"{measure} is taken by {taken[measure]} and by {method}: leave it out of one, or choose "
+                        "another folder."
+                    )
 
 
 def run_trial(
@@ -299,7 +326,8 @@ def _with_settings(label: str, settings: Settings) -> tuple[Method, dict]:
     """A label's method, and each of its arguments as the label gives it, else as the settings do."""
     name, given = parse_method(label)
     method = METHODS[name]
-    supplied = {argument: getattr(settings, setting) for argument, setting in method.arguments.items()}
+    from_settings = {argument: kind for argument, kind in method.arguments.items() if not callable(kind)}
+    supplied = {argument: getattr(settings, setting) for argument, setting in from_settings.items()}
     return method, supplied | given
 
 
@@ -311,7 +339,7 @@ def _rows_of_moment(moment: Moment, form: dict, batch_size: int) -> list[dict]:
     """`snip(epoch=0.2,epochs=8,schedule=cosine)` and so on, and training top-1, each with the training's cost."""
     seconds = sum(record.seconds for record in moment.curve)
     macs = sum(record.macs for record in moment.curve)
-    rows = _measure_rows(moment.measures, batch_size)
+    rows = _measure_rows(moment.measures, int(moment.measures["macs"].value), batch_size)
     for row in rows:
         row["seconds"], row["macs"] = row["seconds"] + seconds, row["macs"] + macs
     if moment.curve:
@@ -320,8 +348,7 @@ def _rows_of_moment(moment: Moment, form: dict, batch_size: int) -> list[dict]:
     return [row | {"method": str(Label(row["method"], {"epoch": f"{moment.epoch:g}"} | form))} for row in rows]
 
 
-def _measure_rows(results: dict[str, Measurement], batch_size: int) -> list[dict]:
-    macs_per_image = int(results["macs"].value)
+def _measure_rows(results: dict[str, Measurement], macs_per_image: int, batch_size: int) -> list[dict]:
     return [
         {
             "method": name,
