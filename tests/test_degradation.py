@@ -10,6 +10,7 @@ import torch
 from fearlib import Architecture, InputError, build_network, preset, train, zero_cost
 from fearlib.scores.degradation import MOMENTS, degradation
 from fearlib.scores.minibatch import first_minibatch
+from fearlib.scores.registry import FIFTEEN
 from fearlib.sweeps.labels import parse_label
 from fearlib.sweeps.methods import expand_methods
 from fearlib.sweeps.trial import run_trial
@@ -92,7 +93,7 @@ def close(values):
 
 
 def expected(alone, images, labels):
-    return zero_cost(alone, images, labels, seed=3)
+    return zero_cost(alone, images, labels, FIFTEEN, seed=3)
 
 
 @pytest.mark.parametrize("constant_rate", [False, True])
