@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fearlib.data.registry import dataset_name, stands_for
 from fearlib.errors import InputError, check_least
 from fearlib.spaces.registry import find_space
 from fearlib.sweeps.labels import truth_method
@@ -152,7 +153,7 @@ def exhibit_sweeps(name: str, scale: str = "compact", dataset: str | None = None
     dataset, or one that the exhibit is not about.
     """
     exhibit = find_exhibit(name)
-    dataset = dataset or exhibit.dataset
+    dataset = dataset_name(dataset or exhibit.dataset)
     plain_preset(scale, dataset)  # refuses unknown ones
     if exhibit.dataset == "synthetic" != dataset:
         raise InputError(f"{name} is about the synthetic dataset, not {dataset}: leave the dataset out.")
@@ -190,7 +191,7 @@ def run_exhibit(
 
     check_least(0, time_budget=time_budget)
     started, done = time.monotonic(), {}
-    dataset = dataset or find_exhibit(name).dataset
+    dataset = dataset_name(dataset or find_exhibit(name).dataset)
     if truth is not None and dataset == "synthetic":
         raise InputError("the truth of the synthetic dataset is the sweep's own full training: leave truth out.")
     for sweep in exhibit_sweeps(name, scale, dataset):
@@ -208,7 +209,7 @@ def run_exhibit(
 
 
 def _filled_in(sweep: Sweep, scale: str, dataset: str) -> Sweep:
-    methods = sweep.methods.format(search_batch=_SEARCH_BATCH.get(dataset, 1024))
+    methods = sweep.methods.format(search_batch=_SEARCH_BATCH.get(stands_for(dataset), 1024))
     if dataset == "synthetic" and truth_method(methods.split()) is None:
         methods += " full"
     return replace(sweep, folder=sweep.folder.format(dataset=dataset, preset=scale), methods=methods)

@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 import typer
 
 from fearlib.cli.options import LARGEST_SEED, Files, Space, TrainImages, dataset_option
-from fearlib.data.registry import dataset_name, load_dataset
+from fearlib.data.registry import dataset_name, load_dataset, shown_name
 from fearlib.errors import InputError, require
 from fearlib.files.outside import existing_path, user_path
 from fearlib.scores.registry import measure_names
@@ -83,7 +83,7 @@ def show(
         accuracies[accuracy.attrs["dataset"]] = accuracy.iloc[0]
     print(f"{space} {found.index}\n{found}\n\ncell\n{cell_text(found)}\n\n{sizes_text(found)}\n")
     for name, accuracy in accuracies.items():
-        print(f"test accuracy on {name}: {accuracy:.2f}%")
+        print(f"test accuracy on {shown_name(name)}: {accuracy:.2f}%")
     if accuracies.empty:
         print("test accuracy: not known; --truth gives the benchmark's")
     _print_scores(scores)

@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 import typer
 
 from fearlib.cli.options import SEE_LIST, Files, TrainImages
-from fearlib.data.registry import DATASETS, load_dataset
+from fearlib.data.registry import DATASETS, load_dataset, shown_name
 from fearlib.scores.registry import MEASURES
 from fearlib.spaces.registry import SPACES
 from fearlib.sweeps.methods import METHODS
@@ -19,7 +19,7 @@ def list_choices() -> None:
     for name, method in METHODS.items():
         print(f"  {name:21} {method.what}")
     print("\nmeasures\n  " + ", ".join(MEASURES))
-    print("\ndatasets\n  " + ", ".join(DATASETS))
+    print("\ndatasets\n  " + ", ".join(map(shown_name, DATASETS)))
     print("\nsearch spaces\n  " + ", ".join(SPACES))
     print("\npresets")
     for name, what in PRESETS.items():

@@ -11,6 +11,7 @@ from typing import Annotated, Optional
 import typer
 
 from fearlib.cli.options import split_methods
+from fearlib.data.registry import stand_in_note
 from fearlib.errors import require
 from fearlib.files.outside import existing_path
 from fearlib.sweeps.status import Progress, Status, sweep_status
@@ -43,6 +44,8 @@ def print_ranking(rows) -> None:
             print("\nThe accuracy of `full` is the truth here, with which the others are compared.")
         if rows[~moments].groupby("method")["index"].agg(frozenset).nunique() > 1:
             print("\nNot all methods were run on the same architectures: `n + out` says on how many.")
+    if note := stand_in_note(rows.dataset):
+        print(f"\n{note}")
 
 
 def status(

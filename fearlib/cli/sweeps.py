@@ -26,7 +26,7 @@ from fearlib.cli.options import (
     split_methods,
 )
 from fearlib.cli.results import print_ranking
-from fearlib.data.registry import dataset_name
+from fearlib.data.registry import dataset_name, shown_name
 from fearlib.errors import InputError
 from fearlib.exhibits import ARCHITECTURES, exhibit_sweeps, find_exhibit, run_exhibit
 from fearlib.files.outside import existing_path
@@ -92,7 +92,8 @@ def rank(
         accuracy = benchmark_accuracy(existing_path(truth), dataset, indices_of)
     from fearlib.sweeps.run import run_sweep
 
-    print(f"{settings.preset} on {dataset}: " + ", ".join(f"{k}={plain(v)}" for k, v in as_dict(settings).items()))
+    values = ", ".join(f"{key}={plain(value)}" for key, value in as_dict(settings).items())
+    print(f"{settings.preset} on {shown_name(dataset)}: {values}")
     if truth is None and truth_method(chosen) is None:
         print("Without --truth, or the method `full`, there is no accuracy to compare the scores with.")
     with _stoppable(output):

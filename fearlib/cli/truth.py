@@ -6,6 +6,7 @@ from typing import Annotated, Optional
 import typer
 
 from fearlib.cli.options import dataset_option
+from fearlib.data.registry import shown_name
 from fearlib.files.outside import existing_path
 from fearlib.spaces.registry import parse_architecture
 
@@ -27,7 +28,7 @@ def show(
     accuracy = benchmark_accuracy(source, dataset, [found.index], epochs)
     length = accuracy.attrs["epochs"]
     length = "" if length is None else f" {length} epochs"
-    print(f"{found.index} {found} {accuracy.attrs['dataset']}{length}: {accuracy.iloc[0]:.2f}%")
+    print(f"{found.index} {found} {shown_name(accuracy.attrs['dataset'])}{length}: {accuracy.iloc[0]:.2f}%")
 
 
 def export(

@@ -6,11 +6,13 @@ import torch.nn.functional as F
 from fearlib.data.dataset import Dataset, first_of_each_class
 from fearlib.data.official import Images
 
-# Per channel, in units of 0..255: the values that NATS-Bench trains with.
+# Per channel, in units of 0..255: the values that NATS-Bench trains with. Those of the stand-in are of its own
+# training pixels: `images.mean((0, 2, 3))` and `images.std((0, 2, 3))` of all its `train_images.double()`.
 MEAN_AND_STD = {
     "cifar10": ((125.3, 123.0, 113.9), (63.0, 62.1, 66.7)),
     "cifar100": ((129.3, 124.1, 112.4), (68.2, 65.4, 70.4)),
     "imagenet16-120": ((122.68, 116.66, 104.01), (63.22, 61.26, 65.09)),
+    "tinyimagenet16-120": ((120.69, 113.61, 100.69), (62.36, 60.15, 63.42)),
 }
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from fearlib.data.registry import shown_name
 from fearlib.errors import require
 from fearlib.files.outside import user_path
 from fearlib.ranking.estimate import estimate
@@ -330,4 +331,4 @@ def _range(counts: pd.Series) -> str:
 
 
 def _where(rows: pd.DataFrame) -> str:
-    return f"{', '.join(rows.dataset.unique())}, {', '.join(rows.preset.unique())} preset"
+    return f"{', '.join(map(shown_name, rows.dataset.unique()))}, {', '.join(rows.preset.unique())} preset"

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from fearlib.data.registry import stand_in_note
 from fearlib.errors import InputError, require
 from fearlib.files.outside import user_path
 from fearlib.files.write import replace_file
@@ -201,10 +202,13 @@ def method_order(method: str) -> tuple:
     return (0, label.name, [number for number in numbers if not math.isnan(number)])
 
 
-def save_table(table: pd.DataFrame, path: str | Path, shown: str | None = None) -> None:
+def save_table(
+    table: pd.DataFrame, path: str | Path, shown: str | None = None, rows: pd.DataFrame | None = None
+) -> None:
     """Write `path.csv` and, for readers, `path.md`: the text `shown`, by default the table rounded to 3 digits.
 
-    Folders are made. The same table gives the same bytes.
+    Where the `rows` that the table was made of are of a stand-in, the text says so. Folders are made. The same
+    table gives the same bytes.
     """
     require("tabulate", "print tables")
     path = user_path(path)
@@ -212,6 +216,8 @@ def save_table(table: pd.DataFrame, path: str | Path, shown: str | None = None) 
     content = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
     replace_file(path.with_name(f"{path.name}.csv"), content.encode())
     shown = table.round(3).to_markdown(index=False) if shown is None else shown
+    if note := stand_in_note([] if rows is None else rows.dataset):
+        shown += f"\n\n{note}"
     replace_file(path.with_name(f"{path.name}.md"), f"{shown}\n".encode())
 
 

@@ -4,6 +4,7 @@ import contextlib
 import shlex
 from pathlib import Path
 
+from fearlib.data.registry import shown_name, stand_in_note
 from fearlib.errors import InputError
 from fearlib.files.outside import read_json
 from fearlib.sweeps.indices import read_indices
@@ -39,7 +40,8 @@ def account(folder: Path) -> dict:
     settings = configuration["settings"]
     return {
         "name": name_in_results(folder),
-        "dataset": configuration.get("dataset", ""),
+        "dataset": shown_name(configuration.get("dataset", "")),
+        "note": stand_in_note([configuration.get("dataset", "")]),
         "source": configuration.get("dataset_source", ""),
         "fingerprint": configuration.get("dataset_fingerprint", ""),
         "preset": settings.get("preset", "none"),

@@ -7,6 +7,7 @@ import pandas as pd
 from fearlib.errors import InputError, require
 from fearlib.ranking.estimate import Estimate
 
+STAND_IN = " [on a stand-in]"  # after a claim that was measured on other images than its own
 TOLERANCE = 0.08  # between two correlations at the paper's scale
 NEAR_ZERO, SMALL = 0.1, 0.2
 _ROUNDING = 1e-9  # a perfect correlation's resamples differ in their last digits
@@ -29,7 +30,8 @@ _HEAD = """# The claims ledger
 
 Made by `analysis/claims.ipynb`. The commands take the architectures of our own sweeps, in their order, and the
 benchmark's accuracies that those hold; name another folder to run them anew. C2 rests on the zero-cost measures
-of `zero_cost_DATASET`, too. Data: {copies}.
+of `zero_cost_DATASET`, too. What was measured on the images of a stand-in says so, and is never `reproduced`.
+Data: {copies}.
 
 """
 
@@ -62,8 +64,10 @@ def ledger(claims: pd.DataFrame, measured: list[dict], missing: dict[str, str]) 
 
     `claims` has `id`, `source`, `claim` and `paper`. A line of `measured` names its claim by `id` and has `ours`,
     `low`, `high`, `paper_scale` and what it rests on (`n`, `seeds`, `preset`, `data`, `command`); and `chance`,
-    what a random score would have, where that is not zero: the verdict is on what is beyond it. `missing` says
-    what claims that were not measured lack, by their id or the parts of it (`T2` of `T2.fear`) before a point.
+    what a random score would have, where that is not zero: the verdict is on what is beyond it; and `stand_in`,
+    whether it was measured on other images than the claim's: the claim then says so, and the verdict is never
+    "reproduced". `missing` says what claims that were not measured lack, by their id or the parts of it (`T2` of
+    `T2.fear`) before a point.
     Raises InputError for a measurement of no claim or of one that was measured already, and where nothing says
     what is missing.
     """
@@ -73,12 +77,14 @@ def ledger(claims: pd.DataFrame, measured: list[dict], missing: dict[str, str]) 
         raise InputError(
             f"measurements of no claim: {', '.join(unknown)}." if unknown else "a claim is measured twice."
         )
-    nothing = dict.fromkeys(("ours", "low", "high"), math.nan) | {"paper_scale": False, "chance": 0.0}
+    nothing = dict.fromkeys(("ours", "low", "high"), math.nan)
+    nothing |= {"paper_scale": False, "chance": 0.0, "stand_in": False}
     lines = []
     for claim in claims.to_dict("records"):
         line = claim | nothing | by_id.get(claim["id"], {})
         beyond = (line[key] - line["chance"] for key in ("paper", "ours", "low", "high"))
-        line["verdict"] = verdict(*beyond, line["paper_scale"])
+        line["verdict"] = verdict(*beyond, line["paper_scale"] and not line["stand_in"])
+        line["claim"] += STAND_IN if line["stand_in"] else ""
         if line["verdict"] == "not run":
             line["missing"] = _what_is_missing(claim["id"], missing)
         lines.append(line)

@@ -74,6 +74,19 @@ def truth_method(methods: Iterable[str]) -> str | None:
     return max(sorted(lengths), key=lengths.get, default=None)
 
 
+def read_numbers(text: str) -> tuple[float, ...]:
+    """The numbers of a list in a label, `0+0.2+4`. Raises InputError if it is not numbers joined by +."""
+    try:
+        return tuple(float(number) for number in text.split("+"))
+    except ValueError:
+        raise InputError(f"{text!r:.200} is not a list of numbers joined by +, as in 0+0.2+4.") from None
+
+
+def numbers_text(numbers: Iterable[float]) -> str:
+    """The numbers as `read_numbers` takes them, each in its shortest form."""
+    return "+".join(f"{number:.15g}" for number in numbers)
+
+
 def has_failed(result: dict) -> bool:
     """Whether a trial's record, or its result, lacks one of the trial's scores and is to be tried again."""
     return any(row["outcome"].startswith(FAILED) for row in result["rows"])

@@ -14,7 +14,7 @@ from fearlib.scores.registry import MEASURES, zero_cost_macs
 from fearlib.spaces.darts import Genotype
 from fearlib.spaces.nats import Architecture
 from fearlib.spaces.registry import build
-from fearlib.sweeps.labels import UNDEFINED, Label, parse_label
+from fearlib.sweeps.labels import UNDEFINED, Label, numbers_text, parse_label, read_numbers
 from fearlib.sweeps.presets import Settings, convert_setting, setting_text
 
 if TYPE_CHECKING:  # what imports torch is imported by the functions that run a trial
@@ -52,15 +52,16 @@ class Method:
     `what` says so in a line. `run(given, **arguments)` is one trial: it gives a `fearlib.Score`; or rows of its
     own (dictionaries with `method`, `score`, `seconds`, `macs`, `outcome`) and the records of the training.
     `arguments` are those that a label may state, each with the setting that supplies it where the label does not,
-    and whose kind of value it has. `expand(arguments, settings)` gives the arguments of each trial that a mention
-    stands for. `most_macs(epoch_macs, arguments)` says how many multiply-accumulates its training takes at most;
+    and whose kind of value it has; or, where none does, with a function that gives a text's one form or raises
+    InputError. `expand(arguments, settings)` gives the arguments of each trial that a mention stands for.
+    `most_macs(epoch_macs, arguments)` says how many multiply-accumulates its training takes at most;
     `epoch_macs(first_free_block=0)` are those of an epoch. `seed_shift` is added to the seed of its trials. Raises
     InputError if there is no such setting.
     """
 
     what: str
     run: Callable[..., Score | tuple[list[dict], tuple[Epoch, ...]]]
-    arguments: dict[str, str] = field(default_factory=dict)
+    arguments: dict[str, str | Callable[[str], str]] = field(default_factory=dict)
     expand: Callable[[dict, Settings], list[dict]] = lambda arguments, settings: [arguments]
     most_macs: Callable[[Callable[..., int], dict], int] = lambda epoch_macs, arguments: 0
     seed_shift: int = 0
@@ -68,7 +69,7 @@ class Method:
     def __post_init__(self):
         settings = [setting.name for setting in fields(Settings) if setting.name != "preset"]
         for argument, setting in self.arguments.items():
-            if setting not in settings:
+            if not callable(setting) and setting not in settings:
                 raise InputError(
                     f"no setting {setting!r} can supply a method's {argument}: the settings are "
                     f"{', '.join(settings)}."
@@ -117,24 +118,35 @@ def _run_zero_cost(given: Given) -> tuple[list[dict], tuple]:
     return _measure_rows(measure_network(given.network, images, labels, seed=given.seed), len(labels)), ()
 
 
-def _run_degradation(given: Given, schedule: str, **arguments) -> tuple[list[dict], tuple[Epoch, ...]]:
+def _run_degradation(
+    given: Given, schedule: str, moments: str | None = None, **arguments
+) -> tuple[list[dict], tuple[Epoch, ...]]:
     from fearlib.scores.degradation import degradation
 
     images, labels = _minibatch(given)
-    moments = degradation(
+    found = degradation(
         given.network, given.dataset, images, labels,
-        constant_rate=schedule == "constant", seed=given.seed, **arguments,
+        constant_rate=schedule == "constant", seed=given.seed, moments=moments and read_numbers(moments),
+        **arguments,
     )  # fmt: skip
     form = {"epochs": arguments["epochs"], "schedule": schedule}
-    return [row for moment in moments for row in _rows_of_moment(moment, form, len(labels))], moments[-1].curve
+    trained = ("train_top1",) if moments is None else ("train_top1", "train_loss")
+    rows = [row for moment in found for row in _rows_of_moment(moment, form, trained, len(labels))]
+    return rows, found[-1].curve
 
 
 def _expand_degradation(arguments: dict, settings: Settings) -> list[dict]:
-    return [{"epochs": _DEGRADATION_EPOCHS, **arguments}]
+    arguments = {"epochs": _DEGRADATION_EPOCHS, **arguments}
+    if "moments" in arguments:
+        from fearlib.scores.degradation import check_moments
+
+        check_moments(read_numbers(arguments["moments"]), arguments["epochs"])
+    return [arguments]
 
 
 _TRAINING = {"batch_size": "batch_size", "precision": "precision"}
 _REGULAR = {"epochs": "full_epochs"} | _TRAINING
+_IN_TRAINING = _REGULAR | {"moments": lambda text: numbers_text(read_numbers(text))}
 _FEAR = (
     "threshold", "threshold_checks", "stage1_epochs", "schedule_epochs", "stage2_epochs", "stage2_batch",
     "first_free_block",
@@ -161,11 +173,11 @@ METHODS.update({
     ),
     "degradation": Method(
         "the zero-cost measures again and again while the network trains, on one cosine",
-        functools.partial(_run_degradation, schedule="cosine"), _REGULAR, _expand_degradation, regular_macs,
+        functools.partial(_run_degradation, schedule="cosine"), _IN_TRAINING, _expand_degradation, regular_macs,
     ),
     "degradation_constant": Method(
         "the same at a constant rate, with a fresh optimizer every epoch",
-        functools.partial(_run_degradation, schedule="constant"), _REGULAR, _expand_degradation, regular_macs,
+        functools.partial(_run_degradation, schedule="constant"), _IN_TRAINING, _expand_degradation, regular_macs,
     ),
 })  # fmt: skip
 
@@ -207,7 +219,8 @@ def parse_method(label: str) -> tuple[str, dict]:
                 f"{name} takes no argument {key!r}: "
                 + (f"it takes {', '.join(allowed)}." if allowed else "it takes none.")
             )
-        arguments[key] = convert_setting(allowed[key], value, called=f"{name}'s {key}")
+        kind = allowed[key]
+        arguments[key] = kind(value) if callable(kind) else convert_setting(kind, value, called=f"{name}'s {key}")
     return name, arguments
 
 
@@ -240,7 +253,8 @@ def with_settings(label: str, settings: Settings) -> tuple[Method, dict]:
     """A label's method, and each of its arguments as the label gives it, else as the settings do."""
     name, given = parse_method(label)
     method = METHODS[name]
-    supplied = {argument: getattr(settings, setting) for argument, setting in method.arguments.items()}
+    from_settings = {argument: kind for argument, kind in method.arguments.items() if not callable(kind)}
+    supplied = {argument: getattr(settings, setting) for argument, setting in from_settings.items()}
     return method, supplied | given
 
 
@@ -250,16 +264,20 @@ def _minibatch(given: Given) -> tuple[torch.Tensor, torch.Tensor]:
     return first_minibatch(given.dataset, given.settings.zero_cost_batch, given.seed)
 
 
-def _rows_of_moment(moment: Moment, form: dict, batch_size: int) -> list[dict]:
-    """`snip(epoch=0.2,epochs=8,schedule=cosine)` and so on, and training top-1, each with the training's cost."""
+def _rows_of_moment(moment: Moment, form: dict, trained: tuple[str, ...], batch_size: int) -> list[dict]:
+    """`snip(epoch=0.2,epochs=8,schedule=cosine)` and so on, and `trained` of the training's last record.
+
+    Each with the training's cost.
+    """
     seconds = sum(record.seconds for record in moment.curve)
     macs = sum(record.macs for record in moment.curve)
     rows = _measure_rows(moment.measures, batch_size)
     for row in rows:
         row["seconds"], row["macs"] = row["seconds"] + seconds, row["macs"] + macs
     if moment.curve:
-        top1 = moment.curve[-1].train_top1
-        rows.append({"method": "train_top1", "score": top1, "seconds": seconds, "macs": macs, "outcome": "ok"})
+        last = {"train_top1": moment.curve[-1].train_top1, "train_loss": moment.curve[-1].loss}
+        cost = {"seconds": seconds, "macs": macs, "outcome": "ok"}
+        rows += [{"method": name, "score": last[name]} | cost for name in trained]
     return [row | {"method": str(Label(row["method"], {"epoch": f"{moment.epoch:g}"} | form))} for row in rows]
 
 

@@ -71,7 +71,10 @@ def last_trials(records: Iterable[dict]) -> list[dict]:
 def rows_of_folder(folder: Path, records: list[dict]) -> pd.DataFrame:
     """`rows_of_trials` with the folder's manifest. Raises InputError if the space is unknown or not theirs."""
     configuration = read_manifest(folder)["configuration"]
-    find_space(configuration["space"])
+    try:
+        find_space(configuration["space"])
+    except InputError as error:
+        raise InputError(f"{user_path(folder) / MANIFEST} cannot be used: {error}") from error
     try:
         return rows_of_trials(records, configuration)
     except InputError as error:
