@@ -219,7 +219,7 @@ def test_refresh_reads_on_and_keeps_what_is_chosen(folder):
 def test_the_scores_of_another_folder_stand_beside(rows):  # noqa: F811
     """Every value under its own architecture, of those that either folder has."""
     scores = scores_of(rows)
-    others = scores.loc[20:].drop(columns="kaputt", errors="ignore").assign(**{TRUTH: -scores[TRUTH]})
+    others = scores.loc[20:].assign(**{TRUTH: -scores[TRUTH]})
     others.loc[99] = {"arch": str(Architecture.from_index(99)), TRUTH: 1.0, "fear": 0.5}
     both = beside(scores, others, "there")
     assert list(both.index) == [*range(40), 99] and both.arch[99] == others.arch[99]
@@ -261,22 +261,18 @@ def test_a_method_in_two_folders_is_compared_where_both_have_its_score(rows):  #
     table = same_methods(scores, others.drop(columns="synflow")).set_index("method")
     assert "synflow" not in table.index
     both = scores.loc[10:].index[scores.loc[10:].fear.notna() & others.fear.notna()]
-    expected = {
-        "here": (scores.fear, scores[TRUTH]), "there": (others.fear, others[TRUTH]), "together": (scores.fear, others.fear),
-    }  # fmt: skip
     assert table.n["fear"] == len(both)
-    for column, (one, other) in expected.items():
+    for column, one, other in (
+        ("here", scores.fear, scores[TRUTH]),
+        ("there", others.fear, others[TRUTH]),
+        ("together", scores.fear, others.fear),
+    ):
         assert table[column]["fear"].startswith(f"{stats.spearmanr(one[both], other[both]).statistic:.2f} (")
 
 
 def test_the_newest_folder_is_that_whose_last_command_began_last(tmp_path):
     """As its manifest says, whatever the dates of the files."""
-    for name, started in (
-        ("b", ["2026-01-02"]),
-        ("c", ["2026-03-01", "2026-01-03"]),
-        ("a", []),
-        ("d", ["2026-01-01"]),
-    ):
+    for name, *started in (("b", "2026-01-02"), ("c", "2026-03-01", "2026-01-03"), ("a",), ("d", "2026-01-01")):
         manifest = make(tmp_path / name, [trial(0)]) / "manifest.json"
         held = json.loads(manifest.read_text()) | {"sittings": [{"started": each} for each in started]}
         manifest.write_text(json.dumps(held))
