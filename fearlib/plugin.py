@@ -65,6 +65,9 @@ class Registry(MutableMapping):
             importlib.import_module(self._added_by)
         return self._entries[name]
 
+    def __contains__(self, name: object) -> bool:  # without asking for the entry
+        return name in self._entries
+
     def __delitem__(self, name: str) -> None:
         del self._entries[name]
 

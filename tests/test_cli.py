@@ -1,13 +1,21 @@
+import json
+import os
+import platform
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 import torch
+from test_results import make, trial
 
 from fearlib import MEASURES, METHODS, Architecture, build_network, cli, zero_cost
 from fearlib.scores.minibatch import noise_minibatch
+from fearlib.sweeps.journal import WRITER, append_to_journal, read_journal
 
 ZERO_COST = str(Path(__file__).parents[1] / "results" / "zero_cost_cifar10")
 SMALL = (
@@ -76,6 +84,42 @@ def test_rank_prints_its_settings_and_the_table(run, tmp_path):
     assert code == 0 and "8 trials were added" in said and "fear(" not in run("table", tmp_path / "two")[1]
     code, status, _ = run("status", tmp_path / "out")
     assert code == 0 and "12 finished, 0 failed, 0 remaining" in status and "no sweep writes to it now" in status
+
+
+@pytest.fixture
+def growing(tmp_path, monkeypatch):
+    """A folder that this process says it writes to; one trial more at every pause, then nobody writes any more."""
+    folder = make(tmp_path / "sweep", [trial(index, score=index / 10, accuracy=index**2) for index in range(2)])
+    me = {"process": os.getpid(), "machine": platform.node(), "since": "2026-01-01T00:00:00Z"}
+    (folder / WRITER).write_text(json.dumps(me))
+
+    def pause(seconds):
+        count = len(read_journal(folder))
+        append_to_journal(folder, trial(count, score=count / 10, accuracy=count**2))
+        if count == 4:
+            (folder / WRITER).unlink()
+
+    monkeypatch.setattr("fearlib.cli.results.time", SimpleNamespace(sleep=pause, strftime=time.strftime))
+    return folder
+
+
+def test_status_goes_on_until_the_sweep_ends(run, growing):
+    """Outside a terminal a line whenever something is new, with each Spearman and its n."""
+    code, out, err = run("status", growing, "--watch")
+    lines = out.splitlines()
+    assert code == 0 and [int(line.split()[1]) for line in lines] == [2, 3, 4, 5], err
+    assert "shortreg(epochs=1) – n=2" in lines[0]
+    assert "shortreg(epochs=1) 1.00 (" in lines[-1] and lines[-1].endswith(" n=5")
+
+
+def test_status_redraws_a_terminal_until_ctrl_c(run, growing, monkeypatch):
+    pauses = iter([lambda: None, lambda: signal.raise_signal(signal.SIGINT)])
+    slept = SimpleNamespace(sleep=lambda seconds: next(pauses)(), strftime=time.strftime)
+    monkeypatch.setattr("fearlib.cli.results.time", slept)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    code, out, err = run("status", growing, "--watch")
+    assert code == 0 and not err and out.count("2 finished, 0 failed, 0 remaining") == 2
+    assert f"process {os.getpid()} on" in out and "| shortreg(epochs=1) |" in out
 
 
 def test_rank_takes_another_search_space(run, tmp_path):

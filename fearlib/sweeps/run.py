@@ -6,6 +6,7 @@ import itertools
 import math
 import multiprocessing
 import os
+import sys
 import time
 import warnings
 from collections import Counter
@@ -274,7 +275,8 @@ def check_truth(record: dict, truth: pd.Series | dict | None) -> None:
 def _progress(plan: Plan, missing: list[Trial]):
     tqdm, total = require("tqdm", "show progress").tqdm, len(plan.trials)
     what = f"{plan.configuration['dataset']} {plan.configuration['settings']['preset']}"
-    return tqdm(total=total, initial=total - len(missing), desc=what, unit="trial")
+    often = 0.1 if sys.stderr.isatty() else 10.0  # seconds; a log and a notebook keep every line
+    return tqdm(total=total, initial=total - len(missing), desc=what, unit="trial", mininterval=often)
 
 
 def _with_retries(
