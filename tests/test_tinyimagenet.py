@@ -13,7 +13,7 @@ from PIL import Image
 
 from fearlib import PRESETS, InputError, load_dataset, preset
 from fearlib.data import tinyimagenet
-from fearlib.data.registry import MEAN_AND_STD
+from fearlib.data.tensors import MEAN_AND_STD
 from fearlib.data.tinyimagenet import ARRAYS, read_tinyimagenet
 
 USERS_DATA = os.environ.get("FEARLIB_DATA")  # before the tests set it
