@@ -1,20 +1,21 @@
 """The paper's tables, figures and claims, and the sweeps that each of them needs."""
 
+from __future__ import annotations
+
 import math
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from fearlib.benchmark.truth import benchmark_accuracy
 from fearlib.data.registry import dataset_name, stands_for
-from fearlib.errors import InputError
+from fearlib.errors import InputError, check_least
 from fearlib.spaces.registry import find_space
-from fearlib.sweeps.indices import read_indices
-from fearlib.sweeps.presets import preset
-from fearlib.sweeps.rows import truth_method
-from fearlib.sweeps.run import run_sweep
+from fearlib.sweeps.labels import truth_method
+from fearlib.sweeps.presets import plain_preset, preset
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ARCHITECTURES = Path("results/zero_cost_cifar10")  # the paper's 1,000, in their order
 ACCURACIES = ARCHITECTURES / "accuracies.csv"  # of these, on CIFAR-10, CIFAR-100 and ImageNet16-120
@@ -157,7 +158,7 @@ def exhibit_sweeps(name: str, scale: str = "compact", dataset: str | None = None
     """
     exhibit = find_exhibit(name)
     dataset = dataset_name(dataset or exhibit.dataset)
-    preset(scale, dataset)  # refuses unknown ones
+    plain_preset(scale, dataset)  # refuses unknown ones
     if exhibit.dataset == "synthetic" != dataset:
         raise InputError(f"{name} is about the synthetic dataset, not {dataset}: leave the dataset out.")
     if dataset == "synthetic" != exhibit.dataset and scale != "smoke":
@@ -190,6 +191,9 @@ def run_exhibit(
     Raises InputError as `exhibit_sweeps` and `run_sweep` do, or where the files for the paper's 1,000 are not
     there.
     """
+    from fearlib.sweeps.run import run_sweep  # here, for it imports torch
+
+    check_least(0, time_budget=time_budget)
     started, done = time.monotonic(), {}
     dataset = dataset_name(dataset or find_exhibit(name).dataset)
     if truth is not None and dataset == "synthetic":
@@ -203,7 +207,7 @@ def run_exhibit(
         methods, folder = sweep.methods.split(), Path(output) / sweep.folder
         accuracy = None if truth_method(methods) else _accuracy(truth, dataset, architectures)
         done[folder] = run_sweep(
-            folder, dataset, settings, methods, architectures, truth=accuracy, time_budget=left, **how
+            folder, dataset, settings, methods, architectures, truth=accuracy, time_budget=max(left, 0.0), **how
         )
     return done
 
@@ -216,6 +220,8 @@ def _filled_in(sweep: Sweep, scale: str, dataset: str) -> Sweep:
 
 
 def _architectures(sweep: Sweep, count: int | None, indices: str | Path) -> list:
+    from fearlib.sweeps.indices import read_indices
+
     count = sweep.count if count is None else count
     if sweep.space != "nats-tss":
         return find_space(sweep.space).sample(count, 0)
@@ -223,6 +229,8 @@ def _architectures(sweep: Sweep, count: int | None, indices: str | Path) -> list
 
 
 def _accuracy(truth: str | Path | None, dataset: str, architectures: list) -> pd.Series:
+    from fearlib.benchmark.truth import benchmark_accuracy
+
     source = _existing(ACCURACIES) if truth is None else truth
     return benchmark_accuracy(source, dataset, [architecture.index for architecture in architectures])
 

@@ -1,3 +1,4 @@
+import subprocess
 import sys
 from pathlib import Path
 
@@ -138,13 +139,15 @@ def test_data_says_what_it_loaded(run):
         (["rank", "out", "--seeds", "-1", *SMALL], "seed '-1': seeds are integers from 0"),
         (["rank", "out", "--set", "dataset=cifar10"], "unknown setting 'dataset'"),
         (["rank", "out", "--count", "99999"], "the space has 15625"),
-        (["rank", "out", "--indices", "absent.txt"], "absent.txt is not a file."),
+        (["rank", "out", "--indices", "absent.txt"], "absent.txt does not exist."),
         (["rank", "out", "--truth", "absent.csv"], "absent.csv"),
         (["rank", "out", "--dataset", "cifar10", "--folder", "absent"], "absent"),
         (["rank", "out", "--workers", "0", *SMALL], "workers is 0"),
         (["rank", "out", "--workers", "2", "--per-gpu", "2", *SMALL], "leave workers out"),
         (["rank", "out", "--per-gpu", "0", *SMALL], "per_gpu is 0"),
         (["rank", "out", "--retries", "-1", *SMALL], "retries is -1"),
+        (["rank", "out", "--time-budget", "nan", *SMALL], "time_budget is nan: it must be at least 0"),
+        (["paper", "T1", "out", "--time-budget", "-1"], "time_budget is -1.0: it must be at least 0"),
         (["paper"], "results holds no claims.csv: run this in the repository's folder"),
         (["paper", "T1"], "fear paper T1 needs a folder to write to"),
         (["paper", "T9", "out"], "unknown exhibit 'T9': the exhibits are T1, T2, T3"),
@@ -152,13 +155,15 @@ def test_data_says_what_it_loaded(run):
         (["paper", "T2", "out", "--dataset", "cifar10"], "T2 is about the synthetic dataset"),
         (["paper", "T1", "out", "--seeds", "one"], "seed 'one': seeds are integers"),
         (["show", "99999"], "must be an integer in 0..15624"),
-        (["show", "3", "--results", "absent"], "absent holds neither rows.csv nor journal.jsonl"),
+        (["show", "3", "--results", "absent"], "absent does not exist."),
+        (["show", "3", "--results", "."], ". holds neither rows.csv nor journal.jsonl"),
         (["show", "3", "--space", "darts", "--truth", "absent.csv"], "--truth is of nats-tss"),
         (["show", "3", "--truth", "absent.csv"], "absent.csv"),
         (["status", "absent"], "is not a readable manifest"),
         (["data", "mnist"], "unknown dataset 'mnist'"),
-        (["table", "absent"], "absent holds neither rows.csv nor journal.jsonl"),
-        (["report", "absent"], "absent is not a folder of results."),
+        (["table", "absent"], "absent does not exist."),
+        (["table", "."], ". holds neither rows.csv nor journal.jsonl"),
+        (["report", "absent"], "absent does not exist."),
         (["report", "."], "holds no claims.csv"),
         (["truth", "show", "absent.csv", "3"], "absent.csv"),
         (["truth", "show", ZERO_COST, "21", "--epochs", "90"], "after 90 epochs: it holds those after 12 or 200."),
@@ -174,6 +179,62 @@ def test_bad_input_is_one_sentence(run, tmp_path, monkeypatch, words, message):
     lines = [line for line in err.splitlines() if line.startswith("fear: ")]
     assert code == 2 and len(lines) == 1 and message in lines[0], err
     assert "Traceback" not in err
+
+
+ANSWERED = f"""--help
+rank --help
+list
+status {ZERO_COST}"""
+REFUSED = """rank
+rank out --colour red
+rank out --count few
+rank out --preset huge
+rank out --dataset mnist
+rank out --space amoeba
+rank out --methods magic
+rank out --methods fear(depth=3)
+rank out --set depth=3
+rank out --set precision=half
+rank out --seeds one
+rank out --count 99999
+rank out --indices absent.txt
+rank out --workers 0
+rank out --time-budget nan
+paper T9 out
+paper T1
+paper T1 out --retries -1
+score 16000
+score 5 --measures snap
+show 99999
+show 3 --results absent
+table absent
+status absent
+merge whole absent
+report absent
+data mnist
+truth show absent.csv 3
+truth export absent out.csv"""
+WITHOUT_TORCH = """
+import sys
+from fearlib.cli import main
+
+code = int(sys.argv[1])
+for line in sys.stdin.read().splitlines():
+    sys.argv = ["fear", *line.split()]
+    try:
+        main()
+    except SystemExit as end:
+        assert end.code == code, (line, end.code)
+    slow = {"torch", "pandas", "scipy", "numpy"} & sys.modules.keys()
+    assert not slow, (line, slow)
+"""
+
+
+@pytest.mark.parametrize("code, lines", [(0, ANSWERED), (2, REFUSED)], ids=["answered", "refused"])
+def test_what_needs_no_array_imports_nothing_that_takes_long(tmp_path, code, lines):
+    words = [sys.executable, "-c", WITHOUT_TORCH, str(code)]
+    run = subprocess.run(words, input=lines, capture_output=True, text=True, cwd=tmp_path)
+    assert run.returncode == 0, run.stderr[-2000:]
 
 
 def test_score_prints_what_zero_cost_gives(run, tmp_path):

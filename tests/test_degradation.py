@@ -11,7 +11,8 @@ from fearlib import Architecture, InputError, build_network, preset, train, zero
 from fearlib.scores.degradation import MOMENTS, degradation
 from fearlib.scores.minibatch import first_minibatch
 from fearlib.sweeps.labels import parse_label
-from fearlib.sweeps.methods import expand_methods, run_trial
+from fearlib.sweeps.methods import expand_methods
+from fearlib.sweeps.trial import run_trial
 
 EPOCHS = 2
 

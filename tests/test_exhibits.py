@@ -89,7 +89,7 @@ def test_a_second_run_does_only_what_is_missing(tmp_path):
 def test_accuracies_come_from_the_table_of_the_papers_architectures(tmp_path, monkeypatch):
     """Those of the dataset asked for, in the order of the paper's architectures; none of DARTS networks."""
     asked = []
-    monkeypatch.setattr("fearlib.exhibits.run_sweep", lambda *words, **named: asked.append((words, named)))
+    monkeypatch.setattr("fearlib.sweeps.run.run_sweep", lambda *words, **named: asked.append((words, named)))
     run_exhibit("T1", tmp_path, "compact", workers=2)
     (words, named), known = asked.pop(), pd.read_csv(RESULTS / "zero_cost_cifar10" / "accuracies.csv")
     folder, dataset, settings, _, architectures = words

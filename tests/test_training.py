@@ -13,7 +13,8 @@ from torch import nn
 
 from fearlib import Architecture, Dataset, InputError, Network, build_network, fear, full, preset, shortreg, train
 from fearlib.scores.degradation import degradation
-from fearlib.training.loop import check_trainable, latest_top1, resolve_precision, top1
+from fearlib.training.loop import check_trainable, latest_top1, top1
+from fearlib.training.precision import resolve_precision
 
 CELL = Architecture(
     ["nor_conv_3x3", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3", "nor_conv_1x1"]

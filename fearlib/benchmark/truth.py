@@ -18,9 +18,9 @@ from fearlib.files.tables import own_names, percentages, read_csv
 from fearlib.files.write import replace_file
 from fearlib.spaces.listing import agreed, architectures_of_table
 from fearlib.spaces.nats import SPACE_SIZE, Architecture
-from fearlib.sweeps.labels import read_label
+from fearlib.sweeps.labels import read_label, truth_method
 from fearlib.sweeps.manifest import read_manifest
-from fearlib.sweeps.rows import full_is_truth, holds_sweep, read_rows, truth_method
+from fearlib.sweeps.rows import full_is_truth, holds_sweep, read_rows
 
 _ARCHIVE_NAMES = {"cifar10": "cifar10", "cifar100": "cifar100", "imagenet16-120": "ImageNet16-120"}
 _ARCHIVE_EPOCHS = (200, 12)

@@ -1,26 +1,20 @@
-"""The datasets by name."""
+"""The datasets by name; what loads one is imported when it does."""
+
+from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, MutableMapping
 from numbers import Integral
+from typing import TYPE_CHECKING
 
-import torch
-import torch.nn.functional as F
-
-from fearlib.data.dataset import Dataset, first_of_each_class
 from fearlib.errors import InputError
 from fearlib.files.outside import user_path
 from fearlib.files.spelling import spelt
 from fearlib.plugin import OTHERS, Registry
 
-# Per channel, in units of 0..255: the values that NATS-Bench trains with. Those of the stand-in are of its own
-# training pixels: `images.mean((0, 2, 3))` and `images.std((0, 2, 3))` of all its `train_images.double()`.
-MEAN_AND_STD = {
-    "cifar10": ((125.3, 123.0, 113.9), (63.0, 62.1, 66.7)),
-    "cifar100": ((129.3, 124.1, 112.4), (68.2, 65.4, 70.4)),
-    "imagenet16-120": ((122.68, 116.66, 104.01), (63.22, 61.26, 65.09)),
-    "tinyimagenet16-120": ((120.69, 113.61, 100.69), (62.36, 60.15, 63.42)),
-}
+if TYPE_CHECKING:
+    from fearlib.data.dataset import Dataset
+
 NUM_CLASSES = {
     "synthetic": 10, "cifar10": 10, "cifar100": 100, "imagenet16-120": 120, "tinyimagenet16-120": 120,
 }  # fmt: skip
@@ -86,27 +80,12 @@ def _load_synthetic(folder: str | None, resolution: int | None, train_images: in
 
 def _load_official(name: str, folder: str | None, resolution: int | None, train_images: int | None) -> Dataset:
     from fearlib.data.official import read_images
+    from fearlib.data.tensors import dataset_of
     from fearlib.data.tinyimagenet import read_tinyimagenet
 
     resolution, train_images = _check_size(name, resolution, train_images)
     files = read_tinyimagenet(folder) if name == "tinyimagenet16-120" else read_images(name, folder)
-    arrays = {
-        "train_images": torch.from_numpy(files.train_images),
-        "train_labels": torch.from_numpy(files.train_labels),
-        "test_images": torch.from_numpy(files.test_images),
-        "test_labels": torch.from_numpy(files.test_labels),
-    }
-    if train_images is not None:
-        kept = first_of_each_class(arrays["train_labels"], train_images, NUM_CLASSES[name])
-        arrays["train_images"], arrays["train_labels"] = arrays["train_images"][kept], arrays["train_labels"][kept]
-    if resolution != files.train_images.shape[-1]:
-        for part in ("train_images", "test_images"):
-            arrays[part] = F.avg_pool2d(arrays[part].float(), 2).round().to(torch.uint8)
-    mean, std = (torch.tensor(values) for values in MEAN_AND_STD[name])
-    return Dataset(
-        name, files.source, files.verified, **arrays,
-        mean=mean, std=std, padding=resolution // 8, num_classes=NUM_CLASSES[name],
-    )  # fmt: skip
+    return dataset_of(name, files, NUM_CLASSES[name], resolution, train_images)
 
 
 def _check_size(name: str, resolution: int | None, train_images: int | None) -> tuple[int, int | None]:
@@ -129,4 +108,4 @@ DATASETS: MutableMapping[str, Callable[[str | None, int | None, int | None], Dat
     "dataset", Callable
 )
 DATASETS["synthetic"] = _load_synthetic
-DATASETS.update({name: functools.partial(_load_official, name) for name in MEAN_AND_STD})
+DATASETS.update({name: functools.partial(_load_official, name) for name in NUM_CLASSES if name != "synthetic"})

@@ -22,9 +22,10 @@ from fearlib.ranking.statistics import (
     top_spearman,
     top_spearman_difference,
 )
-from fearlib.scores.measures import MEASURES
-from fearlib.sweeps.labels import kind_of, read_label, with_meaning
-from fearlib.sweeps.rows import full_is_truth, truth_method, with_finite_scores
+from fearlib.scores.registry import MEASURES
+from fearlib.sweeps.labels import kind_of, read_label, truth_method
+from fearlib.sweeps.meaning import with_meaning
+from fearlib.sweeps.rows import full_is_truth, with_finite_scores
 
 TOP_PERCENTS = (10, 20, 30, 40)
 TENTHS = tuple(range(10, 101, 10))

@@ -10,7 +10,7 @@ from fearlib.exhibits import EXHIBITS, Sweep, exhibit_sweeps
 from fearlib.files.tables import read_csv
 from fearlib.files.write import replace_file
 from fearlib.scores.degradation import MOMENTS
-from fearlib.scores.measures import MEASURES
+from fearlib.scores.registry import MEASURES
 from fearlib.sweeps.labels import read_numbers
 from fearlib.sweeps.manifest import read_manifest
 from fearlib.sweeps.methods import expand_methods, parse_method

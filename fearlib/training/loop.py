@@ -19,12 +19,12 @@ from fearlib.spaces.network import Network, shapes_checked
 from fearlib.training.classifier import check_labels, check_logits, has_one_value
 from fearlib.training.cuda_graph import recorded_step
 from fearlib.training.memory import keep_freed_memory
+from fearlib.training.precision import resolve_precision
 
 LEARNING_RATE = 0.1
 MOMENTUM = 0.9
 WEIGHT_DECAY = 5e-4
 GRADIENT_CLIP = 5.0
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
@@ -282,30 +282,12 @@ def latest_top1(records: list[Epoch], images: int) -> float:
     return float("nan")
 
 
-def resolve_precision(precision: str) -> str:
-    """ "bfloat16" or "float32"; "auto" is the first if this machine computes with it, else the second.
-
-    A processor without bfloat16 instructions is several times slower with it than with float32. Raises InputError
-    for another.
-    """
-    if precision not in (*PRECISIONS, "auto"):
-        raise InputError(f"unknown precision {precision!r}: {', '.join(PRECISIONS)} or auto is allowed.")
-    if precision != "auto":
-        return precision
-    if torch.cuda.is_available():
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        capabilities = torch.cpu.get_capabilities()
-        native = any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16"))
-    return "bfloat16" if native else "float32"
-
-
 def training_step(
     network: Network, images: torch.Tensor, labels: torch.Tensor, first_free_block: int, precision: str
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Forward and backward of one batch; returns (logits, loss) and leaves the gradients in place."""
     images = images.contiguous(memory_format=torch.channels_last)
-    with torch.autocast(images.device.type, PRECISIONS[precision], enabled=precision != "float32"):
+    with torch.autocast(images.device.type, getattr(torch, precision), enabled=precision != "float32"):
         logits = network(images, first_free_block)
     loss = F.cross_entropy(logits.float(), labels.long())
     loss.backward()
@@ -319,7 +301,7 @@ def top1(network: Network, dataset: Dataset, precision: str = "auto", batch_size
     dataset = dataset.to(next(network.parameters()).device)
     precision, correct, finite = resolve_precision(precision), 0, True
     for images, labels in dataset.test_batches(batch_size):
-        with torch.autocast(images.device.type, PRECISIONS[precision], enabled=precision != "float32"):
+        with torch.autocast(images.device.type, getattr(torch, precision), enabled=precision != "float32"):
             logits = network(images.contiguous(memory_format=torch.channels_last))
         correct += (logits.argmax(1) == labels).sum()
         finite &= logits.isfinite().all()
