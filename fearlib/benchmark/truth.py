@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from fearlib.data.registry import dataset_name
+from fearlib.data.registry import dataset_name, stands_for
 from fearlib.errors import InputError, check_threshold, one_line, require
 from fearlib.files import safe_pickle
 from fearlib.files.outside import read_file, user_path
@@ -19,9 +19,9 @@ from fearlib.files.tables import own_names, percentages, read_csv
 from fearlib.files.write import replace_file
 from fearlib.spaces.listing import agreed, architectures_of_table
 from fearlib.spaces.nats import SPACE_SIZE, Architecture
-from fearlib.sweeps.labels import read_label
+from fearlib.sweeps.labels import read_label, truth_method
 from fearlib.sweeps.manifest import read_manifest
-from fearlib.sweeps.rows import full_is_truth, holds_sweep, read_rows, truth_method
+from fearlib.sweeps.rows import full_is_truth, holds_sweep, read_rows
 
 _ARCHIVE_EPOCHS = (200, 12)
 _ARCHIVE_NAMES = {"cifar10": "cifar10", "cifar100": "cifar100", "imagenet16-120": "ImageNet16-120"}
@@ -66,7 +66,8 @@ def benchmark_accuracy(
     NATS-tss-v1_0-3ffb9-simple (Dong et al., NATS-Bench, 2021); or a results folder, for the accuracies in its
     rows: those that the sweep was given, or those of its own full training, by default whatever its number of
     epochs; else for those in its `accuracies.csv`. It may hold only some of the architectures. Datasets and
-    columns may be spelt as the field does, `ImageNet16-120`.
+    columns may be spelt as the field does, `ImageNet16-120`. Of the stand-in `tinyimagenet16-120` the accuracies
+    are those on ImageNet16-120.
     On CIFAR-10 the networks are trained on the whole training set; on CIFAR-100 and ImageNet16-120 the test set
     is the half that NATS-Bench does not use for validation.
 
@@ -92,7 +93,7 @@ def benchmark_accuracy(
     if source.is_dir():
         held = _held(source)
         _check_held(indices, held, source)
-        table = _read_archive(source, dict.fromkeys(indices), [(dataset, epochs, split)])
+        table = _read_archive(source, dict.fromkeys(indices), [(stands_for(dataset), epochs, split)])
     else:
         table = _read_table(source, column)
         _check_held(indices, table.index, source)
@@ -154,7 +155,8 @@ def archive_times(archive: str | Path, dataset: str, threshold: float) -> pd.Dat
 
 
 def _column(dataset: str, epochs: int, split: str = "test") -> str:
-    return dataset.replace("-", "_") + ("" if epochs == 200 else f"_{epochs}ep") + _SPLITS[split].ending
+    trained = stands_for(dataset).replace("-", "_") + ("" if epochs == 200 else f"_{epochs}ep")
+    return trained + _SPLITS[split].ending
 
 
 def _check_held(indices: list[int], held: Iterable[int], source: Path):
@@ -269,7 +271,8 @@ def _read_results(folder: Path, dataset: str, epochs: int | None, split: str) ->
     if split != "test":
         return _read_validation(folder, dataset, epochs, split)
     rows = read_rows(folder)
-    known = rows[(rows.dataset == dataset) & rows.test_accuracy.notna()]
+    same = rows.dataset == dataset if full_is_truth(rows) else rows.dataset.map(stands_for) == stands_for(dataset)
+    known = rows[same & rows.test_accuracy.notna()]
     trained = _epochs_of_rows(folder, known)
     if len(known) and epochs in (None, trained):
         return known.groupby("index").test_accuracy.first(), trained
@@ -310,7 +313,7 @@ def _epochs_of_rows(folder: Path, rows: pd.DataFrame) -> int | None:
     said = {sitting.get("truth_epochs") for sitting in sittings if type(sitting.get("truth_epochs")) is int}
     if said:
         return said.pop() if len(said) == 1 else None
-    return 200 if set(rows.dataset) <= set(_ARCHIVE_NAMES) else None  # sittings did not always say
+    return 200 if set(rows.dataset.map(stands_for)) <= set(_ARCHIVE_NAMES) else None  # sittings did not always say
 
 
 def _read_beside(folder: Path) -> pd.DataFrame:

@@ -80,12 +80,13 @@ def render(results: Path) -> str:
 
 
 def _add_sweeps(exhibit: dict, sweeps: list[dict], counts: dict[str, str]) -> None:
-    """Say of a table or figure what its sweeps' presets are and how many architectures it counts.
+    """Say of a table or figure what its sweeps' presets are, whether on a stand-in, and its architectures' number.
 
     Where neither it nor the table with its numbers counts them, how many its sweeps have.
     """
     of_it = [sweep for sweep in sweeps if sweep["name"] in exhibit["folders"]]
     exhibit["folders"] = [sweep["name"] for sweep in of_it]
+    exhibit["note"] = " ".join(dict.fromkeys(sweep["note"] for sweep in of_it if sweep["note"]))
     exhibit["presets"] = list(dict.fromkeys(sweep["preset"] for sweep in of_it))
     counted = exhibit.get("n") or counts.get(exhibit["numbers"])
     exhibit["n"] = (

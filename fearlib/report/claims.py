@@ -11,6 +11,7 @@ from fearlib.ranking.estimate import Estimate
 from fearlib.report.rule import RULES, VERDICTS, architectures_to_decide, sample_to_judge, verdict
 from fearlib.spaces.nats import SPACE_SIZE
 
+STAND_IN = " [on a stand-in]"  # after a claim that was measured on other images than its own
 COLUMNS = (
     "id", "source", "claim", "unit", "paper", "beyond", "ours", "low", "high", "verdict", "n", "architectures",
     "seeds", "preset", "dataset", "data", "beside", "to_decide", "looked_into", "command", "missing",
@@ -24,7 +25,8 @@ _PAGE = """# The claims ledger
 
 Made by `analysis/claims.ipynb`. The commands take the architectures of our own sweeps, in their order, and the
 benchmark's accuracies that those hold; name another folder to run them anew. C2 rests on the zero-cost measures
-of `zero_cost_DATASET`, too. Data: {copies}.
+of `zero_cost_DATASET`, too. What was measured on the images of a stand-in says so, and is never `reproduced`.
+Data: {copies}.
 
 {counts}
 
@@ -41,11 +43,12 @@ def ledger(
 
     `claims` as `ledger_claims` makes them. A line of `measured` names its claim by `id` and has `ours`, `low`,
     `high`, `paper_scale`, and what it rests on: `n`, `architectures`, `seeds`, `preset`, `dataset`, `data`,
-    `command`. It may also have the `top` that the claim is about (100), what the verdict is `beyond` (0), whether
-    the images are those of a `stand_in`, and a text to show `beside` it. There may be one at each scale. `missing`
-    says what claims that were not measured lack, and `looked_into` where to read on about those whose direction
-    fails: by their id or the parts of it (`T2` of `T2.fear`) before a point. Raises InputError for a measurement
-    of no claim, or of one that was measured already at this scale, and where nothing says what is missing.
+    `command`. It may also have the `top` that the claim is about (100), what the verdict is `beyond` (0), a
+    text to show `beside` it, and `stand_in`, whether the images are others than the claim's: the claim then
+    says so, and is never "reproduced". There may be one at each scale. `missing` says what claims that were not
+    measured lack, and `looked_into` where to read on about those whose direction fails: by their id or the
+    parts of it (`T2` of `T2.fear`) before a point. Raises InputError for a measurement of no claim, or of one
+    that was measured already at this scale, and where nothing says what is missing.
     """
     by_id = _by_claim(measured, claims)
     lines = []
@@ -54,6 +57,7 @@ def ledger(
         line = _NOTHING | claim | judged
         rule = {key: line[key] for key in _OF_THE_RULE}
         line["verdict"] = verdict(paper_scale=line["paper_scale"] and not line["stand_in"], **rule)
+        line["claim"] += STAND_IN if line["stand_in"] else ""
         line["beside"] = "; ".join([*map(_sample, larger), *filter(None, [line["beside"]])])
         if line["verdict"] == "not run":
             line["missing"] = _by_beginning(claim["id"], missing)

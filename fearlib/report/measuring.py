@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from fearlib.data.registry import STANDS_FOR
 from fearlib.ranking.against_shortreg import TOPS
 from fearlib.ranking.degradation import with_start
 from fearlib.ranking.estimate import Estimate, estimate
@@ -82,6 +83,7 @@ def _line(
         "paper_scale": preset.startswith("paper"),
         "top": top,
         "beyond": beyond,
+        "stand_in": configuration["dataset"] in STANDS_FOR,
         "n": found.n,
         "architectures": each["index"].nunique(),
         "seeds": ", ".join(map(str, sorted(each.seed.unique()))),
@@ -111,7 +113,7 @@ def _asked(ids: list[str], beginning: str | tuple[str, ...]) -> Iterator[tuple[s
 
 def _zero_cost(ids: list[str], results: Path) -> Iterator[dict]:
     for claim, (dataset, name) in _asked(ids, "ZC."):
-        folder = results / f"zero_cost_{dataset}"
+        (folder,) = _folders(results, dataset, "zero_cost_{}")
         if holds_sweep(folder):
             rows = _first_seed(read_rows(folder))
             each = rows[rows.method == name]
@@ -151,7 +153,7 @@ def _is_moment_of_cosine(method: str) -> bool:
 
 def _fear_alone(ids: list[str], results: Path) -> Iterator[dict]:
     for claim, (dataset,) in _asked(ids, "C1."):
-        folder = results / f"{dataset}_paper"
+        (folder,) = _folders(results, dataset, "{}_paper")
         if (rows := _finished_with_fear(folder)) is not None:
             fear = preset_method(rows)
             each = rows[rows.method == fear]
@@ -161,7 +163,7 @@ def _fear_alone(ids: list[str], results: Path) -> Iterator[dict]:
 def _fear_among_others(ids: list[str], results: Path) -> Iterator[dict]:
     """FEAR less the best other method in the top half, the zero-cost measures of a sweep of their own included."""
     for claim, (dataset,) in _asked(ids, "C2."):
-        folder, measures = results / f"{dataset}_paper", results / f"zero_cost_{dataset}"
+        folder, measures = _folders(results, dataset, "{}_paper", "zero_cost_{}")
         if (rows := _finished_with_fear(folder)) is not None and holds_sweep(measures):
             free = _first_seed(read_rows(measures))
             free = free[free["index"].isin(rows["index"])]
@@ -214,6 +216,13 @@ def _ahead_of_best(
         best = found.sort_values("difference").iloc[0]
         line = _line(claim, folder, made_by, rows[rows.method == fear], Estimate.of(best, "difference"), percent)
         yield line | {"than": best.than}
+
+
+def _folders(results: Path, dataset: str, *forms: str) -> list[Path]:
+    """The dataset's folders of these forms; its stand-in's where that alone has them all."""
+    datasets = dataset, *(name for name, other in STANDS_FOR.items() if other == dataset)
+    each = [[results / form.format(name) for form in forms] for name in datasets]
+    return next((folders for folders in each if all(map(holds_sweep, folders))), each[0])
 
 
 def _first_seed(rows: pd.DataFrame) -> pd.DataFrame:

@@ -8,16 +8,16 @@ minibatch, network in training mode. Definitions follow Abdelfattah et al. (2021
 import contextlib
 import math
 import warnings
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pandas as pd
 import torch
 from torch import nn
 
-from fearlib.errors import InputError, Undefined, require
-from fearlib.plugin import Registry
+from fearlib.errors import Undefined, require
 from fearlib.scores.minibatch import Minibatch
+from fearlib.scores.registry import MEASURES, measure, measure_names
 from fearlib.spaces.nats import Architecture
 from fearlib.spaces.nats_network import build_network
 from fearlib.spaces.network import layer_macs
@@ -27,37 +27,12 @@ K = 1e-5  # keeps logarithms and inverses finite
 
 
 @dataclass(frozen=True)
-class Measure:
-    """`passes` is its cost alone, in forward passes of the network (a backward pass counts two).
-
-    They run over the minibatch, or over one image if `one_image`.
-    """
-
-    function: Callable[[Minibatch], float]
-    passes: int
-    one_image: bool = False
-
-
-@dataclass(frozen=True)
 class Measurement:
     """A measure's value; `undefined` says why it is NaN, if it is. `seconds` are those of computing it alone."""
 
     value: float
     seconds: float
     undefined: str = ""
-
-
-MEASURES: MutableMapping[str, Measure] = Registry("measure", Measure, made_by=lambda measure: measure.function)
-
-
-def measure(passes: int, one_image: bool = False):
-    """Register a measure under its function's name. Raises InputError if that is taken."""
-
-    def register(function):
-        MEASURES[function.__name__] = Measure(function, passes, one_image)
-        return function
-
-    return register
 
 
 def zero_cost(
@@ -91,7 +66,7 @@ def measure_network(
     seed: int = 0,
 ) -> dict[str, Measurement]:
     """`zero_cost` with the seconds that each measure would take alone, and the reason where one has no value."""
-    measures = _measure_names(measures)
+    measures = measure_names(measures)
     with torch.inference_mode(False), torch.enable_grad():
         images, labels = check_minibatch(network, images, labels)
         with _in_training_mode(network), torch.autocast(images.device.type, enabled=False):
@@ -124,7 +99,7 @@ def score_architectures(
 
     Every network's weights are drawn from `seed`. Raises InputError for an unknown measure or a wrong size.
     """
-    lines, undefined, measures = [], [], _measure_names(measures)
+    lines, undefined, measures = [], [], measure_names(measures)
     for architecture in require("tqdm", "show progress").tqdm(architectures, unit="architecture"):
         torch.manual_seed(seed)
         network = build_network(architecture, num_classes, channels, cells)
@@ -137,13 +112,6 @@ def score_architectures(
             if result.undefined
         ]
     return pd.DataFrame(lines), undefined
-
-
-def _measure_names(names: tuple[str, ...] | None) -> tuple[str, ...]:
-    for name in names or ():
-        if name not in MEASURES:
-            raise InputError(f"unknown measure {name!r}: the measures are {', '.join(MEASURES)}.")
-    return tuple(MEASURES) if names is None else names
 
 
 def _evaluate(function: Callable[[Minibatch], float], batch: Minibatch) -> Measurement:
@@ -159,11 +127,6 @@ def _evaluate(function: Callable[[Minibatch], float], batch: Minibatch) -> Measu
     timed = batch.timed(value_and_reason)
     value, undefined = timed.value
     return Measurement(value, timed.seconds + batch.pass_seconds(timed.asked), undefined)
-
-
-def zero_cost_macs(name: str, macs_per_image: int, batch_size: int) -> int:
-    """Multiply-accumulates that one measure needs alone, for a network of that many per image forward."""
-    return MEASURES[name].passes * macs_per_image * (1 if MEASURES[name].one_image else batch_size)
 
 
 @measure(passes=3)

@@ -1,0 +1,59 @@
+"""The zero-cost measures by name; what computes them is imported when one is first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fearlib.errors import InputError
+from fearlib.plugin import OTHERS, Registry
+
+if TYPE_CHECKING:
+    from fearlib.scores.minibatch import Minibatch
+
+# What a sweep's `zero_cost` and `degradation` take, whatever else is registered: a finished folder stays finished.
+FIFTEEN = (
+    "grad_norm", "snip", "grasp", "fisher", "synflow", "synflow_bn", "jacob_cov", "plain", "params", "macs",
+    "l2_norm", "nwot", "zen", "epe_nas", "zico",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Measure:
+    """`passes` is its cost alone, in forward passes of the network (a backward pass counts two).
+
+    They run over the minibatch, or over one image if `one_image`.
+    """
+
+    function: Callable[[Minibatch], float]
+    passes: int
+    one_image: bool = False
+
+
+MEASURES: MutableMapping[str, Measure] = Registry(
+    "measure", Measure, made_by=lambda measure: measure.function, own=FIFTEEN, added_by="fearlib.scores.measures"
+)
+
+
+def measure(passes: int, one_image: bool = False):
+    """Register a measure under its function's name. Raises InputError if that is taken."""
+
+    def register(function):
+        MEASURES[function.__name__] = Measure(function, passes, one_image)
+        return function
+
+    return register
+
+
+def measure_names(names: tuple[str, ...] | None) -> tuple[str, ...]:
+    """The names, all measures' if None. Raises InputError for an unknown one."""
+    for name in names or ():
+        if name not in MEASURES:
+            raise InputError(f"unknown measure {name!r}: the measures are {', '.join(MEASURES)}; {OTHERS}.")
+    return tuple(MEASURES) if names is None else names
+
+
+def zero_cost_macs(name: str, macs_per_image: int, batch_size: int) -> int:
+    """Multiply-accumulates that one measure needs alone, for a network of that many per image forward."""
+    return MEASURES[name].passes * macs_per_image * (1 if MEASURES[name].one_image else batch_size)
