@@ -105,7 +105,11 @@ EXHIBITS = {
     ),
     "F1": Exhibit(
         "Spearman of every zero-cost measure at initialisation and after every epoch of training",
-        _DEGRADATION, "degradation", ("tables/degradation_cifar10.md", "figures/degradation_cifar10.png"),
+        _DEGRADATION, "degradation",
+        (
+            "tables/degradation_cifar10_paper.md", "tables/degradation_cifar10.md",
+            "figures/degradation_cifar10.png",
+        ),
     ),
     "F2": Exhibit(
         "Spearman of every zero-cost measure and of FEAR within the top x%",
@@ -129,7 +133,7 @@ EXHIBITS = {
     ),
     "C4": Exhibit(
         "zero-cost measures break down as training proceeds", _DEGRADATION, "degradation",
-        ("tables/degradation_cifar10_change.md",),
+        ("tables/degradation_cifar10_paper_change.md", "tables/degradation_cifar10_change.md"),
     ),
     "C5": Exhibit(
         "scores that look at no data do not carry over to unlike data", _SYNTHETIC, "synthetic",

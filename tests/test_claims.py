@@ -64,6 +64,33 @@ def test_verdict_is_on_what_is_beyond_chance():
     assert list(book.verdict) == ["direction holds", "inconclusive"]
 
 
+@pytest.mark.parametrize("paper, ours, low, high", [(0.75, 0.75, 0.7, 0.8), (0.0, 0.0, -0.1, 0.1)])
+def test_what_a_stand_in_measures_is_never_reproduced(paper, ours, low, high):
+    """Not even the paper's own value, at the paper's scale; and the claim says what measured it."""
+    claims = pd.DataFrame({"id": ["T1.a", "T1.b"], "source": "T1", "claim": "FEAR ranks well", "paper": paper})
+    line = {"ours": ours, "low": low, "high": high, "paper_scale": True}
+    book = ledger(claims, [line | {"id": "T1.a"}, line | {"id": "T1.b", "stand_in": True}], {})
+    assert book.claim.tolist() == ["FEAR ranks well", "FEAR ranks well [on a stand-in]"]
+    assert book.verdict[0] == "reproduced" and book.verdict[1] == verdict(paper, ours, low, high, False)
+
+
+def test_claims_are_measured_on_a_stand_in_where_the_dataset_has_not_been_run(tmp_path):
+    """The measures of CIFAR-10 under other names: on the dataset's own, some are reproduced."""
+    claims = pd.read_csv(ROOT / "analysis" / "paper_values.csv")
+    asked = claims[claims.id.str.startswith("ZC.imagenet16-120.")]
+    for dataset in ("tinyimagenet16-120", "imagenet16-120"):
+        folder = tmp_path / f"zero_cost_{dataset}"
+        shutil.copytree(ROOT / "results" / "zero_cost_cifar10", folder)
+        for name in ("rows.csv", "manifest.json"):
+            text = (folder / name).read_text()
+            (folder / name).write_text(re.sub(r'([,"])cifar10([,"])', rf"\1{dataset}\2", text))
+        book = ledger(asked, measure_claims(asked.id, tmp_path), LACKS)
+        assert len(book) == 6 and book.command.str.contains(f"--dataset {dataset} ", regex=False).all()
+        stand_in = dataset.startswith("tiny")
+        assert book.claim.str.endswith("[on a stand-in]").tolist() == [stand_in] * 6
+        assert ("reproduced" in set(book.verdict)) != stand_in
+
+
 def test_verdict_refuses_what_is_no_interval():
     with pytest.raises(InputError, match="not within its interval"):
         verdict(0.5, 0.9, 0.1, 0.2, True)

@@ -10,6 +10,7 @@ import torch
 from fearlib import Architecture, InputError, build_network, preset, train, zero_cost
 from fearlib.scores.degradation import MOMENTS, degradation
 from fearlib.scores.minibatch import first_minibatch
+from fearlib.scores.registry import FIFTEEN
 from fearlib.sweeps.labels import parse_label
 from fearlib.sweeps.methods import expand_methods
 from fearlib.sweeps.trial import run_trial
@@ -92,7 +93,7 @@ def close(values):
 
 
 def expected(alone, images, labels):
-    return zero_cost(alone, images, labels, seed=3)
+    return zero_cost(alone, images, labels, FIFTEEN, seed=3)
 
 
 @pytest.mark.parametrize("constant_rate", [False, True])
@@ -149,3 +150,16 @@ def test_a_label_states_its_moments(colour_dataset):
     ):
         with pytest.raises(InputError, match=re.escape(said)):
             expand_methods([wrong], settings)
+
+
+def test_at_a_constant_rate_a_longer_training_begins_with_a_shorter_one(colour_dataset):
+    settings = preset("smoke", "synthetic", zero_cost_batch=16, batch_size=40)
+
+    def until_one(epochs):
+        label = f"degradation_constant(epochs={epochs})"
+        result = run_trial(Architecture.from_index(5), label, 0, colour_dataset, settings)
+        scores = [(parse_label(row["method"]), repr(row["score"])) for row in result["rows"]]
+        return {(at.name, at.arguments["epoch"]): score for at, score in scores if at.number("epoch") <= 1}
+
+    shorter = until_one(1)
+    assert until_one(2) == shorter and len(shorter) == 6 * 15 + 5

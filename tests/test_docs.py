@@ -14,7 +14,7 @@ import yaml
 from typer.testing import CliRunner
 
 from fearlib import preset, read_rows, run_sweep
-from fearlib.cli import app
+from fearlib.cli.commands import app
 from fearlib.spaces.registry import space_of
 
 ROOT = Path(__file__).parents[1]

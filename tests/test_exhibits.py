@@ -52,7 +52,10 @@ def test_sweeps_name_what_there_is(name, scale):
 
 def test_the_protocol_at_the_papers_scale():
     """What the paper says of its searches, its short training and its ground truth."""
-    (t3,) = exhibit_sweeps("T3", "paper", "imagenet16-120")
+    (t3,) = exhibit_sweeps("T3", "paper", "ImageNet16-120")
+    (stand_in,) = exhibit_sweeps("T3", "paper", "TinyImageNet16-120")
+    assert (t3.folder, stand_in.folder) == ("imagenet16-120_paper_search", "tinyimagenet16-120_paper_search")
+    assert stand_in.methods == t3.methods
     assert "shortreg(epochs=50,batch_size=512)" in t3.methods
     assert "fear(stage2_epochs=10,stage2_batch=1024)" in t3.methods
     (t3,) = exhibit_sweeps("T3", "paper")

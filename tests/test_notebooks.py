@@ -320,11 +320,9 @@ def test_degradation(tmp_path):
     )  # fmt: skip
     execute("analysis/degradation.ipynb", tmp_path / "analysis.ipynb", results=str(results), output=str(tmp_path))
     table = pd.read_csv(tmp_path / "tables" / "results.csv")
-    assert set(table.schedule) == {"cosine, 2 epochs", "constant, 2 epochs"} and {"snip", "train_top1"} <= set(
-        table.measure
-    )
+    assert set(table.schedule) == {"cosine, 2 epochs", "constant"} and {"snip", "train_top1"} <= set(table.measure)
     assert (tmp_path / "figures" / "results.png").exists()
-    assert (tmp_path / "tables" / "results_change.md").read_text().count("grasp") == 2
+    assert (tmp_path / "tables" / "results_change.md").read_text().count("grasp") == 6  # at three moments each
 
 
 def test_claims_follow_from_the_committed_results(tmp_path):

@@ -150,6 +150,20 @@ def test_an_archive_gives_the_mean_over_its_seeds_after_the_last_epoch(genuine, 
     assert list(accuracies) == pytest.approx([mean(curves, index, dataset, epochs) for index in order])
 
 
+def test_a_stand_in_has_the_accuracies_of_the_dataset_it_stands_for(genuine, tmp_path):
+    """Of the archive and of a sweep's benchmark; but a sweep's own full training is of the images it had."""
+    folder, curves = genuine
+    found = benchmark_accuracy(folder, "tinyimagenet16-120", INDICES, 12)
+    assert list(found) == pytest.approx([mean(curves, index, "imagenet16-120", 12) for index in INDICES])
+    rows = pd.DataFrame({"index": [5], "arch": STRINGS[5], "dataset": "imagenet16-120", "method": "fear"})
+    rows = rows.assign(space="nats-tss", preset="smoke", score=0.3, seconds=1.0, macs=1, seed=0, outcome="ok")
+    rows.assign(test_accuracy=44.0).to_csv(tmp_path / "rows.csv", index=False)
+    found = benchmark_accuracy(tmp_path, "tinyimagenet16-120", [5])
+    assert found.to_dict() == {5: 44.0} and found.attrs["epochs"] == 200
+    rows.assign(test_accuracy=30.0, method="full").to_csv(tmp_path / "rows.csv", index=False)
+    assert "it holds rows on imagenet16-120" in refusal(tmp_path, "tinyimagenet16-120", [5], None)
+
+
 def test_the_test_half_is_read_not_the_whole_nor_the_validation_half(genuine):
     folder, curves = genuine
     value = benchmark_accuracy(folder, "cifar100", [15624])[15624]
@@ -433,6 +447,8 @@ def test_datasets_may_be_spelt_as_the_field_does(tmp_path, name):
                 assert benchmark_accuracy(path, dataset, [77])[77] == value
     assert benchmark_accuracy(path, "ImageNet16-120", [77], epochs=12)[77] == 15
     assert benchmark_accuracy(path, "ImageNet16-120", [77]).attrs["dataset"] == "imagenet16-120"
+    assert benchmark_accuracy(path, "TinyImageNet16-120", [77], epochs=12)[77] == 15, "a stand-in's are those"
+    assert benchmark_accuracy(path, "tinyimagenet16-120", [77]).attrs["dataset"] == "tinyimagenet16-120"
     write(table(cifar10=1, CIFAR10=2), path)
     assert benchmark_accuracy(path, "CIFAR10", [77])[77] == 1, "the name to the letter goes first"
     write(table(**{"CIFAR-10": 1, "CIFAR10": 2}), path)

@@ -14,6 +14,7 @@ from fearlib.cli.options import split_methods
 from fearlib.data.registry import stand_in_note
 from fearlib.errors import require
 from fearlib.files.outside import existing_path
+from fearlib.plugin import import_plugin
 from fearlib.sweeps.status import Progress, Status, sweep_status
 
 _FAILURES_SHOWN = 10
@@ -67,6 +68,7 @@ def _watch(folder: Path) -> None:
     from fearlib.ranking.so_far import shown_so_far, spearman_so_far
     from fearlib.sweeps.follow import follow
 
+    import_plugin()  # rows need the search space
     counted = None
     for found, rows in follow(folder):
         is_new, counted = found.total[:3] != counted, found.total[:3]

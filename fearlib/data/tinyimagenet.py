@@ -151,7 +151,7 @@ def _opened(archive: Path) -> Iterator[zipfile.Path]:
         with zipfile.ZipFile(archive) as opened:
             _refuse_other_packing(opened)
             yield zipfile.Path(opened, f"{OFFICIAL}/")
-    except InputError:
+    except (InputError, ImportError):
         raise
     except Exception as error:  # zipfile and what unpacks raise many kinds
         raise InputError(f"{archive} cannot be read: {one_line(error)}.") from error

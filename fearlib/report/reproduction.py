@@ -10,7 +10,7 @@ from fearlib.exhibits import EXHIBITS, Sweep, exhibit_sweeps
 from fearlib.files.tables import read_csv
 from fearlib.files.write import replace_file
 from fearlib.scores.degradation import MOMENTS
-from fearlib.scores.registry import MEASURES
+from fearlib.scores.registry import FIFTEEN
 from fearlib.sweeps.labels import read_numbers
 from fearlib.sweeps.manifest import read_manifest
 from fearlib.sweeps.methods import expand_methods, parse_method
@@ -174,7 +174,7 @@ def _epochs_of_fear(results: Path, dataset: str, scale: str, image: float) -> fl
 
 def _macs_of_measures(folder: Path) -> float:
     rows = _rows(folder)
-    rows = rows[(rows.seed == rows.seed.min()) & rows.kind.isin(MEASURES) & rows.moment.isna()]
+    rows = rows[(rows.seed == rows.seed.min()) & rows.kind.isin(FIFTEEN) & rows.moment.isna()]
     return rows.macs.sum() / rows["index"].nunique()
 
 

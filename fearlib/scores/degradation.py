@@ -9,6 +9,7 @@ import torch
 from fearlib.data.dataset import Dataset
 from fearlib.errors import InputError
 from fearlib.scores.measures import Measurement, measure_network
+from fearlib.scores.registry import FIFTEEN
 from fearlib.spaces.network import Network
 from fearlib.training.loop import Epoch, check_counts, check_trainable, has_diverged, train
 
@@ -51,13 +52,13 @@ def degradation(
     steps = -(-len(dataset.train_labels) // batch_size)  # of an epoch
     wanted = _default_steps(epochs, steps) if moments is None else _steps_of(moments, epochs, steps)
     curve: list[Epoch] = []
-    found = [Moment(0, measure_network(network, images, labels, seed=seed), ())] if 0 in wanted else []
+    found = [Moment(0, measure_network(network, images, labels, FIFTEEN, seed), ())] if 0 in wanted else []
 
     def look(record: Epoch) -> None:
         epoch = record.epoch + done
         curve.append(Epoch(**vars(record) | {"epoch": epoch}))
         if round(epoch * steps) in wanted or has_diverged([record.loss]):
-            found.append(Moment(epoch, measure_network(network, images, labels, seed=seed), tuple(curve)))
+            found.append(Moment(epoch, measure_network(network, images, labels, FIFTEEN, seed), tuple(curve)))
 
     common = {"batch_size": batch_size, "records_per_epoch": MOMENTS, "precision": precision, "after_record": look}
     last = math.ceil(max(wanted) / steps)

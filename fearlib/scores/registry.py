@@ -12,7 +12,7 @@ from fearlib.plugin import OTHERS, Registry
 if TYPE_CHECKING:
     from fearlib.scores.minibatch import Minibatch
 
-# Those of `fearlib/scores/measures.py`, in the order in which tables have them
+# What a sweep's `zero_cost` and `degradation` take, whatever else is registered: a finished folder stays finished.
 FIFTEEN = (
     "grad_norm", "snip", "grasp", "fisher", "synflow", "synflow_bn", "jacob_cov", "plain", "params", "macs",
     "l2_norm", "nwot", "zen", "epe_nas", "zico",

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 from fearlib.errors import InputError
 from fearlib.plugin import OTHERS, Registry
-from fearlib.scores.registry import MEASURES, zero_cost_macs
+from fearlib.scores.registry import FIFTEEN, MEASURES, measure_names, zero_cost_macs
 from fearlib.spaces.darts import Genotype
 from fearlib.spaces.nats import Architecture
 from fearlib.spaces.registry import build
-from fearlib.sweeps.labels import UNDEFINED, Label, numbers_text, parse_label, read_numbers
+from fearlib.sweeps.labels import UNDEFINED, Label, numbers_text, parse_label, read_label, read_numbers
 from fearlib.sweeps.presets import Settings, convert_setting, setting_text
 
 if TYPE_CHECKING:  # what imports torch is imported by the functions that run a trial
@@ -111,11 +111,18 @@ def _run_full(given: Given, **arguments) -> Score:
     return full(given.network, given.dataset, seed=given.seed, **arguments)
 
 
-def _run_zero_cost(given: Given) -> tuple[list[dict], tuple]:
+def _run_zero_cost(given: Given, measures: str | None = None) -> tuple[list[dict], tuple]:
     from fearlib.scores.measures import measure_network
 
     images, labels = _minibatch(given)
-    return _measure_rows(measure_network(given.network, images, labels, seed=given.seed), len(labels)), ()
+    names = FIFTEEN if measures is None else tuple(measures.split("+"))
+    results = measure_network(given.network, images, labels, names, given.seed)
+    return _measure_rows(results, given.network.macs(images.shape[-1]), len(labels)), ()
+
+
+def _measures_text(text: str) -> str:
+    """`swap+meco` becomes `meco+swap`: the same measures are the same trial."""
+    return "+".join(sorted(set(measure_names(tuple(text.split("+"))))))
 
 
 def _run_degradation(
@@ -166,7 +173,10 @@ METHODS.update({
         "short regular training, once for every length the preset names",
         _run_shortreg, _REGULAR, _expand_shortreg, regular_macs,
     ),
-    "zero_cost": Method("all measures at initialisation", _run_zero_cost),
+    "zero_cost": Method(
+        "fifteen measures at initialisation, or those named, measures=meco+swap",
+        _run_zero_cost, {"measures": _measures_text},
+    ),
     "full": Method(
         "full training; its test accuracy serves as the truth",
         _run_full, _REGULAR, most_macs=regular_macs, seed_shift=_TRUTH_SEEDS,
@@ -205,8 +215,8 @@ def parse_method(label: str) -> tuple[str, dict]:
     if name not in METHODS:
         if name in MEASURES:
             raise InputError(
-                f"{name} is a measure, not a method: zero_cost takes all measures in common passes; "
-                f"`fear score ARCHITECTURES --measures {name}` takes it alone."
+                f"{name} is a measure, not a method: zero_cost takes fifteen in common passes, "
+                f"zero_cost(measures={name}) this one."
             )
         raise InputError(
             f"unknown method {label!r}: the methods are {', '.join(METHODS)}, "
@@ -222,6 +232,21 @@ def parse_method(label: str) -> tuple[str, dict]:
         kind = allowed[key]
         arguments[key] = kind(value) if callable(kind) else convert_setting(kind, value, called=f"{name}'s {key}")
     return name, arguments
+
+
+def refuse_measures_twice(methods: Iterable[str]) -> None:
+    """Raises InputError if two methods of one sweep take the same measure, whose row would be there twice."""
+    taken: dict[str, str] = {}
+    for method in dict.fromkeys(methods):
+        label = read_label(method)
+        if label.name == "zero_cost":
+            named = label.arguments.get("measures")
+            for measure in FIFTEEN if named is None else named.split("+"):
+                if taken.setdefault(measure, method) != method:
+                    raise InputError(
+                        f"{measure} is taken by {taken[measure]} and by {method}: leave it out of one, or choose "
+                        "another folder."
+                    )
 
 
 def most_macs(architecture: Architecture | Genotype, label: str, dataset: Dataset, settings: Settings) -> int:
@@ -271,7 +296,7 @@ def _rows_of_moment(moment: Moment, form: dict, trained: tuple[str, ...], batch_
     """
     seconds = sum(record.seconds for record in moment.curve)
     macs = sum(record.macs for record in moment.curve)
-    rows = _measure_rows(moment.measures, batch_size)
+    rows = _measure_rows(moment.measures, int(moment.measures["macs"].value), batch_size)
     for row in rows:
         row["seconds"], row["macs"] = row["seconds"] + seconds, row["macs"] + macs
     if moment.curve:
@@ -281,8 +306,7 @@ def _rows_of_moment(moment: Moment, form: dict, trained: tuple[str, ...], batch_
     return [row | {"method": str(Label(row["method"], {"epoch": f"{moment.epoch:g}"} | form))} for row in rows]
 
 
-def _measure_rows(results: dict[str, Measurement], batch_size: int) -> list[dict]:
-    macs_per_image = int(results["macs"].value)
+def _measure_rows(results: dict[str, Measurement], macs_per_image: int, batch_size: int) -> list[dict]:
     return [
         {
             "method": name,

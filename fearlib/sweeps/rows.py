@@ -247,7 +247,7 @@ def finished_architectures(folder: str | Path, methods: Iterable[str] | None = N
 
     In the order in which the sweep came to them. Of a sweep that was cut short, later ones may be finished too,
     but to take these would favour architectures that train fast. `methods` are those that are compared, each by
-    its label in the journal or by its name alone (`fear`: all of its settings); others may be half done. Raises
+    its label in the journal, else by its name (`fear`: all of its settings); others may be half done. Raises
     InputError if one of them has no trial.
     """
     records = read_journal(folder)
@@ -261,7 +261,7 @@ def finished_architectures(folder: str | Path, methods: Iterable[str] | None = N
 
 
 def _labels_of(method: str, labels: set[str], folder: str | Path) -> set[str]:
-    found = {label for label in labels if method in (label, parse_label(label).name)}
+    found = {method} & labels or {label for label in labels if method == parse_label(label).name}
     if not found:
         known = ", ".join(sorted(labels)) or "none"
         raise InputError(f"{folder} has no trials of {method!r}: the methods of its journal are {known}.")

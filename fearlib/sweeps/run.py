@@ -23,14 +23,13 @@ from fearlib.errors import InputError, check_least, one_line, require
 from fearlib.files.outside import user_path
 from fearlib.files.tables import percentages
 from fearlib.plugin import PLUGIN, import_plugin
-from fearlib.scores.registry import MEASURES
 from fearlib.spaces.darts import Genotype
 from fearlib.spaces.nats import Architecture
 from fearlib.spaces.registry import find_space, space_of
 from fearlib.sweeps.journal import append_to_journal, only_writer, pack_journal, recover_journal
 from fearlib.sweeps.labels import FAILED, has_failed
 from fearlib.sweeps.manifest import open_manifest, write_manifest
-from fearlib.sweeps.methods import expand_methods, most_macs
+from fearlib.sweeps.methods import expand_methods, most_macs, refuse_measures_twice
 from fearlib.sweeps.place import Place
 from fearlib.sweeps.presets import LENGTHS, Settings, as_dict
 from fearlib.sweeps.provenance import code_commit, hardware, sitting, utc_now
@@ -86,8 +85,8 @@ def run_sweep(
     rows. The folder receives `journal.jsonl` while the sweep runs; at its end, when it is interrupted too, it has
     `rows.csv`, `manifest.json` and `journal.jsonl.gz`. Raises InputError for a number that cannot be, if `truth`
     is not of these architectures, if the folder holds results of another configuration or other test accuracies,
-    if another sweep is writing to it, or on Windows. A script that asks for workers does so under
-    `if __name__ == "__main__":`.
+    if two methods take the same measure, if another sweep is writing to it, or on Windows. A script that asks for
+    workers does so under `if __name__ == "__main__":`.
     """
     _refuse_places()
     import_plugin()
@@ -143,7 +142,7 @@ def _planned(
         ],
         run=functools.partial(
             _run, space=space, load=load, fingerprint=loaded.fingerprint, settings=settings,
-            plugin=os.environ.get(PLUGIN), measures=frozenset(MEASURES),
+            plugin=os.environ.get(PLUGIN),
         ),
         most_macs=functools.partial(_most_macs, space=space, dataset=loaded, settings=settings),
         configuration=sweep_configuration(space, dataset, loaded, settings),
@@ -224,6 +223,7 @@ def _begun(folder: Path, plan: Plan, place: Place) -> tuple[dict, list[Trial]]:
     for index, accuracy in known_accuracy(folder).items():
         check_truth({"trial": {"index": index}, "test_accuracy": accuracy}, plan.truth)
     finished = _take_up(folder, manifest, plan.truth)
+    refuse_measures_twice(trial.method for trial in [*finished, *plan.trials])
     missing = [trial for trial in plan.trials if trial not in finished]
     this = sitting(place.workers, plan.truth) | asdict(place)
     manifest["sittings"].append(this | {"missing": Counter(trial.method for trial in missing)})
@@ -302,21 +302,14 @@ def _run(
     fingerprint: str,
     settings: Settings,
     plugin: str | None = None,
-    measures: frozenset[str] | None = None,
 ) -> dict:
     """A trial's rows and learning curve, how long it took in all, and with what code on what machine.
 
-    `plugin` and `measures` are the driver's; a worker that knows other measures refuses the trial.
+    `plugin` is the driver's.
     """
     started = time.monotonic()
     try:
         import_plugin(plugin)
-        others = set(MEASURES).symmetric_difference(MEASURES if measures is None else measures)
-        if others:
-            raise ValueError(
-                f"worker and driver do not both know the measure(s) {', '.join(sorted(others))}: {PLUGIN} can "
-                "name a module that registers them"
-            )
         dataset = load()
         if dataset.fingerprint != fingerprint:
             raise ValueError(
