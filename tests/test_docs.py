@@ -82,7 +82,7 @@ def shrunk(folder, dataset, settings, methods, architectures, seeds=(0,), **_):
 
 @pytest.mark.parametrize("document", with_snippets("sh"))
 def test_commands_run(document, folder, monkeypatch):
-    for module in ("sweeps.run", "exhibits"):
+    for module in ("exhibits", "sweeps.run"):  # in the other order exhibits would import what is patched
         monkeypatch.setattr(f"fearlib.{module}.run_sweep", shrunk)
     monkeypatch.setenv("COLUMNS", "200")
     known = read_rows("results/zero_cost_cifar10").drop_duplicates("index")
