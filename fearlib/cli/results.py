@@ -14,9 +14,11 @@ from fearlib.cli.options import split_methods
 from fearlib.data.registry import stand_in_note
 from fearlib.errors import require
 from fearlib.files.outside import existing_path
+from fearlib.plugin import import_plugin
 from fearlib.sweeps.status import Progress, Status, sweep_status
 
 _FAILURES_SHOWN = 10
+_CLEAR = "\033[2J\033[H"  # for a terminal: what it shows, and to its first line
 _PAUSE = 5.0  # seconds between two looks at a sweep that runs
 
 Folder = Annotated[Path, typer.Argument(help="Results folder of `fear rank`.")]
@@ -66,6 +68,7 @@ def _watch(folder: Path) -> None:
     from fearlib.ranking.so_far import shown_so_far, spearman_so_far
     from fearlib.sweeps.follow import follow
 
+    import_plugin()  # rows need the search space
     counted = None
     for found, rows in follow(folder):
         is_new, counted = found.total[:3] != counted, found.total[:3]
@@ -73,8 +76,7 @@ def _watch(folder: Path) -> None:
             so_far = shown_so_far(spearman_so_far(rows))
         now = time.strftime("%H:%M:%S")
         if sys.stdout.isatty():
-            typer.clear()
-            print(f"{_table(so_far.columns, so_far.to_numpy())}\n\n{_status_text(found, folder)}\n{now}")
+            print(f"{_CLEAR}{_table(so_far.columns, so_far.to_numpy())}\n\n{_status_text(found, folder)}\n{now}")
         elif is_new or not found.writer:
             known = [f"{each.method} {each.spearman} n={each.n}" for each in so_far.itertuples()]
             print("; ".join([f"{now} {_counts(found)}", *known]), flush=True)

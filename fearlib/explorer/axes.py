@@ -50,13 +50,17 @@ def same_methods(scores: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
     lines, correlation = [], partial(estimate, spearman, resamples=RESAMPLES)
     for method in methods_of(scores):
         if method in methods_of(others):
-            both = scores[[TRUTH, method]].join(others[[TRUTH, method]], rsuffix=" there")
-            both = both.dropna(subset=[method, f"{method} there"])
-            one, other = both[method], both[f"{method} there"]
+            values = {
+                "one": scores[method],
+                "of one": scores[TRUTH],
+                "two": others[method],
+                "of two": others[TRUTH],
+            }
+            both = pd.DataFrame(values).dropna(subset=["one", "two"])
             lines.append({
                 "method": method, "n": len(both),
-                "here": str(correlation(one, both[TRUTH])),
-                "there": str(correlation(other, both[f"{TRUTH} there"])),
-                "together": str(correlation(one, other)),
+                "here": str(correlation(both.one, both["of one"])),
+                "there": str(correlation(both.two, both["of two"])),
+                "together": str(correlation(both.one, both.two)),
             })  # fmt: skip
     return pd.DataFrame(lines, columns=["method", "n", "here", "there", "together"])

@@ -191,7 +191,8 @@ class Explorer:
                 f"Spearman with test accuracy here and there, in {name}; together: between a method's two scores."
             )
             scores = beside(scores, others, name)
-        offered, chosen = methods_of(scores), [name for name in self.combined.value if name in scores]
+        offered = methods_of(scores)
+        chosen = [name for name in offered if name in self.combined.value]
         if tuple(offered) != tuple(self.combined.options):
             self.combined.options = offered
             self.combined.value = chosen
