@@ -7,7 +7,7 @@ import pandas as pd
 
 from fearlib.ranking.estimate import estimate
 from fearlib.ranking.statistics import spearman, spearman_difference
-from fearlib.scores.measures import MEASURES
+from fearlib.scores.registry import MEASURES
 
 DATASETS = {"cifar10": "cifar10", "cifar100": "cifar100", "imagenet16_120": "imagenet16-120"}  # by column
 
