@@ -10,7 +10,7 @@ from fearlib.errors import InputError
 from fearlib.files.outside import user_path
 from fearlib.files.spelling import spelt
 from fearlib.plugin import import_plugin
-from fearlib.scores.measures import MEASURES
+from fearlib.scores.registry import MEASURES
 from fearlib.sweeps.presets import PRESETS
 
 _OF_THE_NOTEBOOK, _CHECKED = ("In", "Out"), "_parameters_are_checked"

@@ -15,8 +15,9 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from fearlib.errors import InputError
-from fearlib.scores.measures import MEASURES, Measure, measure_network, zero_cost, zero_cost_macs
+from fearlib.scores.measures import measure_network, zero_cost
 from fearlib.scores.minibatch import Minibatch
+from fearlib.scores.registry import MEASURES, Measure, zero_cost_macs
 from fearlib.scores.second_order import cheap_second_derivatives
 from fearlib.spaces.nats import OPERATIONS, Architecture, sample_architectures
 from fearlib.spaces.nats_network import build_network

@@ -20,10 +20,12 @@ from fearlib import (
     train,
 )
 from fearlib.scores.degradation import degradation
-from fearlib.scores.measures import FIFTEEN, measure_network
+from fearlib.scores.measures import measure_network
 from fearlib.scores.minibatch import first_minibatch
+from fearlib.scores.registry import FIFTEEN
 from fearlib.search import at_initialisation
-from fearlib.sweeps.methods import Method, expand_methods, most_macs, regular_macs, run_trial
+from fearlib.sweeps.methods import Method, expand_methods, most_macs, regular_macs
+from fearlib.sweeps.trial import run_trial
 
 ARCHITECTURE = Architecture.from_index(12148)
 SETTINGS = preset(

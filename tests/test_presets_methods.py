@@ -9,6 +9,7 @@ def test_paper_preset_is_the_protocol():
         "cifar10": (0.6, 1024, 5, 32),
         "cifar100": (0.3, 512, 5, 32),
         "imagenet16-120": (0.2, 512, 10, 16),
+        "tinyimagenet16-120": (0.2, 512, 10, 16),
         "synthetic": (0.15, 1024, 5, 32),
     }
     for dataset, values in published.items():

@@ -22,10 +22,10 @@ from fearlib import (
     ranking_table,
     run_sweep,
 )
-from fearlib.scores.measures import FIFTEEN, Measure
+from fearlib.scores.registry import FIFTEEN, Measure
 from fearlib.sweeps import methods
 from fearlib.sweeps.journal import JOURNAL, PACKED, read_journal
-from fearlib.sweeps.labels import MEANING, with_meaning
+from fearlib.sweeps.meaning import MEANING, with_meaning
 from fearlib.sweeps.merge import merge_sweeps
 from fearlib.sweeps.methods import Method, expand_methods, parse_method
 from fearlib.sweeps.reader import Results

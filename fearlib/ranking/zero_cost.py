@@ -10,7 +10,7 @@ from fearlib.errors import InputError
 from fearlib.files.tables import read_csv
 from fearlib.ranking.estimate import estimate
 from fearlib.ranking.statistics import spearman, spearman_difference
-from fearlib.scores.measures import MEASURES
+from fearlib.scores.registry import MEASURES
 
 DATASETS = {"cifar10": "cifar10", "cifar100": "cifar100", "imagenet16_120": "imagenet16-120"}  # by column
 

@@ -8,15 +8,14 @@ minibatch, network in training mode. Definitions follow Abdelfattah et al. (2021
 import contextlib
 import math
 import warnings
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pandas as pd
 import torch
 from torch import nn
 
-from fearlib.errors import InputError, Undefined, require
-from fearlib.plugin import OTHERS, Registry
+from fearlib.errors import Undefined, require
 from fearlib.scores.kaiming import (
     NOISE_IMAGES,
     PAIR,
@@ -27,31 +26,14 @@ from fearlib.scores.kaiming import (
     patterns,
 )
 from fearlib.scores.minibatch import Minibatch
+from fearlib.scores.registry import MEASURES, measure, measure_names
 from fearlib.spaces.nats import Architecture
 from fearlib.spaces.nats_network import build_network
 from fearlib.spaces.network import layer_macs
 from fearlib.training.classifier import check_minibatch
 
-# What a sweep's `zero_cost` and `degradation` take, whatever else is registered: a finished folder stays finished.
-FIFTEEN = (
-    "grad_norm", "snip", "grasp", "fisher", "synflow", "synflow_bn", "jacob_cov", "plain", "params", "macs",
-    "l2_norm", "nwot", "zen", "epe_nas", "zico",
-)  # fmt: skip
 SPACE_PARAMETERS = 0.398554, 0.054191886336  # 10^6, 10^12: `space_parameters(num_classes=10)`
 K = 1e-5  # keeps logarithms and inverses finite
-
-
-@dataclass(frozen=True)
-class Measure:
-    """`passes` is its cost alone, in forward passes of the network (a backward pass counts two).
-
-    They run over the minibatch, over the first `at_most` of its images, or over `own_images` in its place.
-    """
-
-    function: Callable[[Minibatch], float]
-    passes: int
-    own_images: int | None = None
-    at_most: int | None = None
 
 
 @dataclass(frozen=True)
@@ -61,19 +43,6 @@ class Measurement:
     value: float
     seconds: float
     undefined: str = ""
-
-
-MEASURES: MutableMapping[str, Measure] = Registry("measure", Measure, made_by=lambda measure: measure.function)
-
-
-def measure(passes: int, own_images: int | None = None, at_most: int | None = None):
-    """Register a measure under its function's name. Raises InputError if that is taken."""
-
-    def register(function):
-        MEASURES[function.__name__] = Measure(function, passes, own_images, at_most)
-        return function
-
-    return register
 
 
 def zero_cost(
@@ -155,14 +124,6 @@ def score_architectures(
     return pd.DataFrame(lines), undefined
 
 
-def measure_names(names: tuple[str, ...] | None) -> tuple[str, ...]:
-    """The names, all measures' if None. Raises InputError for an unknown one."""
-    for name in names or ():
-        if name not in MEASURES:
-            raise InputError(f"unknown measure {name!r}: the measures are {', '.join(MEASURES)}; {OTHERS}.")
-    return tuple(MEASURES) if names is None else names
-
-
 def _evaluate(function: Callable[[Minibatch], float], batch: Minibatch) -> Measurement:
     def value_and_reason(batch: Minibatch) -> tuple[float, str]:
         try:
@@ -176,13 +137,6 @@ def _evaluate(function: Callable[[Minibatch], float], batch: Minibatch) -> Measu
     timed = batch.timed(value_and_reason)
     value, undefined = timed.value
     return Measurement(value, timed.seconds + batch.pass_seconds(timed.asked), undefined)
-
-
-def zero_cost_macs(name: str, macs_per_image: int, batch_size: int) -> int:
-    """Multiply-accumulates that one measure needs alone, for a network of that many per image forward."""
-    measure = MEASURES[name]
-    images = measure.own_images or min(batch_size, measure.at_most or batch_size)
-    return measure.passes * macs_per_image * images
 
 
 @measure(passes=3)

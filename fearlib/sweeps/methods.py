@@ -1,29 +1,31 @@
-"""What a sweep can run: a method's name, its arguments, and one trial of it."""
+"""What a sweep can run: a method's name, its arguments, and what it does."""
 
-import contextlib
+from __future__ import annotations
+
 import functools
 import math
 from collections.abc import Callable, Iterable, MutableMapping
-from dataclasses import asdict, dataclass, field, fields
-from numbers import Integral
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING
 
-import torch
-
-from fearlib.data.dataset import Dataset
 from fearlib.errors import InputError
 from fearlib.plugin import OTHERS, Registry
-from fearlib.scores import trained
-from fearlib.scores.degradation import Moment, degradation
-from fearlib.scores.measures import FIFTEEN, MEASURES, Measurement, measure_names, measure_network, zero_cost_macs
-from fearlib.scores.minibatch import first_minibatch
-from fearlib.scores.trained import Score
+from fearlib.scores.registry import FIFTEEN, MEASURES, measure_names, zero_cost_macs
 from fearlib.spaces.darts import Genotype
 from fearlib.spaces.nats import Architecture
-from fearlib.spaces.network import Network
 from fearlib.spaces.registry import build
-from fearlib.sweeps.labels import UNDEFINED, Label, parse_label, read_label
+from fearlib.sweeps.labels import UNDEFINED, Label, numbers_text, parse_label, read_label, read_numbers
 from fearlib.sweeps.presets import Settings, convert_setting, setting_text
-from fearlib.training.loop import Epoch, has_diverged
+
+if TYPE_CHECKING:  # what imports torch is imported by the functions that run a trial
+    import torch
+
+    from fearlib.data.dataset import Dataset
+    from fearlib.scores.degradation import Moment
+    from fearlib.scores.measures import Measurement
+    from fearlib.scores.trained import Score
+    from fearlib.spaces.network import Network
+    from fearlib.training.loop import Epoch
 
 _DEGRADATION_EPOCHS = 8
 _TRUTH_SEEDS = 1_000_000
@@ -50,9 +52,9 @@ class Method:
     `what` says so in a line. `run(given, **arguments)` is one trial: it gives a `fearlib.Score`; or rows of its
     own (dictionaries with `method`, `score`, `seconds`, `macs`, `outcome`) and the records of the training.
     `arguments` are those that a label may state, each with the setting that supplies it where the label does not,
-    and whose kind of value it has; or, where none does, with a function that gives a text's usual form or raises
-    InputError. `expand(arguments, settings)` gives the arguments of each trial that a mention
-    stands for. `most_macs(epoch_macs, arguments)` says how many multiply-accumulates its training takes at most;
+    and whose kind of value it has; or, where none does, with a function that gives a text's one form or raises
+    InputError. `expand(arguments, settings)` gives the arguments of each trial that a mention stands for.
+    `most_macs(epoch_macs, arguments)` says how many multiply-accumulates its training takes at most;
     `epoch_macs(first_free_block=0)` are those of an epoch. `seed_shift` is added to the seed of its trials. Raises
     InputError if there is no such setting.
     """
@@ -80,7 +82,9 @@ def regular_macs(epoch_macs: Callable[..., int], arguments: dict) -> int:
 
 
 def _run_fear(given: Given, **arguments) -> Score:
-    return trained.fear(given.network, given.dataset, seed=given.seed, max_macs=given.max_macs, **arguments)
+    from fearlib.scores.trained import fear
+
+    return fear(given.network, given.dataset, seed=given.seed, max_macs=given.max_macs, **arguments)
 
 
 def _fear_macs(epoch_macs: Callable[..., int], arguments: dict) -> int:
@@ -90,7 +94,9 @@ def _fear_macs(epoch_macs: Callable[..., int], arguments: dict) -> int:
 
 
 def _run_shortreg(given: Given, **arguments) -> Score:
-    return trained.shortreg(given.network, given.dataset, seed=given.seed, **arguments)
+    from fearlib.scores.trained import shortreg
+
+    return shortreg(given.network, given.dataset, seed=given.seed, **arguments)
 
 
 def _expand_shortreg(arguments: dict, settings: Settings) -> list[dict]:
@@ -100,10 +106,14 @@ def _expand_shortreg(arguments: dict, settings: Settings) -> list[dict]:
 
 
 def _run_full(given: Given, **arguments) -> Score:
-    return trained.full(given.network, given.dataset, seed=given.seed, **arguments)
+    from fearlib.scores.trained import full
+
+    return full(given.network, given.dataset, seed=given.seed, **arguments)
 
 
 def _run_zero_cost(given: Given, measures: str | None = None) -> tuple[list[dict], tuple]:
+    from fearlib.scores.measures import measure_network
+
     images, labels = _minibatch(given)
     names = FIFTEEN if measures is None else tuple(measures.split("+"))
     results = measure_network(given.network, images, labels, names, given.seed)
@@ -115,22 +125,35 @@ def _measures_text(text: str) -> str:
     return "+".join(sorted(set(measure_names(tuple(text.split("+"))))))
 
 
-def _run_degradation(given: Given, schedule: str, **arguments) -> tuple[list[dict], tuple[Epoch, ...]]:
+def _run_degradation(
+    given: Given, schedule: str, moments: str | None = None, **arguments
+) -> tuple[list[dict], tuple[Epoch, ...]]:
+    from fearlib.scores.degradation import degradation
+
     images, labels = _minibatch(given)
-    moments = degradation(
+    found = degradation(
         given.network, given.dataset, images, labels,
-        constant_rate=schedule == "constant", seed=given.seed, **arguments,
+        constant_rate=schedule == "constant", seed=given.seed, moments=moments and read_numbers(moments),
+        **arguments,
     )  # fmt: skip
     form = {"epochs": arguments["epochs"], "schedule": schedule}
-    return [row for moment in moments for row in _rows_of_moment(moment, form, len(labels))], moments[-1].curve
+    trained = ("train_top1",) if moments is None else ("train_top1", "train_loss")
+    rows = [row for moment in found for row in _rows_of_moment(moment, form, trained, len(labels))]
+    return rows, found[-1].curve
 
 
 def _expand_degradation(arguments: dict, settings: Settings) -> list[dict]:
-    return [{"epochs": _DEGRADATION_EPOCHS, **arguments}]
+    arguments = {"epochs": _DEGRADATION_EPOCHS, **arguments}
+    if "moments" in arguments:
+        from fearlib.scores.degradation import check_moments
+
+        check_moments(read_numbers(arguments["moments"]), arguments["epochs"])
+    return [arguments]
 
 
 _TRAINING = {"batch_size": "batch_size", "precision": "precision"}
 _REGULAR = {"epochs": "full_epochs"} | _TRAINING
+_IN_TRAINING = _REGULAR | {"moments": lambda text: numbers_text(read_numbers(text))}
 _FEAR = (
     "threshold", "threshold_checks", "stage1_epochs", "schedule_epochs", "stage2_epochs", "stage2_batch",
     "first_free_block",
@@ -160,11 +183,11 @@ METHODS.update({
     ),
     "degradation": Method(
         "the zero-cost measures again and again while the network trains, on one cosine",
-        functools.partial(_run_degradation, schedule="cosine"), _REGULAR, _expand_degradation, regular_macs,
+        functools.partial(_run_degradation, schedule="cosine"), _IN_TRAINING, _expand_degradation, regular_macs,
     ),
     "degradation_constant": Method(
         "the same at a constant rate, with a fresh optimizer every epoch",
-        functools.partial(_run_degradation, schedule="constant"), _REGULAR, _expand_degradation, regular_macs,
+        functools.partial(_run_degradation, schedule="constant"), _IN_TRAINING, _expand_degradation, regular_macs,
     ),
 })  # fmt: skip
 
@@ -226,83 +249,12 @@ def refuse_measures_twice(methods: Iterable[str]) -> None:
                     )
 
 
-def run_trial(
-    architecture: Architecture | Genotype,
-    label: str,
-    seed: int,
-    dataset: Dataset,
-    settings: Settings,
-    max_macs: float = math.inf,
-) -> dict:
-    """One method on one architecture: `rows` (method, score, seconds, macs, outcome) and the learning `curve`.
-
-    Zero-cost measures give a row each, with the seconds of computing it alone. The seed decides the initial
-    weights, the order of the images and their augmentation, the same for every method but `full`: the truth
-    shares no chance with the scores that it judges. `max_macs` is a limit for stage 1 of FEAR. It runs with
-    `plain_arithmetic`.
-    """
-    method, arguments = _with_settings(label, settings)
-    seed += method.seed_shift
-    with plain_arithmetic():
-        torch.manual_seed(seed)
-        network = build(architecture, dataset.num_classes, settings.channels, settings.cells)
-        network.to(dataset.train_images.device)
-        found = method.run(Given(network, dataset, settings, seed, max_macs), **arguments)
-    if isinstance(found, Score):
-        row = {"method": label, "score": float(found.value), "seconds": found.seconds, "macs": found.macs}
-        found = [row | {"outcome": found.outcome}], found.curve
-    rows, curve = found
-    if not rows:
-        raise ValueError(f"{label} gave neither a Score nor a row")
-    return {"rows": [_plain(row) for row in rows], "curve": [asdict(epoch) for epoch in curve]}
-
-
-def _plain(row: dict) -> dict:
-    """A row of a trial in the types that a journal holds."""
-    macs = row["macs"]
-    return {
-        "method": str(row["method"]),
-        "score": float(row["score"]),
-        "seconds": float(row["seconds"]),
-        "macs": int(macs) if isinstance(macs, Integral) else float(macs),
-        "outcome": " ".join(str(row["outcome"]).split()) or "ok",
-    }
-
-
-@contextlib.contextmanager
-def plain_arithmetic():
-    """Within, a CPU computes with one thread, so that a score does not depend on how many workers share the
-    machine, and on a GPU float32 is float32, not TF32. Afterwards both are as they were."""
-    threads, allowed = torch.get_num_threads(), torch.backends.cudnn.allow_tf32
-    torch.set_num_threads(1)
-    torch.backends.cudnn.allow_tf32 = False
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-        torch.backends.cudnn.allow_tf32 = allowed
-
-
-def refuse_nan(result: dict) -> None:
-    """Raises FloatingPointError if a trial's training diverged or a score is not finite without a reason."""
-    for record in result["curve"]:
-        if has_diverged([record["loss"]]):
-            raise FloatingPointError(f"the training loss became {_called(record['loss'])}")
-    for row in result["rows"]:
-        if row["outcome"] in ("ok", "diverged") and not math.isfinite(row["score"]):
-            raise FloatingPointError(f"the score of {row['method']} is {_called(row['score'])}")
-
-
-def _called(number: float) -> str:
-    return "NaN" if math.isnan(number) else "infinite"
-
-
 def most_macs(architecture: Architecture | Genotype, label: str, dataset: Dataset, settings: Settings) -> int:
     """Multiply-accumulates of a trial's training at most, stage 1 of FEAR taking all its epochs.
 
     Measures at initialisation count as nothing. Raises InputError if the network cannot be trained so.
     """
-    method, arguments = _with_settings(label, settings)
+    method, arguments = with_settings(label, settings)
     if isinstance(architecture, Architecture):  # its edges are all of one size
         architecture = Architecture(sorted(architecture.ops))
     sizes = (architecture, dataset.num_classes, settings.channels, settings.cells, dataset.resolution)
@@ -322,7 +274,7 @@ def _training_macs(architecture, num_classes, channels, cells, resolution, first
     return network.training_macs(resolution, first_free_block)
 
 
-def _with_settings(label: str, settings: Settings) -> tuple[Method, dict]:
+def with_settings(label: str, settings: Settings) -> tuple[Method, dict]:
     """A label's method, and each of its arguments as the label gives it, else as the settings do."""
     name, given = parse_method(label)
     method = METHODS[name]
@@ -332,19 +284,25 @@ def _with_settings(label: str, settings: Settings) -> tuple[Method, dict]:
 
 
 def _minibatch(given: Given) -> tuple[torch.Tensor, torch.Tensor]:
+    from fearlib.scores.minibatch import first_minibatch
+
     return first_minibatch(given.dataset, given.settings.zero_cost_batch, given.seed)
 
 
-def _rows_of_moment(moment: Moment, form: dict, batch_size: int) -> list[dict]:
-    """`snip(epoch=0.2,epochs=8,schedule=cosine)` and so on, and training top-1, each with the training's cost."""
+def _rows_of_moment(moment: Moment, form: dict, trained: tuple[str, ...], batch_size: int) -> list[dict]:
+    """`snip(epoch=0.2,epochs=8,schedule=cosine)` and so on, and `trained` of the training's last record.
+
+    Each with the training's cost.
+    """
     seconds = sum(record.seconds for record in moment.curve)
     macs = sum(record.macs for record in moment.curve)
     rows = _measure_rows(moment.measures, int(moment.measures["macs"].value), batch_size)
     for row in rows:
         row["seconds"], row["macs"] = row["seconds"] + seconds, row["macs"] + macs
     if moment.curve:
-        top1 = moment.curve[-1].train_top1
-        rows.append({"method": "train_top1", "score": top1, "seconds": seconds, "macs": macs, "outcome": "ok"})
+        last = {"train_top1": moment.curve[-1].train_top1, "train_loss": moment.curve[-1].loss}
+        cost = {"seconds": seconds, "macs": macs, "outcome": "ok"}
+        rows += [{"method": name, "score": last[name]} | cost for name in trained]
     return [row | {"method": str(Label(row["method"], {"epoch": f"{moment.epoch:g}"} | form))} for row in rows]
 
 

@@ -17,7 +17,7 @@ import scipy.stats  # noqa: F401
 
 from fearlib import preset
 from fearlib.explorer import Explorer
-from fearlib.scores.measures import FIFTEEN
+from fearlib.scores.registry import FIFTEEN
 from fearlib.sweeps.journal import pack_journal
 from fearlib.sweeps.presets import as_dict
 from fearlib.sweeps.reader import Results

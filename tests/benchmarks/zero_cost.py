@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from fearlib import MEASURES, Architecture, build_network, zero_cost
-from fearlib.scores.measures import FIFTEEN
+from fearlib.scores.registry import FIFTEEN
 
 REFERENCE = ("grad_norm", "snip", "grasp", "fisher", "synflow", "synflow_bn", "jacob_cov", "plain")
 MOST = 1.6  # times what fifteen take, for all
