@@ -59,7 +59,7 @@ KINDS = {
     "overrides": _NAMED,
     **dict.fromkeys(("dataset", "archive_dataset"), _DATASET),
     **dict.fromkeys(
-        ("data_folder", "indices_file", "truth", "validation", "archive", "logs"), _or(_EXISTING, _NONE)
+        ("data_folder", "indices_file", "truth", "validation", "archive", "logs", "naslib"), _or(_EXISTING, _NONE)
     ),
     **dict.fromkeys(("measured", "rows"), _EXISTING),
     **dict.fromkeys(("output", "method", "reference", "chosen_on", "benchmark", "darts"), _TEXT),

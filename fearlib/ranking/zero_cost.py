@@ -1,16 +1,22 @@
-"""Zero-cost measures at initialisation: beside the published, between seeds, against other accuracies."""
+"""Zero-cost measures at initialisation: beside the published and NASLib's, between seeds, other accuracies."""
 
 import itertools
 import math
+from pathlib import Path
 
 import pandas as pd
 
+from fearlib.errors import InputError
+from fearlib.files.tables import read_csv
 from fearlib.ranking.estimate import estimate
 from fearlib.ranking.statistics import spearman, spearman_difference
 from fearlib.scores.registry import MEASURES
 
 VALIDATION = "cifar10_valid_val"  # a column of accuracies: on these the published values of CIFAR-10 rest
 DATASETS = {"cifar10": "cifar10", "cifar100": "cifar100", "imagenet16_120": "imagenet16-120"}  # by column
+
+NASLIB = {"jacob_cov": "jacov", "macs": "flops"}  # what it calls by another name
+MAX_NASLIB_BYTES = 2**26
 
 
 def published_comparison(rows: pd.DataFrame, published: dict[str, float]) -> pd.DataFrame:
@@ -27,6 +33,31 @@ def published_comparison(rows: pd.DataFrame, published: dict[str, float]) -> pd.
         line["published"] = published.get(measure, math.nan)
         line["difference"] = line["spearman"] - line["published"]
         lines.append(line | {"seconds": each.seconds.mean(), "gmacs": each.macs.mean() / 1e9})
+    return pd.DataFrame(lines)
+
+
+def beside_naslib(rows: pd.DataFrame, path: str | Path) -> pd.DataFrame:
+    """How every measure in the rows of one seed agrees with NASLib's scores (Krishnakumar et al. 2022).
+
+    `path` is a table of these with a line an architecture: its string `arch`, and a column a measure, in which
+    what is no number is no score. Columns of the result: `measure`, `n` architectures that both give a score,
+    `spearman` between the two scores with its interval `low` and `high`. Raises InputError if the table cannot be
+    read, has an architecture twice, or is of other architectures.
+    """
+    theirs = read_csv(path, MAX_NASLIB_BYTES, ["arch"]).set_index("arch")
+    if theirs.index.has_duplicates:
+        raise InputError(f"{path} has {theirs.index[theirs.index.duplicated()][0]!r:.200} twice.")
+    ours = rows.pivot(index="arch", columns="method", values="score")
+    shared = ours.index.intersection(theirs.index)
+    if shared.empty:
+        raise InputError(f"{path} has none of the architectures of these rows.")
+    lines = []
+    for measure in [measure for measure in MEASURES if measure in ours]:
+        if NASLIB.get(measure, measure) in theirs:
+            other = pd.to_numeric(theirs[NASLIB.get(measure, measure)], errors="coerce")[shared]
+            pair = pd.DataFrame({"ours": ours[measure][shared], "theirs": other}).dropna()
+            found = estimate(spearman, pair.ours, pair.theirs)
+            lines.append({"measure": measure, "n": found.n} | found.columns("spearman"))
     return pd.DataFrame(lines)
 
 
