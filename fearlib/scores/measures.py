@@ -5,7 +5,6 @@ more function. Sums run over the weights W of all convolutions and linear layers
 minibatch, network in training mode. Definitions follow Abdelfattah et al. (2021) unless another paper is named.
 """
 
-import contextlib
 import math
 import warnings
 from collections.abc import Callable, MutableMapping
@@ -20,7 +19,7 @@ from fearlib.plugin import Registry
 from fearlib.scores.minibatch import Minibatch
 from fearlib.spaces.nats import Architecture
 from fearlib.spaces.nats_network import build_network
-from fearlib.spaces.network import layer_macs
+from fearlib.spaces.network import in_mode, layer_macs
 from fearlib.training.classifier import check_minibatch
 
 K = 1e-5  # keeps logarithms and inverses finite
@@ -94,20 +93,9 @@ def measure_network(
     measures = _measure_names(measures)
     with torch.inference_mode(False), torch.enable_grad():
         images, labels = check_minibatch(network, images, labels)
-        with _in_training_mode(network), torch.autocast(images.device.type, enabled=False):
+        with in_mode(network, training=True), torch.autocast(images.device.type, enabled=False):
             batch = Minibatch(network, images, labels, seed)
             return {name: _evaluate(MEASURES[name].function, batch) for name in measures}
-
-
-@contextlib.contextmanager
-def _in_training_mode(network: nn.Module):
-    was_training = [(module, module.training) for module in network.modules()]
-    network.train()
-    try:
-        yield
-    finally:
-        for module, mode in was_training:
-            module.training = mode
 
 
 def score_architectures(
