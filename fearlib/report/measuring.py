@@ -100,7 +100,7 @@ def _line(
 def _command(folder: Path, methods: tuple, indices: frozenset, seeds: frozenset) -> str:
     """The commands that make those methods' trials on those architectures, and all seeds of a truth of our own."""
     manifest = read_manifest(folder)
-    trials = [record["trial"] for record in read_journal(folder)]
+    trials = [record["trial"] for record in read_journal(folder, curves=False)]
     trials = [t for t in trials if {t["method"], parse_label(t["method"]).name} & set(methods)]
     trials = [t for t in trials if t["index"] in indices]
     trials = [t for t in trials if t["seed"] in seeds or t["method"] == "full"]

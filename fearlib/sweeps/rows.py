@@ -250,7 +250,7 @@ def finished_architectures(folder: str | Path, methods: Iterable[str] | None = N
     its label in the journal, else by its name (`fear`: all of its settings); others may be half done. Raises
     InputError if one of them has no trial.
     """
-    records = read_journal(folder)
+    records = read_journal(folder, curves=False)
     labels = {record["trial"]["method"] for record in records}
     if methods is not None:
         labels = set().union(*(_labels_of(method, labels, folder) for method in methods))
