@@ -21,6 +21,7 @@ from fearlib.report.exhibits import figures, tables
 from fearlib.report.scores import scores
 
 CLAIMS = "claims.csv"
+OPENING = "paper_beside_ours"  # the figure that the page opens with
 MAX_CLAIMS_BYTES = 2**24
 MAX_BYTES = 8_000_000  # of the page
 TEMPLATES = Path(__file__).parent
@@ -69,7 +70,8 @@ def render(results: Path) -> str:
         verdicts=_verdicts(claims),
         sources=list(dict.fromkeys(claim["source"] for claim in claims)),
         tables=of_tables,
-        figures=of_figures,
+        opening=[figure for figure in of_figures if figure["name"] == OPENING],
+        figures=[figure for figure in of_figures if figure["name"] != OPENING],
         sweeps=sweeps,
         architectures=sum(map(len, measured["architectures"].values())),
         latest=max((sweep["latest"] for sweep in sweeps), default="")[:10],
