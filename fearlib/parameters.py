@@ -10,7 +10,7 @@ from fearlib.errors import InputError
 from fearlib.files.outside import user_path
 from fearlib.files.spelling import spelt
 from fearlib.plugin import import_plugin
-from fearlib.scores.measures import MEASURES
+from fearlib.scores.registry import MEASURES
 from fearlib.sweeps.presets import PRESETS
 
 _OF_THE_NOTEBOOK, _CHECKED = ("In", "Out"), "_parameters_are_checked"
@@ -59,7 +59,8 @@ KINDS = {
     **dict.fromkeys(("overrides", "compared"), _NAMED),
     **dict.fromkeys(("dataset", "archive_dataset"), _DATASET),
     **dict.fromkeys(
-        ("data_folder", "indices_file", "truth", "archive", "logs", "zero_cost"), _or(_EXISTING, _NONE)
+        ("data_folder", "indices_file", "truth", "validation", "archive", "logs", "naslib", "zero_cost"),
+        _or(_EXISTING, _NONE),
     ),
     **dict.fromkeys(("measured", "rows", "benchmark"), _EXISTING),
     **dict.fromkeys(("output", "method", "reference", "chosen_on", "darts"), _TEXT),
