@@ -108,7 +108,7 @@ def test_correlations_are_regenerated_byte_for_byte(ranked, few):
     for name in ("once", "again"):
         execute(
             "analysis/correlations.ipynb", folder / f"{name}.ipynb",
-            results=str(few), output=str(folder / name), reference="fear(stage2_epochs=2)",
+            results=str(few), output=str(folder / name),
         )  # fmt: skip
         files = sorted(path for path in (folder / name).rglob("*") if path.is_file())
         outputs.append({path.relative_to(folder / name): path.read_bytes() for path in files})
@@ -120,6 +120,16 @@ def test_correlations_are_regenerated_byte_for_byte(ranked, few):
         "figures/results_scatter.png",
         "figures/results_cost.pdf",
     } <= names
+
+
+def test_correlations_of_the_methods_that_are_named(few, tmp_path):
+    text = execute(
+        "analysis/correlations.ipynb", tmp_path / "few.ipynb", results=str(few), output=str(tmp_path),
+        methods=["shortreg", "zero_cost"], name="without_fear", reference="synflow",
+    )  # fmt: skip
+    table, than = (pd.read_csv(tmp_path / "tables" / f"without_fear{part}.csv") for part in ("", "_differences"))
+    assert set(table.method) == {"shortreg(epochs=1)", "synflow", "snip", "params"}
+    assert set(than.than) == set(table.method) - {"synflow"} and "compared here, on 5 architectures" in text
 
 
 def test_search(ranked):
@@ -141,7 +151,7 @@ def test_compact_ablation(ranked):
     folder, _ = ranked
     text = execute(
         "analysis/compact_ablation.ipynb", folder / "ablation.ipynb",
-        sweeps=["results"], results=str(folder), output=str(folder / "ablation"),
+        sweeps=["results"], compared={}, results=str(folder), output=str(folder / "ablation"),
     )  # fmt: skip
     table = pd.read_csv(folder / "ablation" / "tables" / "compact_ablation.csv")
     rows = pd.read_csv(folder / "results" / "rows.csv")
@@ -220,15 +230,14 @@ def test_late_bloomers(ranked):
 def test_fear_against_shortreg(ranked, few):
     folder, _ = ranked
     text = execute(
-        "analysis/fear_against_shortreg.ipynb", folder / "t1.ipynb",
-        sweeps={str(few): None}, output=str(folder / "t1"),
-    )  # fmt: skip
+        "analysis/fear_against_shortreg.ipynb", folder / "t1.ipynb", results=str(few), output=str(folder / "t1")
+    )
     table = pd.read_csv(folder / "t1" / "tables" / "results_nearest.csv")
-    scores = pd.read_csv(folder / "t1" / "tables" / "training_or_test_accuracy.csv")
+    scores = pd.read_csv(folder / "t1" / "tables" / "results_training_or_test_accuracy.csv")
     curves = read_curves(folder / "results")
     assert set(scores.n[scores.top == 100]) == {curves.val_top1[curves.method.str.startswith("fear")].count()}
     assert ("common", 100) in set(zip(table.value, table.top)) and set(table.setting) == {"shortreg(epochs=1)"}
-    assert (folder / "t1" / "figures" / "results_pareto_common.pdf").exists() and "imagenet16_120" in text
+    assert (folder / "t1" / "figures" / "results_pareto_common.pdf").exists() and "on 5 architectures" in text
 
 
 def test_synthetic(ranked, tmp_path):
