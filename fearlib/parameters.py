@@ -58,7 +58,9 @@ KINDS = {
     "preset": _choice(PRESETS),
     "overrides": _NAMED,
     **dict.fromkeys(("dataset", "archive_dataset"), _DATASET),
-    **dict.fromkeys(("data_folder", "indices_file", "truth", "archive", "logs"), _or(_EXISTING, _NONE)),
+    **dict.fromkeys(
+        ("data_folder", "indices_file", "truth", "validation", "archive", "logs", "naslib"), _or(_EXISTING, _NONE)
+    ),
     **dict.fromkeys(("measured", "rows"), _EXISTING),
     **dict.fromkeys(("output", "method", "reference", "chosen_on", "benchmark", "darts"), _TEXT),
     "widgets": _EITHER,

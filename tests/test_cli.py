@@ -15,6 +15,7 @@ from test_results import make, trial
 
 from fearlib import MEASURES, METHODS, Architecture, build_network, cli, zero_cost
 from fearlib.scores.minibatch import noise_minibatch
+from fearlib.scores.registry import FIFTEEN
 from fearlib.sweeps.journal import WRITER, append_to_journal, read_journal
 
 ZERO_COST = str(Path(__file__).parents[1] / "results" / "zero_cost_cifar10")
@@ -74,7 +75,7 @@ def test_rank_prints_its_settings_and_the_table(run, tmp_path):
     code, out, err = run(*words)
     assert code == 0, err
     assert "train_images=100" in out and "| fear(stage2_epochs=1) " in out and "shortreg(epochs=1)" in out
-    assert all(f"| {name} " in out for name in MEASURES)
+    assert all(f"| {name} " in out for name in FIFTEEN)
     rows = pd.read_csv(tmp_path / "out" / "rows.csv")
     assert set(rows["index"]) == {12148, 13226, 1291, 0}
     assert (rows.test_accuracy == rows["index"] % 89 + 5.0).all()
@@ -302,7 +303,8 @@ def test_score_of_one_tiny_image_has_the_measures_that_need_no_statistics(run, t
     assert code == 0 and "snip has no value for 3: its batch norm has one value a channel to normalise" in out
     written = pd.read_csv(tmp_path / "scores.csv").set_index("index").loc[3].drop("arch").dropna()
     network = build_network(Architecture.from_index(3), 10, channels=4, cells=1)
-    assert set(written.index) == {"synflow", "params", "macs", "l2_norm"}
+    on_noise_of_their_own = {"meco", "az_expressivity", "az_progressivity"}
+    assert set(written.index) == {"synflow", "params", "macs", "l2_norm"} | on_noise_of_their_own
     assert (written.params, written.macs) == (network.num_parameters, network.macs(4))
 
 

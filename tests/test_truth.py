@@ -34,7 +34,11 @@ SETS = {
     "ImageNet16-120": ("ori-test", "x-valid", "x-test"),
 }
 NAMES = {"cifar10": "cifar10", "cifar100": "cifar100", "imagenet16-120": "ImageNet16-120"}
-COLUMNS = ["cifar10", "cifar100", "imagenet16_120", "cifar10_12ep", "cifar100_12ep", "imagenet16_120_12ep"]
+VALIDATED = NAMES | {"cifar10-valid": "cifar10-valid"}
+COLUMNS = [
+    "cifar10", "cifar100", "imagenet16_120", "cifar10_12ep", "cifar100_12ep", "imagenet16_120_12ep",
+    "cifar10_valid_val", "cifar100_val", "imagenet16_120_val",
+]  # fmt: skip
 
 
 # A tiny archive, written as NATS-Bench writes it --------------------------------------------------------
@@ -110,8 +114,8 @@ def archive(genuine, tmp_path):
     return folder
 
 
-def mean(curves, index, dataset, epochs):
-    key = index, NAMES[dataset], "ori-test" if dataset == "cifar10" else "x-test"
+def mean(curves, index, dataset, epochs, split=None):
+    key = index, VALIDATED[dataset], split or ("ori-test" if dataset == "cifar10" else "x-test")
     found = [curves[key + (seed, epochs)] for seed in SEEDS[str(epochs)] if key + (seed, epochs) in curves]
     return statistics.fmean(found)
 
@@ -174,6 +178,26 @@ def test_the_test_half_is_read_not_the_whole_nor_the_validation_half(genuine):
     assert value != curves[15624, "cifar10-valid", "ori-test", 777, 200]
 
 
+@pytest.mark.parametrize("dataset", ["cifar10-valid", "cifar100", "imagenet16-120"])
+def test_an_archive_gives_the_validation_half_where_it_is_asked_for(genuine, dataset):
+    folder, curves = genuine
+    accuracies = benchmark_accuracy(folder, dataset, INDICES, split="validation")
+    assert accuracies.name == "validation_accuracy" and accuracies.attrs["split"] == "validation"
+    assert list(accuracies) == pytest.approx([mean(curves, index, dataset, 200, "x-valid") for index in INDICES])
+
+
+def test_validation_accuracies_are_refused_where_there_are_none(genuine, tmp_path):
+    """Networks trained on the whole of CIFAR-10's training images were not validated."""
+    with pytest.raises(InputError, match="cifar10-valid, cifar100, imagenet16-120 alone, not for cifar10"):
+        benchmark_accuracy(genuine[0], "cifar10", [0], split="validation")
+    path = write(table(cifar100=1.0, cifar10_valid_val=[1.0, 2.0, 3.0, 4.0]), tmp_path / "t.csv")
+    assert list(benchmark_accuracy(path, "cifar10-valid", [3, 0], split="validation")) == [2, 1]
+    with pytest.raises(InputError, match="no column cifar100_val"):
+        benchmark_accuracy(path, "cifar100", [0], split="validation")
+    with pytest.raises(InputError, match="unknown split 'train': the splits are test, validation"):
+        benchmark_accuracy(path, "cifar100", [0], split="train")
+
+
 def test_indices_may_be_numpy_integers_repeated_or_none_at_all(genuine):
     folder, curves = genuine
     accuracies = benchmark_accuracy(str(folder), "cifar10", np.array([3, 0, 3]))
@@ -218,6 +242,8 @@ def test_an_export_is_the_documented_table_with_the_same_bytes_each_time(genuine
         first, arch, *accuracies = line.split(",")
         assert int(first) == index and arch == STRINGS[index]
         expected = [mean(curves, index, dataset, epochs) for epochs in (200, 12) for dataset in NAMES]
+        validated = ("cifar10-valid", "cifar100", "imagenet16-120")
+        expected += [mean(curves, index, dataset, 200, "x-valid") for dataset in validated]
         assert [float(accuracy) for accuracy in accuracies] == pytest.approx(expected)
 
 

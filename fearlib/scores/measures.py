@@ -16,6 +16,15 @@ import torch
 from torch import nn
 
 from fearlib.errors import Undefined, require
+from fearlib.scores.kaiming import (
+    NOISE_IMAGES,
+    PAIR,
+    PATTERN_IMAGES,
+    block_entropies,
+    block_jacobians,
+    channel_correlations,
+    patterns,
+)
 from fearlib.scores.minibatch import Minibatch
 from fearlib.scores.registry import MEASURES, measure, measure_names
 from fearlib.spaces.nats import Architecture
@@ -23,6 +32,7 @@ from fearlib.spaces.nats_network import build_network
 from fearlib.spaces.network import layer_macs
 from fearlib.training.classifier import check_minibatch
 
+SPACE_PARAMETERS = 0.398554, 0.054191886336  # 10^6, 10^12: `space_parameters(num_classes=10)`
 K = 1e-5  # keeps logarithms and inverses finite
 
 
@@ -163,7 +173,7 @@ def fisher(batch):
     return total
 
 
-@measure(passes=3, one_image=True)
+@measure(passes=3, own_images=1)
 def synflow(batch):
     """Sum of |W * dR/dW|, R the summed outputs for one image of ones (Tanaka et al. 2020).
 
@@ -172,7 +182,7 @@ def synflow(batch):
     return batch.synaptic_flow(keep_batch_norm=False)
 
 
-@measure(passes=3, one_image=True)
+@measure(passes=3, own_images=1)
 def synflow_bn(batch):
     """`synflow` with batch norm kept."""
     return batch.synaptic_flow(keep_batch_norm=True)
@@ -279,6 +289,76 @@ def zico(batch):
         if ratio > 0:
             total += ratio.log()
     return total
+
+
+@measure(passes=1, own_images=PAIR)
+def meco(batch):
+    """Sum over modules of the smallest eigenvalue of the Pearson correlations between a feature map's channels.
+
+    Over positions, of the first of two noise images, with Kaiming weights; eigenvalues in double precision, at
+    least 0 (Jiang, Wang & Bie, MeCo, 2023). The paper leaves open which feature maps: here those of every module
+    without children, where the authors' code takes containers too, and so counts some twice. Channels that do not
+    vary correlate with none, themselves included. Two images, as batch norm needs more than one value.
+    """
+    smallest = [torch.linalg.eigvalsh(correlation)[0] for correlation in channel_correlations(batch)]
+    return torch.stack(smallest).clamp(min=0).sum()
+
+
+@measure(passes=1, at_most=PATTERN_IMAGES)
+def swap(batch):
+    """Number of different patterns in which units after ReLUs are on or off over the minibatch's first 32 images.
+
+    With Kaiming weights (Peng et al., SWAP-NAS, 2024). The paper leaves open how many images, and averages 32
+    initialisations: here one, and 32 images, as 16 have no more than 65,536 patterns and full-size networks show
+    nearly all of them.
+    """
+    return patterns(batch).unique().numel()
+
+
+@measure(passes=1, at_most=PATTERN_IMAGES)
+def swap_reg(batch):
+    """`swap` times exp(-(P - mean)^2 / variance), P the number of parameters in millions (Peng et al. 2024).
+
+    The paper leaves mean and variance to the user, who may fit them to accuracies: here they are those of P over
+    all of NATS-Bench at full size with ten classes (`SPACE_PARAMETERS`), for networks of other sizes too.
+    """
+    mean, variance = SPACE_PARAMETERS
+    return swap(batch) * math.exp(-((params(batch) / 1e6 - mean) ** 2) / variance)
+
+
+@measure(passes=1, own_images=NOISE_IMAGES)
+def az_expressivity(batch):
+    """Sum over the stem and the blocks of the entropy of their output's principal components.
+
+    64 noise images, Kaiming weights; the entropy is -sum p log(p + 1e-8), p the share of an eigenvalue of the
+    channels' covariance in the sum of all (Lee & Ham, AZ-NAS, 2024). The paper leaves open what is the output of a
+    block that hands on several: here its own.
+    """
+    return sum(block_entropies(batch))
+
+
+@measure(passes=1, own_images=NOISE_IMAGES)
+def az_progressivity(batch):
+    """The smallest difference between a block's entropy and that before it, as in `az_expressivity` (ibid.)."""
+    entropies = torch.stack(block_entropies(batch))
+    if len(entropies) < 2:
+        raise Undefined("it has no block")
+    return entropies.diff().min()
+
+
+@measure(passes=2, own_images=NOISE_IMAGES)
+def az_trainability(batch):
+    """Mean over blocks of 2 - s - 1 / (s + 1e-6), s the largest singular value of a block's Jacobian (ibid.).
+
+    The Jacobian between channels is estimated with one draw of random signs, as in the authors' code. A block that
+    hands its input on has minus infinity there: here the network has no value. The paper leaves open which input
+    counts of a block that takes several: here the output of the block before.
+    """
+    jacobians = block_jacobians(batch)
+    if not jacobians:
+        raise Undefined("it has no block")
+    norms = torch.stack([torch.linalg.matrix_norm(jacobian.double(), 2) for jacobian in jacobians])
+    return (2 - norms - 1 / (norms + 1e-6)).mean()
 
 
 def _correlation(jacobian: torch.Tensor) -> torch.Tensor:

@@ -17,30 +17,36 @@ FIFTEEN = (
     "grad_norm", "snip", "grasp", "fisher", "synflow", "synflow_bn", "jacob_cov", "plain", "params", "macs",
     "l2_norm", "nwot", "zen", "epe_nas", "zico",
 )  # fmt: skip
+LATER = ("meco", "swap", "swap_reg", "az_expressivity", "az_progressivity", "az_trainability")
 
 
 @dataclass(frozen=True)
 class Measure:
     """`passes` is its cost alone, in forward passes of the network (a backward pass counts two).
 
-    They run over the minibatch, or over one image if `one_image`.
+    They run over the minibatch, over the first `at_most` of its images, or over `own_images` in its place.
     """
 
     function: Callable[[Minibatch], float]
     passes: int
-    one_image: bool = False
+    own_images: int | None = None
+    at_most: int | None = None
 
 
 MEASURES: MutableMapping[str, Measure] = Registry(
-    "measure", Measure, made_by=lambda measure: measure.function, own=FIFTEEN, added_by="fearlib.scores.measures"
+    "measure",
+    Measure,
+    made_by=lambda measure: measure.function,
+    own=FIFTEEN + LATER,
+    added_by="fearlib.scores.measures",
 )
 
 
-def measure(passes: int, one_image: bool = False):
+def measure(passes: int, own_images: int | None = None, at_most: int | None = None):
     """Register a measure under its function's name. Raises InputError if that is taken."""
 
     def register(function):
-        MEASURES[function.__name__] = Measure(function, passes, one_image)
+        MEASURES[function.__name__] = Measure(function, passes, own_images, at_most)
         return function
 
     return register
@@ -56,4 +62,6 @@ def measure_names(names: tuple[str, ...] | None) -> tuple[str, ...]:
 
 def zero_cost_macs(name: str, macs_per_image: int, batch_size: int) -> int:
     """Multiply-accumulates that one measure needs alone, for a network of that many per image forward."""
-    return MEASURES[name].passes * macs_per_image * (1 if MEASURES[name].one_image else batch_size)
+    measure = MEASURES[name]
+    images = measure.own_images or min(batch_size, measure.at_most or batch_size)
+    return measure.passes * macs_per_image * images
