@@ -55,6 +55,7 @@ bench: $(SETUP)
 	$(BIN)/python tests/benchmarks/training_loop.py
 	$(BIN)/python tests/benchmarks/zero_cost.py
 	$(BIN)/python tests/benchmarks/sweeps.py
+	$(BIN)/python tests/benchmarks/command_line.py
 	$(BIN)/python tests/benchmarks/explorer.py
 
 lab: $(SETUP)

@@ -1,44 +1,30 @@
-"""Reproducible ranking of neural architectures: FEAR, short training and zero-cost measures."""
+"""Reproducible ranking of neural architectures: FEAR, short training and zero-cost measures.
 
-from fearlib.benchmark.nasbench301 import log_times
-from fearlib.benchmark.truth import benchmark_accuracy, export_truth
-from fearlib.data.dataset import Dataset
-from fearlib.data.registry import DATASETS, load_dataset
-from fearlib.errors import InputError
-from fearlib.ranking.statistics import (
-    average_cost,
-    bootstrap_interval,
-    common,
-    kendall,
-    nearest_pareto,
-    pareto_front,
-    spearman,
-    top_indices,
-    top_spearman,
-)
-from fearlib.ranking.tables import ranking_table
-from fearlib.scores.measures import MEASURES, zero_cost
-from fearlib.scores.trained import Score, fear, full, shortreg
-from fearlib.spaces.darts import Genotype, sample_genotypes
-from fearlib.spaces.darts_network import build_darts_network
-from fearlib.spaces.drawing import draw_cell
-from fearlib.spaces.nats import OPERATIONS, SPACE_SIZE, Architecture, sample_architectures
-from fearlib.spaces.nats_network import build_network
-from fearlib.spaces.network import Network
-from fearlib.sweeps.methods import METHODS
-from fearlib.sweeps.presets import PRESETS, Settings, preset
-from fearlib.sweeps.rows import read_rows
-from fearlib.sweeps.run import run_sweep
-from fearlib.training.loop import Epoch, train
+What it offers, and where, is in `__init__.pyi`. A name is imported when it is first asked for: `import fearlib`
+alone imports nothing else.
+"""
+
+import ast
+import importlib
+from pathlib import Path
 
 __version__ = "0.2.0"
 
-__all__ = [
-    "Architecture", "DATASETS", "Dataset", "Epoch", "Genotype", "InputError", "MEASURES", "METHODS",
-    "Network", "OPERATIONS", "PRESETS", "SPACE_SIZE", "Score", "Settings", "average_cost",
-    "benchmark_accuracy", "bootstrap_interval", "build_darts_network", "build_network", "common",
-    "draw_cell", "export_truth", "fear", "full", "kendall", "load_dataset", "log_times", "nearest_pareto",
-    "pareto_front",
-    "preset", "ranking_table", "read_rows", "run_sweep", "sample_architectures", "sample_genotypes", "shortreg",
-    "spearman", "top_indices", "top_spearman", "train", "zero_cost",
-]  # fmt: skip
+_MODULES = {
+    name.name: line.module
+    for line in ast.parse(Path(__file__).with_suffix(".pyi").read_text()).body
+    if isinstance(line, ast.ImportFrom)
+    for name in line.names
+}
+__all__ = list(_MODULES)
+
+
+def __getattr__(name: str):
+    if name not in _MODULES:
+        raise AttributeError(f"module 'fearlib' has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(_MODULES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

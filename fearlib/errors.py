@@ -40,6 +40,13 @@ def check_seed(seed: int) -> int:
     return int(seed)
 
 
+def check_least(least: float, **numbers: float) -> None:
+    """Raises InputError, naming it, for a number below `least`, or NaN."""
+    for name, number in numbers.items():
+        if not number >= least:
+            raise InputError(f"{name} is {number}: it must be at least {least}.")
+
+
 def check_threshold(threshold: float) -> None:
     """Raises InputError unless 0 < threshold <= 1."""
     if not 0 < threshold <= 1:

@@ -1,19 +1,21 @@
 """The paper's tables, figures and claims, and the sweeps that each of them needs."""
 
+from __future__ import annotations
+
 import math
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from fearlib.benchmark.truth import benchmark_accuracy
-from fearlib.errors import InputError
+from fearlib.data.registry import dataset_name, stands_for
+from fearlib.errors import InputError, check_least
 from fearlib.spaces.registry import find_space
-from fearlib.sweeps.indices import read_indices
-from fearlib.sweeps.presets import preset
-from fearlib.sweeps.rows import truth_method
-from fearlib.sweeps.run import run_sweep
+from fearlib.sweeps.labels import truth_method
+from fearlib.sweeps.presets import plain_preset, preset
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ARCHITECTURES = Path("results/zero_cost_cifar10")  # the paper's 1,000, in their order
 ACCURACIES = ARCHITECTURES / "accuracies.csv"  # of these, on CIFAR-10, CIFAR-100 and ImageNet16-120
@@ -103,7 +105,11 @@ EXHIBITS = {
     ),
     "F1": Exhibit(
         "Spearman of every zero-cost measure at initialisation and after every epoch of training",
-        _DEGRADATION, "degradation", ("tables/degradation_cifar10.md", "figures/degradation_cifar10.png"),
+        _DEGRADATION, "degradation",
+        (
+            "tables/degradation_cifar10_paper.md", "tables/degradation_cifar10.md",
+            "figures/degradation_cifar10.png",
+        ),
     ),
     "F2": Exhibit(
         "Spearman of every zero-cost measure and of FEAR within the top x%",
@@ -127,7 +133,7 @@ EXHIBITS = {
     ),
     "C4": Exhibit(
         "zero-cost measures break down as training proceeds", _DEGRADATION, "degradation",
-        ("tables/degradation_cifar10_change.md",),
+        ("tables/degradation_cifar10_paper_change.md", "tables/degradation_cifar10_change.md"),
     ),
     "C5": Exhibit(
         "scores that look at no data do not carry over to unlike data", _SYNTHETIC, "synthetic",
@@ -151,8 +157,8 @@ def exhibit_sweeps(name: str, scale: str = "compact", dataset: str | None = None
     dataset, or one that the exhibit is not about.
     """
     exhibit = find_exhibit(name)
-    dataset = dataset or exhibit.dataset
-    preset(scale, dataset)  # refuses unknown ones
+    dataset = dataset_name(dataset or exhibit.dataset)
+    plain_preset(scale, dataset)  # refuses unknown ones
     if exhibit.dataset == "synthetic" != dataset:
         raise InputError(f"{name} is about the synthetic dataset, not {dataset}: leave the dataset out.")
     if dataset == "synthetic" != exhibit.dataset and scale != "smoke":
@@ -185,8 +191,11 @@ def run_exhibit(
     Raises InputError as `exhibit_sweeps` and `run_sweep` do, or where the files for the paper's 1,000 are not
     there.
     """
+    from fearlib.sweeps.run import run_sweep  # here, for it imports torch
+
+    check_least(0, time_budget=time_budget)
     started, done = time.monotonic(), {}
-    dataset = dataset or find_exhibit(name).dataset
+    dataset = dataset_name(dataset or find_exhibit(name).dataset)
     if truth is not None and dataset == "synthetic":
         raise InputError("the truth of the synthetic dataset is the sweep's own full training: leave truth out.")
     for sweep in exhibit_sweeps(name, scale, dataset):
@@ -198,19 +207,21 @@ def run_exhibit(
         methods, folder = sweep.methods.split(), Path(output) / sweep.folder
         accuracy = None if truth_method(methods) else _accuracy(truth, dataset, architectures)
         done[folder] = run_sweep(
-            folder, dataset, settings, methods, architectures, truth=accuracy, time_budget=left, **how
+            folder, dataset, settings, methods, architectures, truth=accuracy, time_budget=max(left, 0.0), **how
         )
     return done
 
 
 def _filled_in(sweep: Sweep, scale: str, dataset: str) -> Sweep:
-    methods = sweep.methods.format(search_batch=_SEARCH_BATCH.get(dataset, 1024))
+    methods = sweep.methods.format(search_batch=_SEARCH_BATCH.get(stands_for(dataset), 1024))
     if dataset == "synthetic" and truth_method(methods.split()) is None:
         methods += " full"
     return replace(sweep, folder=sweep.folder.format(dataset=dataset, preset=scale), methods=methods)
 
 
 def _architectures(sweep: Sweep, count: int | None, indices: str | Path) -> list:
+    from fearlib.sweeps.indices import read_indices
+
     count = sweep.count if count is None else count
     if sweep.space != "nats-tss":
         return find_space(sweep.space).sample(count, 0)
@@ -218,6 +229,8 @@ def _architectures(sweep: Sweep, count: int | None, indices: str | Path) -> list
 
 
 def _accuracy(truth: str | Path | None, dataset: str, architectures: list) -> pd.Series:
+    from fearlib.benchmark.truth import benchmark_accuracy
+
     source = _existing(ACCURACIES) if truth is None else truth
     return benchmark_accuracy(source, dataset, [architecture.index for architecture in architectures])
 

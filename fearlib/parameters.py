@@ -10,7 +10,7 @@ from fearlib.errors import InputError
 from fearlib.files.outside import user_path
 from fearlib.files.spelling import spelt
 from fearlib.plugin import import_plugin
-from fearlib.scores.measures import MEASURES
+from fearlib.scores.registry import MEASURES
 from fearlib.sweeps.presets import PRESETS
 
 _OF_THE_NOTEBOOK, _CHECKED = ("In", "Out"), "_parameters_are_checked"
@@ -58,7 +58,9 @@ KINDS = {
     "preset": _choice(PRESETS),
     "overrides": _NAMED,
     **dict.fromkeys(("dataset", "archive_dataset"), _DATASET),
-    **dict.fromkeys(("data_folder", "indices_file", "truth", "archive", "logs"), _or(_EXISTING, _NONE)),
+    **dict.fromkeys(
+        ("data_folder", "indices_file", "truth", "validation", "archive", "logs", "naslib"), _or(_EXISTING, _NONE)
+    ),
     **dict.fromkeys(("measured", "rows"), _EXISTING),
     **dict.fromkeys(("output", "method", "reference", "chosen_on", "benchmark", "darts"), _TEXT),
     "widgets": _EITHER,

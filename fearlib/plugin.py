@@ -5,7 +5,7 @@ import importlib
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from typing import NamedTuple
 
 from fearlib.errors import InputError, one_line
@@ -20,15 +20,22 @@ class Registry(MutableMapping):
 
     `what` an entry is in words, its `kind`, and the function or class that it is `made_by`: if that is the same
     again, as when a notebook's cell runs twice, a user's entry replaces itself. The entries of `beside` stand in
-    one column with these, so they share the names. Adding raises InputError if the name is taken or cannot be one,
-    or the entry is of another kind.
+    one column with these, so they share the names. The library's `own` names are known from the start; the module
+    that they are `added_by` is imported when one of these entries is first asked for. Adding raises InputError if
+    the name is taken or cannot be one, or the entry is of another kind.
     """
 
     def __init__(
-        self, what: str, kind: type, made_by: Callable = lambda entry: entry, beside: "Registry | None" = None
+        self,
+        what: str,
+        kind: type,
+        made_by: Callable = lambda entry: entry,
+        beside: "Registry | None" = None,
+        own: Iterable[str] = (),
+        added_by: str = "",
     ):
         self.what, self._kind, self._made_by, self._beside = what, kind, made_by, beside
-        self._entries = {}
+        self._entries, self._added_by = dict.fromkeys(own), added_by
         if beside is not None:
             beside._beside = self
 
@@ -42,16 +49,24 @@ class Registry(MutableMapping):
             raise InputError(f"a {self.what} must be a {self._kind.__name__}: {name!r} was given {entry!r:.80}.")
         if self._beside is not None and name in self._beside:
             raise InputError(f"there is a {self._beside.what} {name!r} already: choose another name.")
-        if name in self and not self._is_the_same(self[name], entry):
+        if name in self and not self._is_the_same(self._entries[name], entry):
             raise InputError(f"there is a {self.what} {name!r} already: choose another name.")
         self._entries[name] = entry
 
     def _is_the_same(self, old, new) -> bool:
-        old_origin, new_origin = _origin(self._made_by(old)), _origin(self._made_by(new))
+        new_origin = _origin(self._made_by(new))
+        if old is None:  # one of the library's own, whose module adds it now
+            return new_origin.module == self._added_by
+        old_origin = _origin(self._made_by(old))
         return old == new or old_origin == new_origin and not old_origin.module.startswith("fearlib.")
 
     def __getitem__(self, name: str):
+        if self._entries[name] is None:
+            importlib.import_module(self._added_by)
         return self._entries[name]
+
+    def __contains__(self, name: object) -> bool:  # without asking for the entry
+        return name in self._entries
 
     def __delitem__(self, name: str) -> None:
         del self._entries[name]
@@ -63,7 +78,7 @@ class Registry(MutableMapping):
         return len(self._entries)
 
     def __repr__(self) -> str:
-        return repr(self._entries)
+        return repr(dict(self))
 
 
 def is_name(name: object) -> bool:

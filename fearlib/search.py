@@ -11,14 +11,16 @@ import torch
 
 from fearlib.data.dataset import Dataset
 from fearlib.errors import InputError
-from fearlib.scores.measures import measure_network, zero_cost_macs
+from fearlib.scores.measures import measure_network
 from fearlib.scores.minibatch import first_minibatch
+from fearlib.scores.registry import zero_cost_macs
 from fearlib.spaces.nats import Architecture
 from fearlib.spaces.nats_network import build_network
 from fearlib.spaces.registry import find_space
-from fearlib.sweeps.labels import kind_of, with_meaning
-from fearlib.sweeps.methods import plain_arithmetic, run_trial
+from fearlib.sweeps.labels import kind_of
+from fearlib.sweeps.meaning import with_meaning
 from fearlib.sweeps.presets import Settings
+from fearlib.sweeps.trial import plain_arithmetic, run_trial
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,22 @@
+import json
+import os
+import platform
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 import torch
+from test_results import make, trial
 
 from fearlib import MEASURES, METHODS, Architecture, build_network, cli, zero_cost
 from fearlib.scores.minibatch import noise_minibatch
+from fearlib.scores.registry import FIFTEEN
+from fearlib.sweeps.journal import WRITER, append_to_journal, read_journal
 
 ZERO_COST = str(Path(__file__).parents[1] / "results" / "zero_cost_cifar10")
 SMALL = (
@@ -65,7 +75,7 @@ def test_rank_prints_its_settings_and_the_table(run, tmp_path):
     code, out, err = run(*words)
     assert code == 0, err
     assert "train_images=100" in out and "| fear(stage2_epochs=1) " in out and "shortreg(epochs=1)" in out
-    assert all(f"| {name} " in out for name in MEASURES)
+    assert all(f"| {name} " in out for name in FIFTEEN)
     rows = pd.read_csv(tmp_path / "out" / "rows.csv")
     assert set(rows["index"]) == {12148, 13226, 1291, 0}
     assert (rows.test_accuracy == rows["index"] % 89 + 5.0).all()
@@ -75,6 +85,42 @@ def test_rank_prints_its_settings_and_the_table(run, tmp_path):
     assert code == 0 and "8 trials were added" in said and "fear(" not in run("table", tmp_path / "two")[1]
     code, status, _ = run("status", tmp_path / "out")
     assert code == 0 and "12 finished, 0 failed, 0 remaining" in status and "no sweep writes to it now" in status
+
+
+@pytest.fixture
+def growing(tmp_path, monkeypatch):
+    """A folder that this process says it writes to; one trial more at every pause, then nobody writes any more."""
+    folder = make(tmp_path / "sweep", [trial(index, score=index / 10, accuracy=index**2) for index in range(2)])
+    me = {"process": os.getpid(), "machine": platform.node(), "since": "2026-01-01T00:00:00Z"}
+    (folder / WRITER).write_text(json.dumps(me))
+
+    def pause(seconds):
+        count = len(read_journal(folder))
+        append_to_journal(folder, trial(count, score=count / 10, accuracy=count**2))
+        if count == 4:
+            (folder / WRITER).unlink()
+
+    monkeypatch.setattr("fearlib.cli.results.time", SimpleNamespace(sleep=pause, strftime=time.strftime))
+    return folder
+
+
+def test_status_goes_on_until_the_sweep_ends(run, growing):
+    """Outside a terminal a line whenever something is new, with each Spearman and its n."""
+    code, out, err = run("status", growing, "--watch")
+    lines = out.splitlines()
+    assert code == 0 and [int(line.split()[1]) for line in lines] == [2, 3, 4, 5], err
+    assert "shortreg(epochs=1) – n=2" in lines[0]
+    assert "shortreg(epochs=1) 1.00 (" in lines[-1] and lines[-1].endswith(" n=5")
+
+
+def test_status_redraws_a_terminal_until_ctrl_c(run, growing, monkeypatch):
+    pauses = iter([lambda: None, lambda: signal.raise_signal(signal.SIGINT)])
+    slept = SimpleNamespace(sleep=lambda seconds: next(pauses)(), strftime=time.strftime)
+    monkeypatch.setattr("fearlib.cli.results.time", slept)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    code, out, err = run("status", growing, "--watch")
+    assert code == 0 and not err and out.count("2 finished, 0 failed, 0 remaining") == 2
+    assert f"process {os.getpid()} on" in out and "| shortreg(epochs=1) |" in out
 
 
 def test_rank_takes_another_search_space(run, tmp_path):
@@ -138,13 +184,15 @@ def test_data_says_what_it_loaded(run):
         (["rank", "out", "--seeds", "-1", *SMALL], "seed '-1': seeds are integers from 0"),
         (["rank", "out", "--set", "dataset=cifar10"], "unknown setting 'dataset'"),
         (["rank", "out", "--count", "99999"], "the space has 15625"),
-        (["rank", "out", "--indices", "absent.txt"], "absent.txt is not a file."),
+        (["rank", "out", "--indices", "absent.txt"], "absent.txt does not exist."),
         (["rank", "out", "--truth", "absent.csv"], "absent.csv"),
         (["rank", "out", "--dataset", "cifar10", "--folder", "absent"], "absent"),
         (["rank", "out", "--workers", "0", *SMALL], "workers is 0"),
         (["rank", "out", "--workers", "2", "--per-gpu", "2", *SMALL], "leave workers out"),
         (["rank", "out", "--per-gpu", "0", *SMALL], "per_gpu is 0"),
         (["rank", "out", "--retries", "-1", *SMALL], "retries is -1"),
+        (["rank", "out", "--time-budget", "nan", *SMALL], "time_budget is nan: it must be at least 0"),
+        (["paper", "T1", "out", "--time-budget", "-1"], "time_budget is -1.0: it must be at least 0"),
         (["paper"], "results holds no claims.csv: run this in the repository's folder"),
         (["paper", "T1"], "fear paper T1 needs a folder to write to"),
         (["paper", "T9", "out"], "unknown exhibit 'T9': the exhibits are T1, T2, T3"),
@@ -152,13 +200,15 @@ def test_data_says_what_it_loaded(run):
         (["paper", "T2", "out", "--dataset", "cifar10"], "T2 is about the synthetic dataset"),
         (["paper", "T1", "out", "--seeds", "one"], "seed 'one': seeds are integers"),
         (["show", "99999"], "must be an integer in 0..15624"),
-        (["show", "3", "--results", "absent"], "absent holds neither rows.csv nor journal.jsonl"),
+        (["show", "3", "--results", "absent"], "absent does not exist."),
+        (["show", "3", "--results", "."], ". holds neither rows.csv nor journal.jsonl"),
         (["show", "3", "--space", "darts", "--truth", "absent.csv"], "--truth is of nats-tss"),
         (["show", "3", "--truth", "absent.csv"], "absent.csv"),
         (["status", "absent"], "is not a readable manifest"),
         (["data", "mnist"], "unknown dataset 'mnist'"),
-        (["table", "absent"], "absent holds neither rows.csv nor journal.jsonl"),
-        (["report", "absent"], "absent is not a folder of results."),
+        (["table", "absent"], "absent does not exist."),
+        (["table", "."], ". holds neither rows.csv nor journal.jsonl"),
+        (["report", "absent"], "absent does not exist."),
         (["report", "."], "holds no claims.csv"),
         (["truth", "show", "absent.csv", "3"], "absent.csv"),
         (["truth", "show", ZERO_COST, "21", "--epochs", "90"], "after 90 epochs: it holds those after 12 or 200."),
@@ -174,6 +224,62 @@ def test_bad_input_is_one_sentence(run, tmp_path, monkeypatch, words, message):
     lines = [line for line in err.splitlines() if line.startswith("fear: ")]
     assert code == 2 and len(lines) == 1 and message in lines[0], err
     assert "Traceback" not in err
+
+
+ANSWERED = f"""--help
+rank --help
+list
+status {ZERO_COST}"""
+REFUSED = """rank
+rank out --colour red
+rank out --count few
+rank out --preset huge
+rank out --dataset mnist
+rank out --space amoeba
+rank out --methods magic
+rank out --methods fear(depth=3)
+rank out --set depth=3
+rank out --set precision=half
+rank out --seeds one
+rank out --count 99999
+rank out --indices absent.txt
+rank out --workers 0
+rank out --time-budget nan
+paper T9 out
+paper T1
+paper T1 out --retries -1
+score 16000
+score 5 --measures snap
+show 99999
+show 3 --results absent
+table absent
+status absent
+merge whole absent
+report absent
+data mnist
+truth show absent.csv 3
+truth export absent out.csv"""
+WITHOUT_TORCH = """
+import sys
+from fearlib.cli import main
+
+code = int(sys.argv[1])
+for line in sys.stdin.read().splitlines():
+    sys.argv = ["fear", *line.split()]
+    try:
+        main()
+    except SystemExit as end:
+        assert end.code == code, (line, end.code)
+    slow = {"torch", "pandas", "scipy", "numpy"} & sys.modules.keys()
+    assert not slow, (line, slow)
+"""
+
+
+@pytest.mark.parametrize("code, lines", [(0, ANSWERED), (2, REFUSED)], ids=["answered", "refused"])
+def test_what_needs_no_array_imports_nothing_that_takes_long(tmp_path, code, lines):
+    words = [sys.executable, "-c", WITHOUT_TORCH, str(code)]
+    run = subprocess.run(words, input=lines, capture_output=True, text=True, cwd=tmp_path)
+    assert run.returncode == 0, run.stderr[-2000:]
 
 
 def test_score_prints_what_zero_cost_gives(run, tmp_path):
@@ -197,7 +303,8 @@ def test_score_of_one_tiny_image_has_the_measures_that_need_no_statistics(run, t
     assert code == 0 and "snip has no value for 3: its batch norm has one value a channel to normalise" in out
     written = pd.read_csv(tmp_path / "scores.csv").set_index("index").loc[3].drop("arch").dropna()
     network = build_network(Architecture.from_index(3), 10, channels=4, cells=1)
-    assert set(written.index) == {"synflow", "params", "macs", "l2_norm"}
+    on_noise_of_their_own = {"meco", "az_expressivity", "az_progressivity"}
+    assert set(written.index) == {"synflow", "params", "macs", "l2_norm"} | on_noise_of_their_own
     assert (written.params, written.macs) == (network.num_parameters, network.macs(4))
 
 

@@ -1,13 +1,14 @@
 """On a GPU: `make test-cuda`. The same arithmetic as on the processor, up to rounding."""
 
 import copy
+import math
 import os
 
 import pytest
 import torch
 
 from fearlib import Architecture, build_network, fear, preset, shortreg
-from fearlib.scores.measures import measure_network
+from fearlib.scores.measures import FIFTEEN, MEASURES, measure_network
 from fearlib.scores.minibatch import first_minibatch, noise_minibatch
 from fearlib.spaces.registry import build, find_space
 from fearlib.sweeps.run import cached_dataset, run_sweep
@@ -99,9 +100,10 @@ def test_measures_as_on_the_processor(network, colour_dataset):
     images, labels = first_minibatch(colour_dataset, 32, seed=0)
     here = measure_network(network.double(), images.double(), labels)
     there = measure_network(copy.deepcopy(network).cuda(), images.double().cuda(), labels.cuda())
-    noise = {"zen"}  # draws its own images, on the device
+    noise = {"zen"} | set(MEASURES) - set(FIFTEEN)  # draw weights and images of their own, on the device
     for name in set(here) - noise:
         assert there[name].value == pytest.approx(here[name].value, rel=1e-4, abs=1e-9), name
+    assert all(math.isfinite(there[name].value) for name in noise)
 
 
 def test_a_sweep_with_two_workers(tmp_path):

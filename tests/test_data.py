@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from fearlib import DATASETS, Dataset, InputError, load_dataset, preset
 from fearlib.data.dataset import crop_and_flip, first_of_each_class
-from fearlib.data.registry import MEAN_AND_STD, dataset_name
+from fearlib.data.registry import dataset_name
+from fearlib.data.tensors import MEAN_AND_STD
 
 
 @settings(max_examples=40, deadline=None)

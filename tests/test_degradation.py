@@ -1,15 +1,19 @@
 """Measures followed through training, against the same training without anyone looking."""
 
 import math
+import re
 from dataclasses import asdict, replace
 
 import pytest
 import torch
 
-from fearlib import Architecture, build_network, preset, train, zero_cost
+from fearlib import Architecture, InputError, build_network, preset, train, zero_cost
 from fearlib.scores.degradation import MOMENTS, degradation
 from fearlib.scores.minibatch import first_minibatch
-from fearlib.sweeps.methods import expand_methods, run_trial
+from fearlib.scores.registry import FIFTEEN
+from fearlib.sweeps.labels import parse_label
+from fearlib.sweeps.methods import expand_methods
+from fearlib.sweeps.trial import run_trial
 
 EPOCHS = 2
 
@@ -43,6 +47,43 @@ def test_looking_changes_neither_the_training_nor_the_measures(colour_dataset, c
     assert values(at_last)["snip"] != pytest.approx(values(at_first)["snip"], rel=0.01)
 
 
+@pytest.mark.parametrize("constant_rate", [False, True])
+def test_moments_asked_for_are_those_of_the_same_training(colour_dataset, constant_rate):
+    """Ten steps an epoch; 1.3 and 2.35 are in no default list, 2.35 is reached with step 24."""
+    images, labels = first_minibatch(colour_dataset, 16, seed=3)
+    common = {"constant_rate": constant_rate, "batch_size": 20, "seed": 3}
+    usual = degradation(network(), colour_dataset, images, labels, 3, **common)
+    asked = degradation(network(), colour_dataset, images, labels, 3, moments=[0.2, 1.3, 2.35], **common)
+    assert [moment.epoch for moment in asked] == [0.2, 1.3, 2.4]
+    assert repr(values(asked[0])) == repr(values(usual[1])) and values(asked[1])["snip"] > 0
+    assert values(asked[1])["snip"] != values(asked[2])["snip"] != values(usual[-1])["snip"]
+    total = [sum(r.loss * r.images for r in moments[-1].curve) for moments in (usual, asked)]
+    rest = sum(r.loss * r.images for r in usual[-1].curve if r.epoch > 2.4)
+    assert total[1] == pytest.approx(total[0] - rest)
+    assert [r.epoch for r in asked[-1].curve if 1 < r.epoch < 2] == [1.2, 1.3, 1.4, 1.6, 1.8]
+    start = degradation(network(), colour_dataset, images, labels, 3, moments=[0], **common)
+    assert [moment.epoch for moment in start] == [0] and start[0].curve == ()
+
+
+@pytest.mark.parametrize(
+    "moments, said",
+    [
+        ([0, 1, 4], "moments '0+1+4': they must be numbers of epochs from 0 to 3, in rising order, each once"),
+        ([-1, 2], "from 0 to 3"),
+        ([0, 2, 1], "in rising order"),
+        ([0, 1, 1], "each once"),
+        ([0, math.nan], "numbers of epochs"),
+        ([math.inf], "numbers of epochs"),
+        ([], "moments ''"),
+        ([0.21, 0.22], "moments 0.21 and 0.22 are both reached with step 3: an epoch has 10 steps."),
+    ],
+)
+def test_wrong_moments_are_refused(colour_dataset, moments, said):
+    images, labels = first_minibatch(colour_dataset, 16, seed=3)
+    with pytest.raises(InputError, match=re.escape(said)):
+        degradation(network(), colour_dataset, images, labels, 3, batch_size=20, moments=moments)
+
+
 def values(moment):
     return {name: result.value for name, result in moment.measures.items()}
 
@@ -52,7 +93,7 @@ def close(values):
 
 
 def expected(alone, images, labels):
-    return zero_cost(alone, images, labels, seed=3)
+    return zero_cost(alone, images, labels, FIFTEEN, seed=3)
 
 
 @pytest.mark.parametrize("constant_rate", [False, True])
@@ -86,3 +127,39 @@ def test_a_trial_gives_a_row_for_every_measure_and_moment(colour_dataset):
     last = rows["snip(epoch=2,epochs=2,schedule=cosine)"]
     assert last["macs"] == spent + rows["snip(epoch=0,epochs=2,schedule=cosine)"]["macs"]
     assert all(row["outcome"] == "ok" or math.isnan(row["score"]) for row in rows.values())
+
+
+def test_a_label_states_its_moments(colour_dataset):
+    settings = preset("smoke", "synthetic", zero_cost_batch=16, batch_size=40)
+    (label,) = expand_methods(["degradation_constant(moments=0+0.20+2,epochs=2)"], settings)
+    assert label == "degradation_constant(epochs=2,moments=0+0.2+2)"
+    result = run_trial(Architecture.from_index(5), label, 0, colour_dataset, settings)
+    scores = {row["method"]: row["score"] for row in result["rows"]}
+    epochs = {parse_label(method).arguments["epoch"] for method in scores}
+    assert epochs == {"0", "0.2", "2"}
+    of_curve = {record["epoch"]: record for record in result["curve"]}
+    assert scores["train_loss(epoch=2,epochs=2,schedule=constant)"] == of_curve[2]["loss"]
+    assert scores["train_top1(epoch=0.2,epochs=2,schedule=constant)"] == of_curve[0.2]["train_top1"]
+    for wrong, said in (
+        ("degradation(epochs=2,moments=0+3)", "from 0 to 2"),
+        ("degradation(moments=0+9)", "from 0 to 8"),
+        ("degradation(moments=0+1+x)", "'0+1+x' is not a list of numbers joined by +"),
+        ("degradation(moments=)", "'' is not a list"),
+        ("degradation(moments=nan)", "'nan'"),
+        ("shortreg(moments=1)", "shortreg takes no argument 'moments'"),
+    ):
+        with pytest.raises(InputError, match=re.escape(said)):
+            expand_methods([wrong], settings)
+
+
+def test_at_a_constant_rate_a_longer_training_begins_with_a_shorter_one(colour_dataset):
+    settings = preset("smoke", "synthetic", zero_cost_batch=16, batch_size=40)
+
+    def until_one(epochs):
+        label = f"degradation_constant(epochs={epochs})"
+        result = run_trial(Architecture.from_index(5), label, 0, colour_dataset, settings)
+        scores = [(parse_label(row["method"]), repr(row["score"])) for row in result["rows"]]
+        return {(at.name, at.arguments["epoch"]): score for at, score in scores if at.number("epoch") <= 1}
+
+    shorter = until_one(1)
+    assert until_one(2) == shorter and len(shorter) == 6 * 15 + 5

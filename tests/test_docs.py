@@ -13,7 +13,7 @@ import yaml
 from typer.testing import CliRunner
 
 from fearlib import preset, read_rows, run_sweep
-from fearlib.cli import app
+from fearlib.cli.commands import app
 from fearlib.spaces.registry import space_of
 
 ROOT = Path(__file__).parents[1]
@@ -79,8 +79,7 @@ def shrunk(folder, dataset, settings, methods, architectures, seeds=(0,), **_):
 
 @pytest.mark.parametrize("document", with_snippets("sh"))
 def test_commands_run(document, folder, monkeypatch):
-    for module in ("sweeps.run", "exhibits"):
-        monkeypatch.setattr(f"fearlib.{module}.run_sweep", shrunk)
+    monkeypatch.setattr("fearlib.sweeps.run.run_sweep", shrunk)
     monkeypatch.setenv("COLUMNS", "200")
     known = read_rows("results/zero_cost_cifar10").drop_duplicates("index")
     truth = known[["index", "arch"]].assign(cifar10=known.test_accuracy)

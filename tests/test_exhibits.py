@@ -52,7 +52,10 @@ def test_sweeps_name_what_there_is(name, scale):
 
 def test_the_protocol_at_the_papers_scale():
     """What the paper says of its searches, its short training and its ground truth."""
-    (t3,) = exhibit_sweeps("T3", "paper", "imagenet16-120")
+    (t3,) = exhibit_sweeps("T3", "paper", "ImageNet16-120")
+    (stand_in,) = exhibit_sweeps("T3", "paper", "TinyImageNet16-120")
+    assert (t3.folder, stand_in.folder) == ("imagenet16-120_paper_search", "tinyimagenet16-120_paper_search")
+    assert stand_in.methods == t3.methods
     assert "shortreg(epochs=50,batch_size=512)" in t3.methods
     assert "fear(stage2_epochs=10,stage2_batch=1024)" in t3.methods
     (t3,) = exhibit_sweeps("T3", "paper")
@@ -89,7 +92,7 @@ def test_a_second_run_does_only_what_is_missing(tmp_path):
 def test_accuracies_come_from_the_table_of_the_papers_architectures(tmp_path, monkeypatch):
     """Those of the dataset asked for, in the order of the paper's architectures; none of DARTS networks."""
     asked = []
-    monkeypatch.setattr("fearlib.exhibits.run_sweep", lambda *words, **named: asked.append((words, named)))
+    monkeypatch.setattr("fearlib.sweeps.run.run_sweep", lambda *words, **named: asked.append((words, named)))
     run_exhibit("T1", tmp_path, "compact", workers=2)
     (words, named), known = asked.pop(), pd.read_csv(RESULTS / "zero_cost_cifar10" / "accuracies.csv")
     folder, dataset, settings, _, architectures = words

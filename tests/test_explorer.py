@@ -1,5 +1,7 @@
+import json
 import re
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -15,13 +17,19 @@ from fearlib.explorer import (
     Explorer,
     agreement,
     agreement_text,
+    beside,
     draw_curve,
     filter_rows,
+    folder_to_open,
+    newest_first,
     ranks_of,
+    same_methods,
     scatter_figure,
     scores_of,
     static_view,
+    with_combination,
 )
+from fearlib.explorer.live import shown_while_it_runs
 from fearlib.sweeps.journal import append_to_journal
 from fearlib.sweeps.reader import Results
 
@@ -206,3 +214,111 @@ def test_refresh_reads_on_and_keeps_what_is_chosen(folder):
     append_to_journal(folder, trial(13))
     shown.refresh.click()
     assert "is not a manifest of a sweep" in shown.message.value
+
+
+def test_the_scores_of_another_folder_stand_beside(rows):  # noqa: F811
+    """Every value under its own architecture, of those that either folder has."""
+    scores = scores_of(rows)
+    others = scores.loc[20:].assign(**{TRUTH: -scores[TRUTH]})
+    others.loc[99] = {"arch": str(Architecture.from_index(99)), TRUTH: 1.0, "fear": 0.5}
+    both = beside(scores, others, "there")
+    assert list(both.index) == [*range(40), 99] and both.arch[99] == others.arch[99]
+    assert both.loc[:39, scores.columns].equals(scores)
+    for axis in (TRUTH, "fear"):
+        assert both[f"there: {axis}"].dropna().equals(others[axis].dropna())
+    with pytest.raises(InputError, match="there has no architecture in common"):
+        beside(scores, others.set_index(others.index + 100), "there")
+
+
+def test_a_combination_is_that_of_the_ranks(rows):  # noqa: F811
+    """Written out: from 1, the worst, a missing score having 1, among those that have a score at all."""
+    scores = scores_of(rows)
+    scores.loc[[3, 30], "synflow"] = np.nan
+    some = [index for index in scores.index if not scores.loc[index, ["fear", "synflow"]].isna().all()]
+    assert 3 not in some and 30 in some
+
+    def rank(method, index):
+        value, values = scores.loc[index, method], [each for each in scores.loc[some, method] if each == each]
+        missing = len(some) - len(values)
+        if value != value:
+            return 1
+        return missing + sum(each < value for each in values) + (1 + sum(each == value for each in values)) / 2
+
+    for how, of_ranks in (
+        ("rank product", lambda shares: sum(np.log(shares))),
+        ("rank mean", lambda shares: sum(shares) / len(shares)),
+    ):
+        column = with_combination(scores, ["fear", "synflow"], how)[f"{how} of fear, synflow"]
+        assert set(column.dropna().index) == set(some)
+        for index in some:
+            shares = [rank(method, index) / len(some) for method in ("fear", "synflow")]
+            assert column[index] == pytest.approx(of_ranks(shares), abs=1e-9)
+
+
+def test_a_method_in_two_folders_is_compared_where_both_have_its_score(rows):  # noqa: F811
+    scores = scores_of(rows)
+    others = scores.loc[10:].assign(fear=scores.fear**2 + scores.synflow, **{TRUTH: scores[TRUTH] % 7})
+    table = same_methods(scores, others.drop(columns="synflow")).set_index("method")
+    assert "synflow" not in table.index
+    both = scores.loc[10:].index[scores.loc[10:].fear.notna() & others.fear.notna()]
+    assert table.n["fear"] == len(both)
+    for column, one, other in (
+        ("here", scores.fear, scores[TRUTH]),
+        ("there", others.fear, others[TRUTH]),
+        ("together", scores.fear, others.fear),
+    ):
+        assert table[column]["fear"].startswith(f"{stats.spearmanr(one[both], other[both]).statistic:.2f} (")
+
+
+def test_the_newest_folder_is_that_whose_last_command_began_last(tmp_path):
+    """As its manifest says, whatever the dates of the files."""
+    for name, *started in (("b", "2026-01-02"), ("c", "2026-03-01", "2026-01-03"), ("a",), ("d", "2026-01-01")):
+        manifest = make(tmp_path / name, [trial(0)]) / "manifest.json"
+        held = json.loads(manifest.read_text()) | {"sittings": [{"started": each} for each in started]}
+        manifest.write_text(json.dumps(held))
+    folders = newest_first(tmp_path)
+    assert [folder.name for folder in folders] == ["c", "b", "d", "a"]
+    assert folder_to_open("newest", folders) == tmp_path / "c" and folder_to_open("b", folders).name == "b"
+    with pytest.raises(InputError, match="no results folder is here yet"):
+        folder_to_open("newest", newest_first(tmp_path / "absent"))
+
+
+def test_the_widgets_open_another_folder_and_one_beside(folder):
+    records = [trial(index, score=(index * 3 % 13 + 1) / 20, accuracy=50.0 - index) for index in range(8)]
+    other = make(folder.parent / "other", records)
+    foreign = make(folder.parent / "foreign", [trial(100, accuracy=50.0)])
+    shown = Explorer(Results(folder), [other, foreign, folder])
+    assert set(shown.folder.options) == {"sweep", "other", "foreign"} and shown.compared.value == ""
+    shown.beside.value = other
+    assert "shortreg(epochs=1)" in shown.compared.value and "<td>8</td>" in shown.compared.value
+    shown.of.value, shown.against.value = "shortreg(epochs=1)", "other: shortreg(epochs=1)"
+    assert "n = 8" in shown.agreement.value and sum(len(trace.x) for trace in shown.figure.data) == 8
+    shown.combined.value = ("snip", "shortreg(epochs=1)")
+    assert shown.of.value == "rank product of shortreg(epochs=1), snip" in shown.agreement.value
+    shown.how.value = "rank mean"
+    assert shown.of.value == "rank mean of shortreg(epochs=1), snip" == shown.figure.layout.yaxis.title.text
+    assert "rank product of shortreg(epochs=1), snip" not in shown.of.options
+    shown.beside.value = foreign
+    assert "foreign has no architecture in common" in shown.message.value
+    shown.folder.value = other
+    assert "8 architectures" in shown.heading.value and shown.message.value == shown.compared.value == ""
+    assert shown.beside.value is None and shown.of.value == "shortreg(epochs=1)"
+    append_to_journal(other, trial(9, score=0.9, accuracy=10.0))
+    shown.refresh.click()
+    assert "9 architectures" in shown.heading.value
+
+
+def test_a_notebook_shows_its_table_as_trials_finish(tmp_path, monkeypatch):
+    """Of all trials in the folder, those of an earlier command too; at most so often, and once more at the end."""
+    seen = []
+    view = SimpleNamespace(update=seen.append)
+    monkeypatch.setattr("IPython.display.display", lambda *_, **__: view)
+    sweep = make(tmp_path / "sweep", [trial(index, score=index / 10, accuracy=50.0 + index) for index in range(3)])
+    for every, expected in ((0.0, [4, 5, 6, 6]), (60.0, [7, 9])):
+        seen.clear()
+        with shown_while_it_runs(sweep, every=every) as after_trial:
+            for index in range(expected[0] - 1, expected[-1]):
+                append_to_journal(sweep, trial(index, score=index / 10, accuracy=50.0 + index))
+                after_trial(None)
+        assert [table.n.item() for table in seen] == expected
+    assert seen[-1].spearman.item().startswith("1.00 (")

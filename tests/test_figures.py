@@ -72,10 +72,14 @@ def test_top_percent_draws_the_table_and_the_published(rows):  # noqa: F811
 def test_degradation_draws_a_line_a_schedule(rows):  # noqa: F811
     table = degradation_table(degraded(rows), resamples=50)
     (axis,) = (axis for axis in degradation(table, {"synflow": {0: 0.7}}).axes if axis.get_visible())
-    lines = {line.get_label().rsplit(", n=")[0]: line.get_xydata() for line in axis.lines[1:]}
-    for schedule in ("cosine, 2 epochs", "constant, 2 epochs"):
+    lines = {line.get_label(): line.get_xydata() for line in axis.lines[1:]}
+    for schedule in ("cosine, 2 epochs", "constant"):
         np.testing.assert_allclose(lines[schedule], table[table.schedule == schedule][["epoch", "spearman"]])
     np.testing.assert_allclose(lines["published"], [[0, 0.7]])
+    assert [(text.get_text(), text.xy[0]) for text in axis.texts] == [("40", 0.25), ("40", 0.25)]
+    table.loc[table.epoch == 0.25, "n"] = 30
+    (axis,) = (axis for axis in degradation(table).axes if axis.get_visible())
+    assert sorted((text.xy[0], text.get_text()) for text in axis.texts) == [(0, "40")] * 2 + [(0.25, "30")] * 2
 
 
 def test_labels_of_the_cost_figure_are_apart_and_inside(rows):  # noqa: F811

@@ -16,6 +16,7 @@ import tarfile
 import warnings
 import zipfile
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -28,11 +29,14 @@ from nats_bench import ArchResults, ResultsCount
 from pyarrow import parquet
 from test_datafiles import IMAGENET_FILES, write_cifar10, write_cifar100, write_imagenet
 from test_nasbench301 import FILES, log, write
+from test_tinyimagenet import write_arrays, write_official
 
 from fearlib import Architecture, log_times, ranking_table, read_rows, sample_architectures
 from fearlib.benchmark.truth import benchmark_accuracy
+from fearlib.data import tinyimagenet
 from fearlib.data.official import read_images
 from fearlib.data.synthetic import ARRAYS, load_synthetic
+from fearlib.data.tinyimagenet import read_tinyimagenet
 from fearlib.errors import InputError
 from fearlib.files import safe_pickle
 from fearlib.spaces.registry import SPACES
@@ -57,7 +61,8 @@ from fearlib.sweeps.status import sweep_status
 EXAMPLES = {
     "cifar10": 1000, "cifar100": 1000, "imagenet16": 800, "archive": 1200, "table.csv": 800, "table.csv.gz": 500,
     "table.parquet": 800, "journal": 1200, "manifest": 1000, "rows": 1000, "indices": 800, "logs": 1000,
-    "synthetic": 800, "packed journal": 500, "cifar10.tar.gz": 500,
+    "synthetic": 800, "packed journal": 500, "cifar10.tar.gz": 500, "tinyimagenet.npz": 300,
+    "tinyimagenet.zip": 300,
 }  # fmt: skip
 assert sum(EXAMPLES.values()) >= 10_000
 
@@ -265,6 +270,79 @@ def packed_batches(folder):
     return attempt
 
 
+def stand_in_arrays(folder):
+    """Its bytes damaged, which checksums guard, or arrays that do not belong together."""
+    write_arrays(folder, 1)
+    path, original = folder / tinyimagenet.ARRAYS, read_tinyimagenet(folder)
+    genuine = path.read_bytes()
+    with np.load(path) as file:
+        made = dict(file)
+    odd = [change(array) for array in made.values() for change in (np.ravel, lambda array: array[1:])]
+    odd += [made["train_images"].astype(float), made["test_labels"] + 1, np.array(7), np.array([None])]
+
+    def attempt(draw):
+        damage = draw(st.booleans())
+        if damage:
+            put(path, damaged(draw, genuine), genuine)
+        else:
+            np.savez(path, **altered_arrays(draw, made, odd))
+        read = read_or_refused(lambda: read_tinyimagenet(folder), path)
+        if read is not None:
+            assert read.train_images.shape == (120, 3, 16, 16) and read.train_images.dtype == np.uint8
+            assert sorted(read.train_labels) == list(range(120))
+            assert not damage or (read.train_images == original.train_images).all()
+
+    return attempt
+
+
+def altered_arrays(draw, made, odd):
+    changed = dict(made)
+    name, other = (draw(st.sampled_from(sorted(made))) for _ in range(2))
+    changed[name] = draw(st.sampled_from([made[other], *odd]))
+    if draw(st.booleans()):
+        changed.pop(other)
+    return changed
+
+
+def stand_in_pictures(folder):
+    """The official archive, or a file in it, damaged; of two classes."""
+    write_official(folder / "made" / tinyimagenet.OFFICIAL)
+    files = {path.relative_to(folder / "made"): path for path in (folder / "made").rglob("*") if path.is_file()}
+    contents = {name.as_posix(): path.read_bytes() for name, path in files.items()}
+    path, kept = folder / f"{tinyimagenet.OFFICIAL}.zip", folder / tinyimagenet.ARRAYS
+    spoilt = [name for name in contents if name.endswith(("wnids.txt", "annotations.txt", "val_1.JPEG"))]
+
+    def packed(contents):
+        content = io.BytesIO()
+        with zipfile.ZipFile(content, "w") as archive:
+            for name, each in contents.items():
+                archive.writestr(name, each)
+        return content.getvalue()
+
+    def read():
+        kept.unlink(missing_ok=True)
+        with mock.patch.object(tinyimagenet, "CLASSES", 2):
+            return read_tinyimagenet(folder)
+
+    genuine = packed(contents)
+    path.write_bytes(genuine)
+    original = read()
+
+    def attempt(draw):
+        within = draw(st.booleans())
+        if within:
+            name = draw(st.sampled_from(spoilt))
+            put(path, packed(contents | {name: damaged(draw, contents[name])}), genuine)
+        else:
+            put(path, damaged(draw, genuine), genuine)
+        found = read_or_refused(read, path)
+        if found is not None:
+            assert found.train_images.shape[1:] == (3, 16, 16) and set(found.test_labels) == {0, 1}
+            assert within or (found.train_images == original.train_images).all()
+
+    return attempt
+
+
 def archive(folder):
     """NATS-Bench's archive of two architectures with 12 epochs; its list of architectures is cut to four."""
 
@@ -434,8 +512,9 @@ def journal(folder):
             if line == lines[number] and (number == 0 or changed[number - 1].endswith(b"\n")):
                 assert read.count(repr(RECORDS[number])) == there.count(repr(RECORDS[number])) >= 1
         status = read_or_refused(lambda: sweep_status(folder), path)
-        last = {repr(record["trial"]) for record in records}
-        assert status is None or status.methods[["finished", "failed"]].to_numpy().sum() == len(last)
+        if status is not None:
+            last = {repr(record["trial"]) for record in read_journal_on(folder, curves=False)[0]}
+            assert status.total.finished + status.total.failed == len(last)
         rows = read_or_refused(lambda: write_tables(folder), path)
         if rows is not None:
             again = read_or_refused(lambda: read_rows(folder), folder / ROWS)
@@ -505,7 +584,7 @@ def manifest(folder):
         else:
             assert repr(value) == repr(json.loads(path.read_bytes()))
             assert (opened is not None) == (_known(value["configuration"]) == _known(CONFIGURATION))
-            assert status.methods.finished.sum() == 5 and status.methods.failed.sum() == 1
+            assert (status.total.finished, status.total.failed) == (5, 1)
             assert (rows is not None) == (value["configuration"]["space"] in SPACES)
             if rows is not None:
                 assert set(rows.preset) == {value["configuration"]["settings"]["preset"]}
@@ -683,6 +762,8 @@ CHECKS = {
         "train_data_batch_3", 120,
     ),
     "cifar10.tar.gz": packed_batches,
+    "tinyimagenet.npz": stand_in_arrays,
+    "tinyimagenet.zip": stand_in_pictures,
     "archive": archive,
     "table.csv": truth_table(".csv"),
     "table.csv.gz": truth_table(".csv.gz"),
@@ -732,6 +813,7 @@ def test_a_file_larger_than_its_kind_is_refused_unread(tmp_path):
     """They are holes, 64 GB of them."""
     (tmp_path / MANIFEST).write_text(json.dumps(MANIFEST_VALUE))
     write_cifar10(tmp_path / "cifar10")
+    write_official(tmp_path / "pictures")
     for name, read in (
         (PACKED, lambda: read_journal(tmp_path)),
         (JOURNAL, lambda: read_journal(tmp_path)),
@@ -742,6 +824,9 @@ def test_a_file_larger_than_its_kind_is_refused_unread(tmp_path):
         ("truth.parquet", lambda: benchmark_accuracy(tmp_path / "truth.parquet", "cifar10", [0])),
         ("synthetic-4px-20.pt", lambda: load_synthetic(4, 20, tmp_path)),
         ("cifar10/test_batch", lambda: read_images("cifar10", tmp_path / "cifar10")),
+        (f"arrays/{tinyimagenet.ARRAYS}", lambda: read_tinyimagenet(tmp_path / "arrays")),
+        ("archive/tiny-imagenet-200.zip", lambda: read_tinyimagenet(tmp_path / "archive")),
+        ("pictures/wnids.txt", lambda: read_tinyimagenet(tmp_path / "pictures")),
         ("logs/a.json", lambda: log_times(tmp_path / "logs")),
     ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -773,7 +858,8 @@ def test_a_pickle_of_many_operations_is_refused(monkeypatch):
 
 
 BOMBS = ("long name of CIFAR", "member", "csv.gz", "parquet", "pickle", "nested", "field", "header", "tensor",
-         "packed tensor", "long name", "packed log", "packed journal", "end of packed journal")  # fmt: skip
+         "packed tensor", "packed arrays", "long name", "packed log", "packed journal",
+         "end of packed journal")  # fmt: skip
 
 
 def bomb(kind, folder):
@@ -837,6 +923,12 @@ def bomb(kind, folder):
             for member in old.infolist():
                 new.writestr(member.filename, old.read(member))
         return f"load_synthetic(4, 20, {str(folder)!r})"
+    if kind == "packed arrays":
+        with zipfile.ZipFile(folder / tinyimagenet.ARRAYS, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            with archive.open("train_images.npy", "w") as file:
+                for _ in range(2**5):
+                    file.write(zeros)
+        return f"read_tinyimagenet({str(folder)!r})"
     if kind == "long name":
         member = tarfile.TarInfo("././@LongLink")
         member.type, member.size = tarfile.GNUTYPE_LONGNAME, 2**32
@@ -857,6 +949,7 @@ import contextlib
 import resource
 from fearlib import log_times, read_rows
 from fearlib.data.official import read_images
+from fearlib.data.tinyimagenet import read_tinyimagenet
 from fearlib.errors import InputError, require
 from fearlib.sweeps.manifest import read_manifest
 from fearlib.sweeps.journal import end_of_journal, read_journal

@@ -15,8 +15,9 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from fearlib.errors import InputError
-from fearlib.scores.measures import MEASURES, Measure, measure_network, zero_cost, zero_cost_macs
+from fearlib.scores.measures import measure_network, zero_cost
 from fearlib.scores.minibatch import Minibatch
+from fearlib.scores.registry import MEASURES, Measure, zero_cost_macs
 from fearlib.scores.second_order import cheap_second_derivatives
 from fearlib.spaces.nats import OPERATIONS, Architecture, sample_architectures
 from fearlib.spaces.nats_network import build_network
@@ -113,7 +114,9 @@ NETWORKS = {
     "linear with batch norm": linear_with_batch_norm,
 }
 every_network = pytest.mark.parametrize("build", NETWORKS.values(), ids=NETWORKS)
-every_measure = pytest.mark.parametrize("name", MEASURES)
+AZ = ("az_expressivity", "az_progressivity", "az_trainability")  # of networks of a stem and blocks alone
+KAIMING = ("meco", "swap", "swap_reg", *AZ)  # tests/test_kaiming_measures.py
+OF_ANY_MODULE = tuple(name for name in MEASURES if name not in AZ)
 
 
 def drawn(build, seed=0, batch=6, side=8):
@@ -279,7 +282,7 @@ def slow_synflow(network, images, keep_batch_norm):
 
 
 def slow_measures(network, images, labels):
-    """All but grasp and zen, which have tests of their own."""
+    """All but grasp, zen and those of `KAIMING`, which have tests of their own."""
     jacobian = slow_jacobian(network, images)
     return {
         **slow_of_gradients(*weight_gradients(network, images, labels)),
@@ -331,7 +334,7 @@ def close(expected):
 def test_measures_follow_their_definitions(build):
     network, images, labels = drawn(build)
     expected = slow_measures(network, images, labels)
-    assert set(expected) | {"grasp", "zen"} == set(MEASURES)
+    assert set(expected) | {"grasp", "zen", *KAIMING} == set(MEASURES)
     assert zero_cost(network, images, labels, tuple(expected)) == close(expected)
 
 
@@ -395,18 +398,22 @@ def test_grasp_follows_the_full_hessian():
 
 
 def test_an_initial_network_of_none_sees_no_image():
-    """Its outputs are the classifier's bias: fisher sees that one activation, the other sums nothing."""
+    """Its outputs are the classifier's bias: fisher sees that one activation, the other sums nothing.
+
+    meco sees the stem, and all ReLUs are off.
+    """
     torch.manual_seed(0)
     network, labels = nats_network(ONLY_NONE).double(), torch.tensor([0, 1, 2])
     images = torch.randn(3, 3, 8, 8, dtype=torch.float64)
     with pytest.warns(UserWarning) as warned:
         values = zero_cost(network, images, labels)
     assert values.keys() == MEASURES.keys()
-    undefined = ("jacob_cov", "epe_nas", "nwot", "zen")
+    undefined = ("jacob_cov", "epe_nas", "nwot", "zen", *AZ)
     assert all(math.isnan(values.pop(name)) for name in undefined)
     assert sorted(str(warning.message).split()[0] for warning in warned) == sorted(undefined)
     sizes = {name: values.pop(name) for name in ("params", "macs", "l2_norm")}
     assert sizes["params"] == network.num_parameters and sizes["macs"] == network.macs(resolution=8)
+    assert values.pop("swap") == 1 > values.pop("swap_reg") > 0 and values.pop("meco") > 0
     assert values["fisher"] > 0 and values.pop("fisher") == close(slow_fisher(network, images, labels))
     assert values == dict.fromkeys(values, 0.0)
 
@@ -548,7 +555,7 @@ def test_an_unknown_measure_is_an_input_error_that_names_the_measures():
 
 # What is not a number.
 
-WITHOUT_IMAGES = ("params", "macs", "l2_norm", "synflow", "synflow_bn", "zen")
+WITHOUT_IMAGES = ("params", "macs", "l2_norm", "synflow", "synflow_bn", "zen", "meco")
 
 
 def reasons(network, images, labels, names=None):
@@ -567,7 +574,7 @@ def test_an_image_that_is_not_finite_leaves_the_measures_that_look_at_no_image(b
     network, images, labels = drawn(build)
     expected = zero_cost(network, images, labels, WITHOUT_IMAGES)
     images[2, 1, 3, 3] = wrong
-    values, told = reasons(network, images, labels)
+    values, told = reasons(network, images, labels, OF_ANY_MODULE)
     assert values == expected
     assert set(told.values()) == {"NaN or an infinity is in 1 of its 6 images"}
 
@@ -575,8 +582,9 @@ def test_an_image_that_is_not_finite_leaves_the_measures_that_look_at_no_image(b
 def test_a_weight_that_is_not_finite_is_named():
     network, images, labels = drawn(with_batch_norm)
     network[0].weight.data[0, 0, 0, 0] = math.nan
-    values, told = reasons(network, images, labels)
-    assert values.keys() == {"params", "macs", "zen"}  # which draws its own weights
+    values, told = reasons(network, images, labels, OF_ANY_MODULE)
+    of_other_weights = {"zen", "meco", "swap", "swap_reg"}
+    assert values.keys() == {"params", "macs"} | of_other_weights
     assert set(told.values()) == {"the network's 0.weight holds NaN or an infinity"}
 
 
@@ -590,7 +598,7 @@ class Gradient(nn.Module):
 def test_gradients_that_are_not_finite_give_no_value():
     network, images, labels = drawn(without_batch_norm)
     network.insert(1, Gradient())
-    values, told = reasons(network, images, labels)
+    values, told = reasons(network, images, labels, OF_ANY_MODULE)
     of_gradients = {"grad_norm", "snip", "grasp", "fisher", "jacob_cov", "plain", "epe_nas", "zico"}
     assert of_gradients <= told.keys() and not told.keys() & {"nwot", "params", "macs", "l2_norm", "zen"}
     assert set(told.values()) == {"a number on the way to it is NaN or infinite"}
@@ -604,7 +612,10 @@ def test_numbers_too_large_for_their_kind_give_no_value():
     for layer in layers_of(network):
         layer.weight.data.fill_(1e37)
     values, told = reasons(network, images.float(), labels)
-    assert values.keys() == {"params", "macs", "zen"} and {"nwot", "synflow", "zico"} <= told.keys()
+    assert (
+        values.keys() == {"params", "macs", "zen", "meco", "swap", "swap_reg"}
+        and {"nwot", "synflow", "zico"} <= told.keys()
+    )
 
 
 def test_finite_numbers_whose_sum_is_none_are_finite():
@@ -631,6 +642,7 @@ def test_batch_norm_with_one_value_leaves_the_measures_that_need_none(names):
     network, images, labels = drawn(nats_network, batch=1, side=4)
     values, told = reasons(network, images, labels, names)
     alone = {"synflow": zero_cost(network, images, labels, ("synflow",))["synflow"]}
+    alone |= zero_cost(network, images, labels, ("meco", *AZ))  # of several noise images
     alone |= {"params": network.num_parameters, "macs": network.macs(4)}
     alone |= {"l2_norm": sum(layer.weight.norm().item() for layer in layers_of(network))}
     asked = set(names or MEASURES)
@@ -643,8 +655,8 @@ def test_batch_norm_with_one_value_leaves_the_measures_that_need_none(names):
 def test_a_network_without_weights_has_the_measures_that_need_none():
     network = nn.Sequential(nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten())
     _, images, labels = drawn(with_batch_norm)
-    values, told = reasons(network, images, labels)
-    assert values.keys() == {"params", "macs", "jacob_cov", "nwot", "zen", "epe_nas"}
+    values, told = reasons(network, images, labels, OF_ANY_MODULE)
+    assert values.keys() == {"params", "macs", "jacob_cov", "nwot", "zen", "epe_nas", "meco", "swap", "swap_reg"}
     assert (values["params"], values["macs"]) == (0, 0)
     assert set(told.values()) == {"it has no convolution or linear layer"}
 
@@ -741,29 +753,30 @@ def test_the_network_is_left_as_it_was():
     network, images, labels = drawn(nats_network)
     before = picture(in_mixed_state(network), images, labels)
     assert any(module.training for module in network.modules())
+    state = torch.get_rng_state()
     zero_cost(network, images, labels)
-    assert picture(network, images, labels) == before
+    assert picture(network, images, labels) == before and torch.equal(torch.get_rng_state(), state)
 
 
 @pytest.mark.parametrize("name", sorted(set(MEASURES) - {"params", "l2_norm"}))  # these run nothing
 @pytest.mark.parametrize("place", [1, 3, -1])
 def test_a_module_that_fails_leaves_the_network_as_it_was(name, place):
-    network, images, labels = drawn(with_batch_norm)
-    network = nn.Sequential(*network)
-    network.insert(place, Fails())
+    network, images, labels = drawn(nats_network if name in AZ else with_batch_norm)
+    parts = network.blocks if name in AZ else (network := nn.Sequential(*network))
+    parts.insert(place % len(parts), Fails())
     before = picture(in_mixed_state(network), images, labels)
     with pytest.raises(RuntimeError, match="on purpose"):
         zero_cost(network, images, labels, (name,))
     assert picture(network, images, labels) == before
 
 
-@pytest.mark.parametrize("name", sorted(set(MEASURES) - {"params", "l2_norm"}))
+@pytest.mark.parametrize("name", sorted(set(OF_ANY_MODULE) - {"params", "l2_norm"}))
 @pytest.mark.parametrize("shape", [(4, 1, 8, 8), (4, 3, 2, 2)])
 def test_images_that_a_network_does_not_take_are_refused_in_one_sentence(name, shape):
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 4))
     before = picture(in_mixed_state(network))
     of_images = re.escape(str(shape[1:])[1:])
-    # synflow looks at one image, zico at halves of the minibatch
+    # synflow looks at one image, meco at two, zico at halves of the minibatch
     with pytest.raises(InputError, match=rf"the network does not take images of the shape \([124], {of_images}"):
         zero_cost(network, torch.randn(shape), torch.arange(4), (name,))
     assert picture(network) == before
@@ -794,23 +807,23 @@ def test_macs_are_those_that_torch_counts(name):
 
 
 FORWARDS = {
-    **dict.fromkeys(MEASURES, 1), "params": 0, "l2_norm": 0, "zen": 2, "zico": 2,
+    **dict.fromkeys(OF_ANY_MODULE, 1), "params": 0, "l2_norm": 0, "zen": 2, "zico": 2,
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("fails", [False, True])
 def test_a_measure_is_charged_for_its_passes_whoever_made_them_and_whether_it_has_a_value(monkeypatch, fails):
     """By a clock that ticks once a forward pass."""
-    forward, ticks = Minibatch._forward, []
-    monkeypatch.setattr(Minibatch, "_forward", lambda *args: ticks.append(1) or forward(*args))
+    forward, ticks = Minibatch.run, []
+    monkeypatch.setattr(Minibatch, "run", lambda *args: ticks.append(1) or forward(*args))
     monkeypatch.setattr(Minibatch, "clock", lambda batch: float(len(ticks)))
     network, images, labels = drawn(without_batch_norm)
     if fails:
         network.insert(1, Gradient())
     expected = FORWARDS | ({"zico": 1} if fails else {})  # its second half is not looked at
-    together = measure_network(network, images, labels)
+    together = measure_network(network, images, labels, OF_ANY_MODULE)
     assert {name: each.seconds for name, each in together.items()} == expected
-    for name in MEASURES:
+    for name in OF_ANY_MODULE:
         assert measure_network(network, images, labels, (name,))[name].seconds == expected[name]
 
 

@@ -22,8 +22,10 @@ from fearlib import (
 from fearlib.scores.degradation import degradation
 from fearlib.scores.measures import measure_network
 from fearlib.scores.minibatch import first_minibatch
+from fearlib.scores.registry import FIFTEEN
 from fearlib.search import at_initialisation
-from fearlib.sweeps.methods import Method, expand_methods, most_macs, regular_macs, run_trial
+from fearlib.sweeps.methods import Method, expand_methods, most_macs, regular_macs
+from fearlib.sweeps.trial import run_trial
 
 ARCHITECTURE = Architecture.from_index(12148)
 SETTINGS = preset(
@@ -70,7 +72,7 @@ def test_a_trained_score_is_that_of_its_function(label, seed, direct, colour_dat
 
 def test_measures_are_those_of_the_networks(colour_dataset):
     images, labels = first_minibatch(colour_dataset, 16, 3)
-    expected = measure_network(network(3), images, labels, seed=3)
+    expected = measure_network(network(3), images, labels, FIFTEEN, seed=3)
     found = run_trial(ARCHITECTURE, "zero_cost", 3, colour_dataset, SETTINGS)
     assert {row["method"]: row["score"] for row in found["rows"]} == {k: v.value for k, v in expected.items()}
     assert found["curve"] == []

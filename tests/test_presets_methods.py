@@ -9,6 +9,7 @@ def test_paper_preset_is_the_protocol():
         "cifar10": (0.6, 1024, 5, 32),
         "cifar100": (0.3, 512, 5, 32),
         "imagenet16-120": (0.2, 512, 10, 16),
+        "tinyimagenet16-120": (0.2, 512, 10, 16),
         "synthetic": (0.15, 1024, 5, 32),
     }
     for dataset, values in published.items():
@@ -64,6 +65,8 @@ def test_wrong_presets(name, dataset, overrides, message):
 def test_the_order_of_arguments_makes_no_other_method():
     either = ["fear(threshold=0.5,first_free_block=1)", "fear(first_free_block=1,threshold=0.5)"]
     assert len(expand_methods(either, preset("smoke", "cifar10"))) == 1
+    named = ["zero_cost(measures=zen+snip)", "zero_cost(measures=snip+zen+snip)"]
+    assert expand_methods(named, preset("smoke", "cifar10")) == ["zero_cost(measures=snip+zen)"]
 
 
 def test_methods_expand_to_trials():
@@ -82,9 +85,11 @@ def test_methods_expand_to_trials():
     [
         ("darts", "unknown method 'darts': the methods are fear, shortreg, zero_cost, full"),
         ("fear(", "'fear\\(' is not a name with arguments in brackets"),
-        ("synflow", "synflow is a measure, not a method: zero_cost takes all measures.*--measures synflow"),
+        ("synflow", r"synflow is a measure.*: zero_cost takes fifteen.*zero_cost\(measures=synflow\) this one"),
         ("fear(epochs=3)", "fear takes no argument 'epochs': it takes threshold"),
-        ("zero_cost(batch=3)", "zero_cost takes no argument 'batch': it takes none"),
+        ("zero_cost(batch=3)", "zero_cost takes no argument 'batch': it takes measures"),
+        ("zero_cost(measures=snip+snap)", "unknown measure 'snap': the measures are .*named by FEARLIB_PLUGIN"),
+        ("zero_cost(measures=)", "unknown measure ''"),
         ("shortreg(epochs=many)", "shortreg's epochs='many': it must be an integer"),
         ("fear(threshold=0.5,threshold=0.6)", "gives threshold twice"),
         ("shortreg(epochs=0)", "it must be at least 1"),

@@ -1,5 +1,6 @@
 """The repository itself: its environments agree, it installs elsewhere, and importing it needs little."""
 
+import importlib
 import json
 import re
 import shutil
@@ -128,6 +129,25 @@ except ImportError as error:
     count, message = run.stdout.splitlines()
     assert int(count) > 0
     assert "pooch is needed to" in message and "pip install 'fearlib[suite]'" in message
+
+
+def test_names_are_imported_when_they_are_asked_for():
+    """What `import fearlib` promises is there, is shown by dir, and is what its module holds."""
+    script = """
+import sys
+import fearlib
+assert not {"torch", "numpy", "pandas", "scipy"} & sys.modules.keys()
+assert set(fearlib.__all__) <= set(dir(fearlib)) and not hasattr(fearlib, "torch")
+assert fearlib.spearman([1, 2, 3], [4, 5, 7]) > 0.99 and "torch" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
+    stub = (ROOT / "fearlib" / "__init__.pyi").read_text()
+    promised = re.findall(r"^from (\S+) import (\w+) as (\w+)$", stub, re.M)
+    assert sorted(fearlib.__all__) == sorted(name for *_, name in promised) and "zero_cost" in fearlib.__all__
+    for module, there, name in promised:
+        assert there == name and getattr(fearlib, name) is getattr(importlib.import_module(module), name)
+    exec("from fearlib import *", everything := {})
+    assert everything.keys() >= set(fearlib.__all__)
 
 
 def test_the_measured_table_is_shown():

@@ -18,6 +18,7 @@ from fearlib.ranking.statistics import (
     bootstrap_interval,
     common,
     kendall,
+    ndcg,
     nearest_pareto,
     pareto_front,
     spearman,
@@ -106,6 +107,19 @@ def slow_common(scores, accuracy, percent):
         return NAN
     ranked = [s if math.isfinite(a) else NAN for s, a in zip(scores, accuracy)]
     return len(set(slow_top(accuracy, count)) & set(slow_top(ranked, count))) / count
+
+
+def slow_ndcg(scores, accuracy, percent):
+    kept = [(s, a) for s, a in zip(scores, accuracy) if math.isfinite(a)]
+    scores, accuracy = [s for s, _ in kept], [a for _, a in kept]
+    count = slow_count(accuracy, percent)
+
+    def gained(values):
+        order = sorted(range(len(values)), key=lambda i: -values[i] if math.isfinite(values[i]) else INF)
+        gains = [sum(other < accuracy[i] for other in accuracy) / len(accuracy) for i in order[:count]]
+        return sum(gain / math.log2(place + 2) for place, gain in enumerate(gains))
+
+    return gained(scores) / gained(accuracy) if count and gained(accuracy) else NAN
 
 
 def slow_front(cost, value):
@@ -306,6 +320,17 @@ def test_common_falls_short_where_scores_are_missing():
 
 def test_common_ignores_entries_without_accuracy():
     assert common([9, 3, 2, 1], [NAN, 3, 2, 1], 34) == 1
+
+
+def test_ndcg_worked_by_hand():
+    """Of five, the two best by score are worth 1 and 4, those by accuracy 4 and 3."""
+    found = ndcg([5.0, 1.0, 2.0, 3.0, 4.0], [20.0, 10.0, 30.0, 40.0, 50.0], 40)
+    assert found == pytest.approx((1 + 4 / math.log2(3)) / (4 + 3 / math.log2(3)))
+
+
+@given(pairs(ANY), PERCENT)
+def test_ndcg_is_its_definition(xy, percent):
+    assert ndcg(*xy, percent) == same(slow_ndcg(*xy, percent))
 
 
 def test_average_cost_worked_by_hand():

@@ -2,14 +2,17 @@
 
 import functools
 import importlib.util
+import re
+import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from fearlib import DATASETS, MEASURES, METHODS, InputError, Score
 from fearlib.plugin import Registry
-from fearlib.scores.measures import Measure, measure
+from fearlib.scores.registry import FIFTEEN, LATER, Measure, measure
 from fearlib.spaces.registry import SPACES, Space
 from fearlib.sweeps.methods import Method
 
@@ -42,6 +45,28 @@ def test_a_name_that_is_taken_is_refused(what, monkeypatch):
     monkeypatch.setitem(registry, "new", entry)
     registry["new"] = entry
     assert list(registry) == [*before, "new"]
+
+
+def test_a_librarys_own_measures_are_known_before_they_are_imported():
+    """In the order in which their module adds them; a user's may not take their place."""
+    script = """
+import sys
+from fearlib.errors import InputError
+from fearlib.scores.registry import MEASURES, Measure
+names = list(MEASURES)
+try:
+    MEASURES["snip"] = Measure(len, 1)
+except InputError as error:
+    print(error)
+MEASURES["mine"] = Measure(len, 1)
+assert "torch" not in sys.modules
+assert MEASURES["snip"].function.__name__ == "snip" and "torch" in sys.modules
+assert list(MEASURES) == [*names, "mine"]
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert run.returncode == 0 and "there is a measure 'snip' already" in run.stdout, run.stderr
+    written = (Path(__file__).parents[1] / "fearlib" / "scores" / "measures.py").read_text()
+    assert tuple(re.findall(r"^@measure\(.*\)\ndef (\w+)", written, re.M)) == FIFTEEN + LATER == tuple(MEASURES)
 
 
 def test_measures_and_methods_share_their_column_and_so_their_names():

@@ -263,7 +263,7 @@ def write(name, text):
     "spoil, sentence",
     [
         (lose("claims.csv"), "holds no claims.csv: run analysis/claims.ipynb first."),
-        (write("claims.csv", "id,claim\n1,2\n"), "lacks the column(s) source, paper"),
+        (write("claims.csv", "id,claim\n1,2\n"), "lacks the column(s) source, unit"),
         (write("captions.csv", "kind,name\nfigure,a\n"), "lacks the column(s) caption"),
         (write("figures/a.png", "no image"), "a.png is not a readable PNG"),
         (write("zero_cost_whole_space/manifest.json", "[]"), "is not a manifest: it has no configuration"),

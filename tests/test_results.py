@@ -11,7 +11,7 @@ from hypothesis import strategies
 
 from fearlib import InputError, preset, read_rows
 from fearlib.sweeps.journal import PACKED, append_to_journal, pack_journal, recover_journal
-from fearlib.sweeps.labels import MEANING
+from fearlib.sweeps.meaning import MEANING
 from fearlib.sweeps.presets import as_dict
 from fearlib.sweeps.reader import Results, by_name
 from fearlib.sweeps.rows import ROW_COLUMNS, read_curves, write_tables

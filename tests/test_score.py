@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from fearlib import Architecture, InputError, Network, build_network, fear, full, shortreg, train
-from fearlib.sweeps.methods import refuse_nan
 from fearlib.sweeps.run import Trial, _run
+from fearlib.sweeps.trial import refuse_nan
 from fearlib.training.loop import latest_top1, top1
 
 CELL = Architecture(

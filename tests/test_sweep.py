@@ -22,13 +22,21 @@ from fearlib import (
     ranking_table,
     run_sweep,
 )
+from fearlib.scores.registry import FIFTEEN, Measure
 from fearlib.sweeps import methods
 from fearlib.sweeps.journal import JOURNAL, PACKED, read_journal
-from fearlib.sweeps.labels import MEANING, with_meaning
+from fearlib.sweeps.meaning import MEANING, with_meaning
 from fearlib.sweeps.merge import merge_sweeps
 from fearlib.sweeps.methods import Method, expand_methods, parse_method
 from fearlib.sweeps.reader import Results
-from fearlib.sweeps.rows import CURVE_COLUMNS, ROW_COLUMNS, read_curves, read_rows, write_tables
+from fearlib.sweeps.rows import (
+    CURVE_COLUMNS,
+    ROW_COLUMNS,
+    finished_architectures,
+    read_curves,
+    read_rows,
+    write_tables,
+)
 
 ARCHITECTURES = [Architecture.from_index(index) for index in (12148, 13226, 1291)]
 METHODS = ["fear", "shortreg", "zero_cost"]
@@ -56,7 +64,7 @@ def test_tables_are_tidy(undisturbed, tiny_settings):
     rows, curves = read_rows(undisturbed), read_curves(undisturbed)
     assert tuple(rows.columns) == (*ROW_COLUMNS, *MEANING) and tuple(curves.columns) == CURVE_COLUMNS
     assert tuple(pd.read_csv(undisturbed / "rows.csv", nrows=0).columns) == ROW_COLUMNS
-    assert len(rows) == 3 * (1 + 1 + len(MEASURES))
+    assert len(rows) == 3 * (1 + 1 + len(FIFTEEN))
     assert not rows.duplicated(["index", "method", "seed"]).any()
     trained = rows[rows.method.isin(["fear(stage2_epochs=2)", "shortreg(epochs=1)"])]
     spent = curves.groupby(["index", "method"])[["macs", "seconds"]].sum()
@@ -260,7 +268,7 @@ def test_a_disk_that_fills_up_during_the_sweep(undisturbed, data_folder, tmp_pat
     """The sentence is the journal's own, what was finished is safe, and the sweep continues with room."""
     script = f"""
 import resource, signal
-from fearlib import MEASURES, Architecture, InputError, preset, run_sweep
+from fearlib import Architecture, InputError, preset, run_sweep
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 settings = preset("smoke", "synthetic", train_images=100, stage1_epochs=2, threshold=0.1, full_epochs=1,
                   shortreg_epochs=(1,), zero_cost_batch=8)
@@ -326,6 +334,35 @@ def test_what_is_merged_into_a_finished_folder_is_added(undisturbed, tiny_settin
     records = read_journal(tmp_path / "whole")
     assert records[:9] == read_journal(undisturbed) and len(records) == 12
     assert len(read_rows(tmp_path / "whole")) == len(read_rows(undisturbed)) + 3
+
+
+def test_later_measures_join_a_finished_folder(undisturbed, tiny_settings, tmp_path, monkeypatch):
+    """By a sweep and by a merge, whatever the user has registered meanwhile; nothing is computed again."""
+    monkeypatch.setitem(MEASURES, "largest", Measure(lambda batch: max(w.max() for w in batch.weights), passes=5))
+    shutil.copytree(undisturbed, tmp_path / "whole")
+    later, done = "zero_cost(measures=largest)", []
+    arguments = {"after_trial": lambda rows: done.append(rows.method.tolist())}
+    rows = run_sweep(tmp_path / "whole", "synthetic", tiny_settings, [*METHODS, later], ARCHITECTURES, **arguments)
+    assert done == [["largest"]] * 3 and read_journal(tmp_path / "whole")[:9] == read_journal(undisturbed)
+    costs = rows.pivot_table("macs", "index", "method")
+    assert (costs.largest == 5 * costs.nwot).all() and set(rows[rows.method == "largest"].outcome) == {"ok"}
+    assert {"largest", *FIFTEEN} < set(ranking_table(rows, resamples=10).method)
+    assert finished_architectures(tmp_path / "whole", ["zero_cost"]) == [each.index for each in ARCHITECTURES]
+    run_sweep(tmp_path / "more", "synthetic", tiny_settings, [later], ARCHITECTURES)
+    shutil.copytree(undisturbed, tmp_path / "merged")
+    assert [merge_sweeps(tmp_path / "merged", [tmp_path / "more"]) for _ in range(2)] == [3, 0]
+    assert_same(tmp_path / "merged", tmp_path / "whole")
+
+
+def test_a_measure_is_taken_by_one_method_of_a_folder(undisturbed, tiny_settings, tmp_path):
+    shutil.copytree(undisturbed, tmp_path / "whole")
+    again = "zero_cost(measures=snip+zen)"
+    with pytest.raises(InputError, match=r"^snip is taken by zero_cost and by zero_cost\(measures=snip\+zen\)"):
+        run_sweep(tmp_path / "whole", "synthetic", tiny_settings, [again], ARCHITECTURES)
+    run_sweep(tmp_path / "again", "synthetic", tiny_settings, [again], ARCHITECTURES[:1])
+    with pytest.raises(InputError, match=r"^snip is taken by zero_cost and by zero_cost\(measures=snip\+zen\)"):
+        merge_sweeps(tmp_path / "whole", [tmp_path / "again"])
+    assert_same(tmp_path / "whole", undisturbed)
 
 
 def test_some_methods_alone_are_merged(undisturbed, tmp_path):

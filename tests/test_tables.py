@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from fearlib import Architecture, InputError, ranking_table, read_rows
+from fearlib.ranking.degradation import for_readers
 from fearlib.ranking.tables import (
     common_table,
     compare_methods,
@@ -332,11 +333,35 @@ def test_degradation_table_against_scipy(rows):
     table = degradation_table(degraded(rows), resamples=50).set_index(["schedule", "epoch"])
     of_method = rows[rows.method == "synflow"]
     expected = stats.spearmanr(of_method.score, of_method.test_accuracy).statistic
-    assert set(table.measure) == {"synflow"} and set(table.n) == {40}
+    assert set(table.measure) == {"synflow"} and set(table.n) == {40} and set(table["n 50%"]) == {20}
     assert table.spearman["cosine, 2 epochs"].to_dict() == pytest.approx({0: expected, 0.25: -expected})
-    assert table.spearman["constant, 2 epochs"].to_dict() == pytest.approx({0: expected, 0.25: expected})
+    assert table.spearman["constant"].to_dict() == pytest.approx({0: expected, 0.25: expected})
+    best = of_method.nlargest(20, "test_accuracy")
+    expected = stats.spearmanr(best.score, best.test_accuracy).statistic
+    assert table["top 50%"]["constant", 0.25] == pytest.approx(expected)
     with pytest.raises(InputError, match="there are no measures at moments of training"):
         degradation_table(rows)
+
+
+def test_at_a_constant_rate_trainings_of_all_lengths_are_one():
+    rows = [
+        (index, f"{name}(epoch={epoch},epochs={epochs},schedule=constant)", score * (index % 4))
+        for index in range(12)
+        for epochs in ((1,) if index < 8 else (2,))
+        for epoch in range(epochs + 1)
+        for name, score in (("snip", 1 - epoch), ("zen", 1), ("train_top1", epoch))
+    ]
+    rows = pd.DataFrame(rows, columns=["index", "method", "score"])
+    rows = rows.assign(test_accuracy=rows["index"] % 4, outcome="ok")
+    table = degradation_table(rows, resamples=20)
+    snip = table[table.measure == "snip"]
+    assert set(table.measure) == {"snip", "train_top1"} and set(table.schedule) == {"constant"}
+    assert dict(zip(snip.epoch, snip.n)) == {0: 12, 1: 12, 2: 4}
+    assert snip.spearman.to_list() == pytest.approx([1, np.nan, -1], nan_ok=True)
+    assert snip.train_top1.to_list() == [0, 1.5, 3]
+    shown = for_readers(table)["Over all architectures"].set_index("measure")
+    assert shown.n.to_dict() == {"snip": "12 to 1, 4 to 2", "train_top1": "12 to 1, 4 to 2"}
+    assert shown["0"].to_dict() == {"snip": "1.00 (1.00..1.00)", "train_top1": ""}
 
 
 def test_finished_architectures_end_before_the_first_that_is_not(tmp_path):

@@ -13,7 +13,8 @@ from torch import nn
 
 from fearlib import Architecture, Dataset, InputError, Network, build_network, fear, full, preset, shortreg, train
 from fearlib.scores.degradation import degradation
-from fearlib.training.loop import check_trainable, latest_top1, resolve_precision, top1
+from fearlib.training.loop import check_trainable, latest_top1, top1
+from fearlib.training.precision import resolve_precision
 
 CELL = Architecture(
     ["nor_conv_3x3", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3", "nor_conv_1x1"]
@@ -174,6 +175,7 @@ def test_a_network_whose_output_ignores_its_input_trains(colour_dataset):
         ({"epochs": 1, "precision": "int8"}, "unknown precision 'int8': float32, bfloat16 or auto"),
         ({"epochs": 0}, "epochs=0"),
         ({"epochs": 1, "batch_size": 0}, "batch_size=0"),
+        ({"epochs": 2, "batch_size": 100, "recorded_steps": [2, 5]}, r"recorded_steps=\[2, 5\]: .* are 1 to 4"),
         ({"epochs": 1, "seed": 1.5}, "seed is 1.5: it must be an integer"),
         ({"epochs": 1, "first_free_block": 9}, r"first_free_block is 9: it must be an integer in 0\.\.5"),
     ],

@@ -34,7 +34,11 @@ SETS = {
     "ImageNet16-120": ("ori-test", "x-valid", "x-test"),
 }
 NAMES = {"cifar10": "cifar10", "cifar100": "cifar100", "imagenet16-120": "ImageNet16-120"}
-COLUMNS = ["cifar10", "cifar100", "imagenet16_120", "cifar10_12ep", "cifar100_12ep", "imagenet16_120_12ep"]
+VALIDATED = NAMES | {"cifar10-valid": "cifar10-valid"}
+COLUMNS = [
+    "cifar10", "cifar100", "imagenet16_120", "cifar10_12ep", "cifar100_12ep", "imagenet16_120_12ep",
+    "cifar10_valid_val", "cifar100_val", "imagenet16_120_val",
+]  # fmt: skip
 
 
 # A tiny archive, written as NATS-Bench writes it --------------------------------------------------------
@@ -110,8 +114,8 @@ def archive(genuine, tmp_path):
     return folder
 
 
-def mean(curves, index, dataset, epochs):
-    key = index, NAMES[dataset], "ori-test" if dataset == "cifar10" else "x-test"
+def mean(curves, index, dataset, epochs, split=None):
+    key = index, VALIDATED[dataset], split or ("ori-test" if dataset == "cifar10" else "x-test")
     found = [curves[key + (seed, epochs)] for seed in SEEDS[str(epochs)] if key + (seed, epochs) in curves]
     return statistics.fmean(found)
 
@@ -150,6 +154,20 @@ def test_an_archive_gives_the_mean_over_its_seeds_after_the_last_epoch(genuine, 
     assert list(accuracies) == pytest.approx([mean(curves, index, dataset, epochs) for index in order])
 
 
+def test_a_stand_in_has_the_accuracies_of_the_dataset_it_stands_for(genuine, tmp_path):
+    """Of the archive and of a sweep's benchmark; but a sweep's own full training is of the images it had."""
+    folder, curves = genuine
+    found = benchmark_accuracy(folder, "tinyimagenet16-120", INDICES, 12)
+    assert list(found) == pytest.approx([mean(curves, index, "imagenet16-120", 12) for index in INDICES])
+    rows = pd.DataFrame({"index": [5], "arch": STRINGS[5], "dataset": "imagenet16-120", "method": "fear"})
+    rows = rows.assign(space="nats-tss", preset="smoke", score=0.3, seconds=1.0, macs=1, seed=0, outcome="ok")
+    rows.assign(test_accuracy=44.0).to_csv(tmp_path / "rows.csv", index=False)
+    found = benchmark_accuracy(tmp_path, "tinyimagenet16-120", [5])
+    assert found.to_dict() == {5: 44.0} and found.attrs["epochs"] == 200
+    rows.assign(test_accuracy=30.0, method="full").to_csv(tmp_path / "rows.csv", index=False)
+    assert "it holds rows on imagenet16-120" in refusal(tmp_path, "tinyimagenet16-120", [5], None)
+
+
 def test_the_test_half_is_read_not_the_whole_nor_the_validation_half(genuine):
     folder, curves = genuine
     value = benchmark_accuracy(folder, "cifar100", [15624])[15624]
@@ -158,6 +176,26 @@ def test_the_test_half_is_read_not_the_whole_nor_the_validation_half(genuine):
     value = benchmark_accuracy(folder, "cifar10", [15624])[15624]
     assert value == curves[15624, "cifar10", "ori-test", 777, 200]
     assert value != curves[15624, "cifar10-valid", "ori-test", 777, 200]
+
+
+@pytest.mark.parametrize("dataset", ["cifar10-valid", "cifar100", "imagenet16-120"])
+def test_an_archive_gives_the_validation_half_where_it_is_asked_for(genuine, dataset):
+    folder, curves = genuine
+    accuracies = benchmark_accuracy(folder, dataset, INDICES, split="validation")
+    assert accuracies.name == "validation_accuracy" and accuracies.attrs["split"] == "validation"
+    assert list(accuracies) == pytest.approx([mean(curves, index, dataset, 200, "x-valid") for index in INDICES])
+
+
+def test_validation_accuracies_are_refused_where_there_are_none(genuine, tmp_path):
+    """Networks trained on the whole of CIFAR-10's training images were not validated."""
+    with pytest.raises(InputError, match="cifar10-valid, cifar100, imagenet16-120 alone, not for cifar10"):
+        benchmark_accuracy(genuine[0], "cifar10", [0], split="validation")
+    path = write(table(cifar100=1.0, cifar10_valid_val=[1.0, 2.0, 3.0, 4.0]), tmp_path / "t.csv")
+    assert list(benchmark_accuracy(path, "cifar10-valid", [3, 0], split="validation")) == [2, 1]
+    with pytest.raises(InputError, match="no column cifar100_val"):
+        benchmark_accuracy(path, "cifar100", [0], split="validation")
+    with pytest.raises(InputError, match="unknown split 'train': the splits are test, validation"):
+        benchmark_accuracy(path, "cifar100", [0], split="train")
 
 
 def test_indices_may_be_numpy_integers_repeated_or_none_at_all(genuine):
@@ -204,6 +242,8 @@ def test_an_export_is_the_documented_table_with_the_same_bytes_each_time(genuine
         first, arch, *accuracies = line.split(",")
         assert int(first) == index and arch == STRINGS[index]
         expected = [mean(curves, index, dataset, epochs) for epochs in (200, 12) for dataset in NAMES]
+        validated = ("cifar10-valid", "cifar100", "imagenet16-120")
+        expected += [mean(curves, index, dataset, 200, "x-valid") for dataset in validated]
         assert [float(accuracy) for accuracy in accuracies] == pytest.approx(expected)
 
 
@@ -433,6 +473,8 @@ def test_datasets_may_be_spelt_as_the_field_does(tmp_path, name):
                 assert benchmark_accuracy(path, dataset, [77])[77] == value
     assert benchmark_accuracy(path, "ImageNet16-120", [77], epochs=12)[77] == 15
     assert benchmark_accuracy(path, "ImageNet16-120", [77]).attrs["dataset"] == "imagenet16-120"
+    assert benchmark_accuracy(path, "TinyImageNet16-120", [77], epochs=12)[77] == 15, "a stand-in's are those"
+    assert benchmark_accuracy(path, "tinyimagenet16-120", [77]).attrs["dataset"] == "tinyimagenet16-120"
     write(table(cifar10=1, CIFAR10=2), path)
     assert benchmark_accuracy(path, "CIFAR10", [77])[77] == 1, "the name to the letter goes first"
     write(table(**{"CIFAR-10": 1, "CIFAR10": 2}), path)

@@ -1,13 +1,25 @@
 """The tables about zero-cost measures, on made-up scores of which the answer is known."""
 
 import math
+import os
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from fearlib import spearman
-from fearlib.ranking.zero_cost import between_seeds, less_training, other_accuracies, published_comparison
+from fearlib import InputError, read_rows, spearman
+from fearlib.ranking.tables import save_table
+from fearlib.ranking.zero_cost import (
+    VALIDATION,
+    beside_naslib,
+    between_seeds,
+    other_accuracies,
+    published_comparison,
+    validation_accuracies,
+)
+
+RESULTS = Path(__file__).parents[1] / "results"
 
 INDICES = np.arange(20)
 ACCURACY = 60.0 + INDICES
@@ -31,6 +43,38 @@ def test_ours_beside_the_published():
     assert snip.spearman == pytest.approx(-1) and math.isnan(snip.published) and math.isnan(snip.difference)
 
 
+def test_ours_beside_naslib_s(tmp_path):
+    """In another order, of some architectures, some of them without a score, under NASLib's names."""
+    names = [f"arch{index}" for index in INDICES]
+    rows = pd.concat([rows_of("jacob_cov", ACCURACY), rows_of("snip", ACCURACY), rows_of("zico", ACCURACY)])
+    rows = rows.assign(arch=names * 3)
+    theirs = pd.DataFrame({"arch": names, "jacov": -ACCURACY, "snip": ACCURACY % 7, "index": 3})
+    theirs = theirs.astype({"snip": object})
+    theirs.loc[5, "snip"] = "none"
+    theirs.iloc[::-1].head(17).to_csv(tmp_path / "theirs.csv.gz", index=False)
+    table = beside_naslib(rows, tmp_path / "theirs.csv.gz").set_index("measure")
+    assert table.n.to_dict() == {"snip": 16, "jacob_cov": 17}
+    both = [index for index in INDICES if index >= 3 and index != 5]
+    expected = spearman(ACCURACY[both], ACCURACY[both] % 7)
+    assert table.spearman.to_dict() == pytest.approx({"snip": expected, "jacob_cov": -1})
+    for wrong, says in (
+        (pd.concat([theirs, theirs]), "has 'arch0' twice"),
+        (theirs.assign(arch="a").head(1), "none"),
+    ):
+        wrong.to_csv(tmp_path / "wrong.csv", index=False)
+        with pytest.raises(InputError, match=says):
+            beside_naslib(rows, tmp_path / "wrong.csv")
+
+
+@pytest.mark.skipif("FEARLIB_NASLIB" not in os.environ, reason="FEARLIB_NASLIB does not name NASLib's scores")
+def test_the_committed_comparison_with_naslib_is_made_again(tmp_path):
+    rows = read_rows(RESULTS / "zero_cost_cifar10")
+    table = beside_naslib(rows[rows.seed == 0], os.environ["FEARLIB_NASLIB"])
+    save_table(table, tmp_path / "made", "")
+    made, committed = (tmp_path / "made.csv"), (RESULTS / "naslib" / "zero_cost_cifar10.csv")
+    assert made.read_bytes() == committed.read_bytes()
+
+
 def test_noise_between_seeds_is_over_what_every_seed_scored():
     second = np.where(INDICES == 0, math.nan, -ACCURACY)
     third = ACCURACY**2
@@ -52,13 +96,14 @@ def test_scores_against_other_accuracies():
     assert [line[f"published, on {name} images"] for name in ("cifar100", "imagenet16_120")] == ["0.63", ""]
 
 
-def test_accuracies_of_less_training():
-    short = ACCURACY[::-1].copy()
-    short[0] = math.nan
+def test_the_published_rest_on_validation_accuracies():
+    validated = ACCURACY[::-1].copy()
+    validated[0] = math.nan
     score = ACCURACY % 7
-    wide = pd.DataFrame({"snip": score, "zen": score, "cifar10": ACCURACY, "cifar10_12ep": short})
-    (line,) = less_training(wide, {"snip": 0.58}).to_dict("records")
+    wide = pd.DataFrame({"snip": score, "zen": score, "cifar10": ACCURACY, VALIDATION: validated})
+    (line,) = validation_accuracies(wide, {"snip": 0.58}).to_dict("records")
     ours = spearman(score[1:], ACCURACY[1:])
-    assert line["n"] == 19 and line["200 epochs"] == f"{ours:.2f}" and line["12 epochs"] == f"{-ours:.2f}"
-    assert line["change (95%)"].startswith(f"{-2 * ours:+.2f} (")
-    assert line["published less ours"] == f"{0.58 - ours:+.2f}"
+    assert (line["n"], line["test"]) == (19, ours) and line["validation"] == pytest.approx(-ours)
+    assert line["low"] <= -ours <= line["high"] and line["change"] == pytest.approx(-2 * ours)
+    assert line["change low"] <= line["change"] <= line["change high"]
+    assert line["published less ours"] == pytest.approx(0.58 + ours)

@@ -7,10 +7,11 @@ import io
 import math
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
-from fearlib.data.registry import dataset_name
+from fearlib.data.registry import dataset_name, stands_for
 from fearlib.errors import InputError, check_threshold, one_line, require
 from fearlib.files import safe_pickle
 from fearlib.files.outside import read_file, user_path
@@ -18,12 +19,30 @@ from fearlib.files.tables import own_names, percentages, read_csv
 from fearlib.files.write import replace_file
 from fearlib.spaces.listing import agreed, architectures_of_table
 from fearlib.spaces.nats import SPACE_SIZE, Architecture
-from fearlib.sweeps.labels import read_label
+from fearlib.sweeps.labels import read_label, truth_method
 from fearlib.sweeps.manifest import read_manifest
-from fearlib.sweeps.rows import full_is_truth, holds_sweep, read_rows, truth_method
+from fearlib.sweeps.rows import full_is_truth, holds_sweep, read_rows
 
-_ARCHIVE_NAMES = {"cifar10": "cifar10", "cifar100": "cifar100", "imagenet16-120": "ImageNet16-120"}
 _ARCHIVE_EPOCHS = (200, 12)
+_ARCHIVE_NAMES = {"cifar10": "cifar10", "cifar100": "cifar100", "imagenet16-120": "ImageNet16-120"}
+
+
+class _Split(NamedTuple):
+    """Images on which the benchmark's networks were evaluated."""
+
+    names: dict[str, str]  # of its datasets in the archive
+    metric: str  # in the archive
+    ending: str  # of its columns in a table
+
+
+_SPLITS = {
+    "test": _Split(_ARCHIVE_NAMES, "test-accuracy", ""),
+    "validation": _Split(
+        {"cifar10-valid": "cifar10-valid", "cifar100": "cifar100", "imagenet16-120": "ImageNet16-120"},
+        "valid-accuracy",
+        "_val",
+    ),
+}
 _OF_TABLES = ("cifar10-valid",)  # what a table may hold besides the datasets that networks are trained on here
 ACCURACIES = "accuracies.csv"  # a table of the benchmark's that a results folder may hold
 MAX_TABLE_BYTES = 2**24  # unpacked; all architectures on all datasets take 4 MB
@@ -33,44 +52,52 @@ _META = "meta" + _EXTENSION
 
 
 def benchmark_accuracy(
-    source: str | Path, dataset: str, indices: Iterable[int], epochs: int | None = None
+    source: str | Path, dataset: str, indices: Iterable[int], epochs: int | None = None, split: str = "test"
 ) -> pd.Series:
     """Test accuracy in %, averaged over the seeds, after `epochs` epochs of full training, 200 by default.
 
+    `split` may be `validation` instead of `test`: of CIFAR-100, of ImageNet16-120, and of `cifar10-valid`, whose
+    networks are trained on the other half of CIFAR-10's training images. On these accuracies the published
+    correlations of zero-cost measures on CIFAR-10 rest.
+
     `source` is either a table (.csv, .csv.gz or .parquet) with the columns `arch`, `index` if it likes, and one
     for each dataset, `cifar10`, `cifar10_valid`, `cifar100`, `imagenet16_120` or `synthetic`, ending in `_12ep`
-    for 12 epochs; or the folder of NATS-Bench's topology archive, NATS-tss-v1_0-3ffb9-simple (Dong et al.,
-    NATS-Bench, 2021); or a results folder, for the accuracies in its rows: those that the sweep was given, or
-    those of its own full training, by default whatever its number of epochs; else for those in its
-    `accuracies.csv`. It may hold only some of the architectures. Datasets and columns may be spelt as the field
-    does, `ImageNet16-120`.
+    for 12 epochs and in `_val` for validation images; or the folder of NATS-Bench's topology archive,
+    NATS-tss-v1_0-3ffb9-simple (Dong et al., NATS-Bench, 2021); or a results folder, for the accuracies in its
+    rows: those that the sweep was given, or those of its own full training, by default whatever its number of
+    epochs; else for those in its `accuracies.csv`. It may hold only some of the architectures. Datasets and
+    columns may be spelt as the field does, `ImageNet16-120`. Of the stand-in `tinyimagenet16-120` the accuracies
+    are those on ImageNet16-120.
     On CIFAR-10 the networks are trained on the whole training set; on CIFAR-100 and ImageNet16-120 the test set
     is the half that NATS-Bench does not use for validation.
 
-    The result is indexed by NATS-Bench's architecture index, in the order of `indices`, and named `test_accuracy`;
-    its `attrs` are the `source`'s name, the `dataset`, and the `epochs`, None if the source does not say how many.
+    The result is indexed by NATS-Bench's architecture index, in the order of `indices`, and named `test_accuracy`
+    or `validation_accuracy`; its `attrs` are the `source`'s name, the `dataset`, the `split`, and the `epochs`,
+    None if the source does not say how many.
 
     Raises InputError if the source cannot be read, contradicts NATS-Bench's numbering of the architectures, lacks
     what is asked for, or has an accuracy for it that is not a number in 0..100.
     """
     dataset = dataset_name(dataset, _OF_TABLES)
+    if split not in _SPLITS:
+        raise InputError(f"unknown split {split!r}: the splits are {', '.join(_SPLITS)}.")
     indices = [Architecture.from_index(index).index for index in indices]
     source = user_path(source)
     if holds_sweep(source):
-        accuracies, epochs = _read_results(source, dataset, epochs)
+        accuracies, epochs = _read_results(source, dataset, epochs, split)
         accuracies = percentages(accuracies, source)
         _check_held(indices, accuracies.index, source)
-        return _named(accuracies.loc[indices], source, dataset, epochs)
+        return _named(accuracies.loc[indices], source, dataset, epochs, split)
     epochs = 200 if epochs is None else epochs
+    column = _column(dataset, epochs, split)
     if source.is_dir():
         held = _held(source)
         _check_held(indices, held, source)
-        table = _read_archive(source, dict.fromkeys(indices), [(dataset, epochs)])
+        table = _read_archive(source, dict.fromkeys(indices), [(stands_for(dataset), epochs, split)])
     else:
-        table = _read_table(source, _column(dataset, epochs))
+        table = _read_table(source, column)
         _check_held(indices, table.index, source)
-    accuracies = table.loc[indices, _column(dataset, epochs)]
-    return _named(accuracies, source, dataset, epochs)
+    return _named(table.loc[indices, column], source, dataset, epochs, split)
 
 
 def export_truth(archive: str | Path, output: str | Path) -> int:
@@ -87,7 +114,8 @@ def export_truth(archive: str | Path, output: str | Path) -> int:
         raise InputError(f"{output} cannot be written: there is no folder {output.parent}.")
     held = _held(archive)
     progress = require("tqdm", "show how far the export is").tqdm(held, desc="architectures")
-    wanted = [(dataset, epochs) for epochs in _ARCHIVE_EPOCHS for dataset in _ARCHIVE_NAMES]
+    wanted = [(dataset, epochs, "test") for epochs in _ARCHIVE_EPOCHS for dataset in _ARCHIVE_NAMES]
+    wanted += [(dataset, _ARCHIVE_EPOCHS[0], "validation") for dataset in _SPLITS["validation"].names]
     table = _read_archive(archive, progress, wanted)
     for column in table:
         table[column] = percentages(table[column], archive)
@@ -122,11 +150,13 @@ def archive_times(archive: str | Path, dataset: str, threshold: float) -> pd.Dat
         accuracy = api.get_more_info(index, name, hp=str(epochs), is_random=False)["test-accuracy"]
         return line | {"test_accuracy": float(accuracy)}
 
-    return pd.DataFrame(line for _, line in _each_architecture(archive, progress, [(dataset, epochs)], times))
+    wanted = [(dataset, epochs, "test")]
+    return pd.DataFrame(line for _, line in _each_architecture(archive, progress, wanted, times))
 
 
-def _column(dataset: str, epochs: int) -> str:
-    return dataset.replace("-", "_") + ("" if epochs == 200 else f"_{epochs}ep")
+def _column(dataset: str, epochs: int, split: str = "test") -> str:
+    trained = stands_for(dataset).replace("-", "_") + ("" if epochs == 200 else f"_{epochs}ep")
+    return trained + _SPLITS[split].ending
 
 
 def _check_held(indices: list[int], held: Iterable[int], source: Path):
@@ -140,9 +170,9 @@ def _check_held(indices: list[int], held: Iterable[int], source: Path):
         )
 
 
-def _named(accuracies: pd.Series, source: Path, dataset: str, epochs: int | None) -> pd.Series:
-    checked = percentages(accuracies, source).rename("test_accuracy")
-    checked.attrs |= {"source": source.name, "dataset": dataset, "epochs": epochs}
+def _named(accuracies: pd.Series, source: Path, dataset: str, epochs: int | None, split: str) -> pd.Series:
+    checked = percentages(accuracies, source).rename(f"{split}_accuracy")
+    checked.attrs |= {"source": source.name, "dataset": dataset, "split": split, "epochs": epochs}
     return checked
 
 
@@ -236,10 +266,13 @@ def _write(table: pd.DataFrame, path: Path):
 # A results folder
 
 
-def _read_results(folder: Path, dataset: str, epochs: int | None) -> tuple[pd.Series, int | None]:
+def _read_results(folder: Path, dataset: str, epochs: int | None, split: str) -> tuple[pd.Series, int | None]:
     """Accuracies by architecture index, of its rows if these have what is asked for, and after how many epochs."""
+    if split != "test":
+        return _read_validation(folder, dataset, epochs, split)
     rows = read_rows(folder)
-    known = rows[(rows.dataset == dataset) & rows.test_accuracy.notna()]
+    same = rows.dataset == dataset if full_is_truth(rows) else rows.dataset.map(stands_for) == stands_for(dataset)
+    known = rows[same & rows.test_accuracy.notna()]
     trained = _epochs_of_rows(folder, known)
     if len(known) and epochs in (None, trained):
         return known.groupby("index").test_accuracy.first(), trained
@@ -258,6 +291,15 @@ def _read_results(folder: Path, dataset: str, epochs: int | None) -> tuple[pd.Se
     )
 
 
+def _read_validation(folder: Path, dataset: str, epochs: int | None, split: str) -> tuple[pd.Series, int]:
+    """Those of the folder's table, for rows have test accuracies alone."""
+    epochs = 200 if epochs is None else epochs
+    beside, column = _read_beside(folder), _column(dataset, epochs, split)
+    if column not in beside:
+        raise InputError(f"{folder} holds no {split} accuracy on {dataset} after {epochs} epochs.")
+    return beside[column].dropna(), epochs
+
+
 def _epochs_of_rows(folder: Path, rows: pd.DataFrame) -> int | None:
     """The length of the training whose test accuracies the rows have, None if it is not known."""
     sittings, settings = [], {}
@@ -271,7 +313,7 @@ def _epochs_of_rows(folder: Path, rows: pd.DataFrame) -> int | None:
     said = {sitting.get("truth_epochs") for sitting in sittings if type(sitting.get("truth_epochs")) is int}
     if said:
         return said.pop() if len(said) == 1 else None
-    return 200 if set(rows.dataset) <= set(_ARCHIVE_NAMES) else None  # sittings did not always say
+    return 200 if set(rows.dataset.map(stands_for)) <= set(_ARCHIVE_NAMES) else None  # sittings did not always say
 
 
 def _read_beside(folder: Path) -> pd.DataFrame:
@@ -294,28 +336,29 @@ def _held(folder: Path) -> list[int]:
     return held
 
 
-def _read_archive(folder: Path, indices: Iterable[int], wanted: list[tuple[str, int]]) -> pd.DataFrame:
-    """Accuracies with one row an architecture and one column for each (dataset, epochs) of `wanted`."""
+def _read_archive(folder: Path, indices: Iterable[int], wanted: list[tuple[str, int, str]]) -> pd.DataFrame:
+    """Accuracies with one row an architecture and one column for each (dataset, epochs, split) of `wanted`."""
 
     def accuracies(api, index: int) -> list[float]:
-        metrics = [
-            api.get_more_info(index, _ARCHIVE_NAMES[dataset], hp=str(epochs), is_random=False)
-            for dataset, epochs in wanted
-        ]
-        return [float(each["test-accuracy"]) for each in metrics]
+        return [_accuracy(api, index, *which) for which in wanted]
 
     rows = dict(_each_architecture(folder, indices, wanted, accuracies))
-    columns = [_column(*pair) for pair in wanted]
+    columns = [_column(*which) for which in wanted]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("index")
 
 
+def _accuracy(api, index: int, dataset: str, epochs: int, split: str) -> float:
+    names, metric, _ = _SPLITS[split]
+    return float(api.get_more_info(index, names[dataset], hp=str(epochs), is_random=False)[metric])
+
+
 def _each_architecture(
-    folder: Path, indices: Iterable[int], wanted: list[tuple[str, int]], read: Callable[[object, int], object]
+    folder: Path, indices: Iterable[int], wanted: list[tuple[str, int, str]], read: Callable[[object, int], object]
 ) -> Iterator[tuple[int, object]]:
     """What `read` makes of NATS-Bench's API for every index, once its trainings are known to be there."""
-    for dataset, _ in wanted:
-        if dataset not in _ARCHIVE_NAMES:
-            raise InputError(f"{folder} is read for {', '.join(_ARCHIVE_NAMES)} alone, not for {dataset}.")
+    for dataset, _, split in wanted:
+        if dataset not in (names := _SPLITS[split].names):
+            raise InputError(f"{folder} is read for {', '.join(names)} alone, not for {dataset}.")
     with _nats_bench(folder) as nats_bench:
         with _format_errors(folder / _META):
             api = nats_bench.create(str(folder), "tss", fast_mode=True, verbose=False)
@@ -324,8 +367,9 @@ def _each_architecture(
             with _format_errors(path):
                 agreed(index, api.arch(index), folder / _META)
                 api.reload(str(folder), index)
-                for dataset, epochs in wanted:
-                    _check_training(api.arch2infos_dict[index], index, dataset, epochs, path)
+                for dataset, epochs, split in wanted:
+                    name = _SPLITS[split].names[dataset]
+                    _check_training(api.arch2infos_dict[index], index, name, epochs, path)
                 found = read(api, index)
                 del api.arch2infos_dict[index]  # or the whole archive would pile up in memory
             yield index, found
@@ -349,14 +393,14 @@ def _nats_bench(folder: Path):
         yield nats_bench
 
 
-def _check_training(trainings: dict, index: int, dataset: str, epochs: int, path: Path):
+def _check_training(trainings: dict, index: int, name: str, epochs: int, path: Path):
     if str(epochs) not in trainings:
         raise InputError(f"{path} holds no training of {epochs} epochs: it holds {', '.join(trainings)}.")
     results = trainings[str(epochs)]
     agreed(index, results.arch_str, path)
     names = results.get_dataset_names()
-    if _ARCHIVE_NAMES[dataset] not in names:
-        raise InputError(f"{path} holds no {dataset} after {epochs} epochs: it holds {', '.join(names)}.")
+    if name not in names:
+        raise InputError(f"{path} holds no {name} after {epochs} epochs: it holds {', '.join(names)}.")
 
 
 @contextlib.contextmanager

@@ -1,36 +1,38 @@
-"""The datasets by name."""
+"""The datasets by name; what loads one is imported when it does."""
+
+from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, MutableMapping
 from numbers import Integral
+from typing import TYPE_CHECKING
 
-import torch
-import torch.nn.functional as F
-
-from fearlib.data.dataset import Dataset, first_of_each_class
 from fearlib.errors import InputError
 from fearlib.files.outside import user_path
 from fearlib.files.spelling import spelt
 from fearlib.plugin import OTHERS, Registry
 
-# Per channel, in units of 0..255: the values that NATS-Bench trains with.
-MEAN_AND_STD = {
-    "cifar10": ((125.3, 123.0, 113.9), (63.0, 62.1, 66.7)),
-    "cifar100": ((129.3, 124.1, 112.4), (68.2, 65.4, 70.4)),
-    "imagenet16-120": ((122.68, 116.66, 104.01), (63.22, 61.26, 65.09)),
-}
-NUM_CLASSES = {"synthetic": 10, "cifar10": 10, "cifar100": 100, "imagenet16-120": 120}
+if TYPE_CHECKING:
+    from fearlib.data.dataset import Dataset
+
+NUM_CLASSES = {
+    "synthetic": 10, "cifar10": 10, "cifar100": 100, "imagenet16-120": 120, "tinyimagenet16-120": 120,
+}  # fmt: skip
+# A dataset of other images that has the settings of one, and is compared with the benchmark's accuracies on it.
+STANDS_FOR = {"tinyimagenet16-120": "imagenet16-120"}
 
 
 def load_dataset(
     name: str, folder: str | None = None, resolution: int | None = None, train_images: int | None = None
 ) -> Dataset:
-    """`synthetic`, `cifar10`, `cifar100` or `imagenet16-120`, or another of `DATASETS`, whole and in memory.
+    """`synthetic`, `cifar10`, `cifar100`, `imagenet16-120` or its stand-in `tinyimagenet16-120`, or another of
+    `DATASETS`, whole and in memory.
 
     `folder` holds the official files (else the environment variable FEARLIB_DATA, else a download); the
     synthetic dataset is generated and cached there. `resolution` is the side in pixels: 32 or 16 (CIFAR images
-    are averaged 2x2), 16 for ImageNet16-120. `train_images` keeps that many training images, the first of each
-    class in equal numbers. Raises InputError for an unknown name or a size that the dataset does not have.
+    are averaged 2x2), 16 for ImageNet16-120 and its stand-in. `train_images` keeps that many training images, the
+    first of each class in equal numbers: of 120 classes, 5,000 are 41 each, 4,920 together. Raises InputError for
+    an unknown name or a size that the dataset does not have.
     """
     return DATASETS[dataset_name(name)](folder and str(user_path(folder)), resolution, train_images)
 
@@ -50,6 +52,26 @@ def dataset_name(name: str, others: Iterable[str] = ()) -> str:
     return meant[0]
 
 
+def stands_for(dataset: str) -> str:
+    """The dataset whose settings and benchmark accuracies serve: itself, or that for which it is a stand-in."""
+    return STANDS_FOR.get(dataset, dataset)
+
+
+def shown_name(dataset: str) -> str:
+    """The dataset's name to be shown, which says of a stand-in that it is one."""
+    return f"{dataset} (stand-in for {STANDS_FOR[dataset]})" if dataset in STANDS_FOR else dataset
+
+
+def stand_in_note(datasets: Iterable[str]) -> str:
+    """A sentence for whoever reads a table of results on these datasets; empty if none is a stand-in."""
+    return " ".join(
+        f"{dataset} is a stand-in for {STANDS_FOR[dataset]}: the images are others, and the benchmark's "
+        f"accuracies are those on {STANDS_FOR[dataset]}."
+        for dataset in dict.fromkeys(datasets)
+        if dataset in STANDS_FOR
+    )
+
+
 def _load_synthetic(folder: str | None, resolution: int | None, train_images: int | None) -> Dataset:
     from fearlib.data.synthetic import load_synthetic
 
@@ -58,31 +80,17 @@ def _load_synthetic(folder: str | None, resolution: int | None, train_images: in
 
 def _load_official(name: str, folder: str | None, resolution: int | None, train_images: int | None) -> Dataset:
     from fearlib.data.official import read_images
+    from fearlib.data.tensors import dataset_of
+    from fearlib.data.tinyimagenet import read_tinyimagenet
 
     resolution, train_images = _check_size(name, resolution, train_images)
-    files = read_images(name, folder)
-    arrays = {
-        "train_images": torch.from_numpy(files.train_images),
-        "train_labels": torch.from_numpy(files.train_labels),
-        "test_images": torch.from_numpy(files.test_images),
-        "test_labels": torch.from_numpy(files.test_labels),
-    }
-    if train_images is not None:
-        kept = first_of_each_class(arrays["train_labels"], train_images, NUM_CLASSES[name])
-        arrays["train_images"], arrays["train_labels"] = arrays["train_images"][kept], arrays["train_labels"][kept]
-    if resolution != files.train_images.shape[-1]:
-        for part in ("train_images", "test_images"):
-            arrays[part] = F.avg_pool2d(arrays[part].float(), 2).round().to(torch.uint8)
-    mean, std = (torch.tensor(values) for values in MEAN_AND_STD[name])
-    return Dataset(
-        name, files.source, files.verified, **arrays,
-        mean=mean, std=std, padding=resolution // 8, num_classes=NUM_CLASSES[name],
-    )  # fmt: skip
+    files = read_tinyimagenet(folder) if name == "tinyimagenet16-120" else read_images(name, folder)
+    return dataset_of(name, files, NUM_CLASSES[name], resolution, train_images)
 
 
 def _check_size(name: str, resolution: int | None, train_images: int | None) -> tuple[int, int | None]:
     """The resolution asked for, or the dataset's own, and `train_images`. Raises InputError for another size."""
-    native = 16 if name == "imagenet16-120" else 32
+    native = 16 if stands_for(name) == "imagenet16-120" else 32
     resolution = native if resolution is None else resolution
     if not isinstance(resolution, Integral) or resolution not in (native, 16):
         allowed = " or ".join(map(str, sorted({16, native})))
@@ -100,4 +108,4 @@ DATASETS: MutableMapping[str, Callable[[str | None, int | None, int | None], Dat
     "dataset", Callable
 )
 DATASETS["synthetic"] = _load_synthetic
-DATASETS.update({name: functools.partial(_load_official, name) for name in MEAN_AND_STD})
+DATASETS.update({name: functools.partial(_load_official, name) for name in NUM_CLASSES if name != "synthetic"})

@@ -11,7 +11,7 @@ from fearlib.errors import InputError
 from fearlib.ranking.estimate import estimate
 from fearlib.ranking.statistics import common, top_indices, top_spearman
 from fearlib.ranking.tables import method_order
-from fearlib.sweeps.labels import with_meaning
+from fearlib.sweeps.meaning import with_meaning
 from fearlib.sweeps.rows import with_finite_scores
 
 TRUTH = "test accuracy (%)"

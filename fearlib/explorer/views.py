@@ -7,6 +7,7 @@ import io
 import numpy as np
 import pandas as pd
 
+from fearlib.data.registry import shown_name
 from fearlib.errors import require
 from fearlib.explorer.scores import TRUTH, agreement, filter_rows, first_axes, scores_of
 from fearlib.ranking.estimate import Estimate
@@ -145,7 +146,7 @@ def static_html(
 
 def heading_html(results: Results) -> str:
     name, rows = results.folder.resolve().name, results.rows
-    what = ", ".join(value for column in ("dataset", "preset", "space") for value in rows[column].unique())
+    what = ", ".join([*map(shown_name, rows.dataset.unique()), *rows.preset.unique(), *rows.space.unique()])
     counts = f"{rows['index'].nunique()} architectures, {rows.method.nunique()} methods, {len(rows)} rows"
     failed = int(rows.failed.sum())
     text = f"{what}: {counts}" + (f", {failed} of them failed" if failed else "")

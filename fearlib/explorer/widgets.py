@@ -1,9 +1,12 @@
-"""The widgets of a results folder."""
+"""The widgets of results folders."""
 
 import functools
+from collections.abc import Callable, Iterable
 from datetime import datetime
+from pathlib import Path
 
 from fearlib.errors import InputError, require
+from fearlib.explorer.axes import COMBINATIONS, beside, methods_of, same_methods, with_combination
 from fearlib.explorer.scores import EVERY, OUTCOMES, SHOWN, axes_of, filter_rows, first_axes, ranks_of, scores_of
 from fearlib.explorer.views import (
     agreement_text,
@@ -25,32 +28,23 @@ from fearlib.spaces.nats import Architecture
 from fearlib.spaces.registry import parse_architecture
 from fearlib.sweeps.reader import Results
 
-
-def _tells(handler):
-    """A handler of events that shows what is wrong in a sentence."""
-
-    @functools.wraps(handler)
-    def told(self, *event) -> None:
-        try:
-            handler(self, *event)
-        except (InputError, OSError) as error:
-            self.message.value = paragraph(str(error))
-
-    return told
+_NOTHING = "nothing"
 
 
 class Explorer:
     """Widgets of a results folder, for the last line of a notebook's cell, and what happens when they are used.
 
-    Where no widgets can be shown, `static_view` stands in their place. Raises ImportError, naming it, if a package
-    is missing, InputError if there is no score yet.
+    `folders` are others that can be opened in its place, or beside it. Where no widgets can be shown,
+    `static_view` stands in their place. Raises ImportError, naming it, if a package is missing, InputError if
+    there is no score yet.
     """
 
-    def __init__(self, results: Results):
+    def __init__(self, results: Results, folders: Iterable[str | Path] = ()):
         widgets = require("ipywidgets", "explore results in a notebook")
         require("anywidget", "explore results in a notebook")
         graph = require("plotly.graph_objects", "draw interactive figures")
-        self.results, self.scores = results, scores_of(results.rows)
+        self.results, self.other, self.scores, self.answering = results, None, scores_of(results.rows), False
+        paths = {path.resolve().name: path for path in (*map(Path, folders), results.folder)}
         of, against = first_axes(self.scores)
         wide, label = widgets.Layout(width="330px"), {"description_width": "105px"}
         full, panel = widgets.Layout(width="98%"), widgets.Layout(width="470px")
@@ -60,11 +54,19 @@ class Explorer:
         self.refresh = widgets.Button(
             description="Refresh", icon="refresh", tooltip="Read the trials that are new"
         )
+        self.folder = choice(description="folder", options=paths, value=results.folder)
+        self.beside = choice(description="beside it", options={_NOTHING: None} | paths)
+        self.compared = widgets.HTML()
         self.of = choice(description="vertical axis", options=axes_of(self.scores), value=of)
         self.against = choice(description="horizontal axis", options=axes_of(self.scores), value=against)
         self.percent = widgets.IntSlider(
             100, 5, 100, 5, description="top x%", continuous_update=False, layout=wide, style=label
         )
+        self.combined = widgets.SelectMultiple(
+            description="combine", options=methods_of(self.scores), rows=4, layout=wide, style=label,
+            tooltip="Two methods or more become one, which is then an axis",
+        )  # fmt: skip
+        self.how = choice(description="as their", options=list(COMBINATIONS))
         self.figure = graph.FigureWidget(scatter_figure(self.scores, of, against, 100))
         self.architecture = widgets.Text(
             description="architecture", placeholder="click a point, or type an index or a string", style=label,
@@ -86,8 +88,10 @@ class Explorer:
         self.table = widgets.HTML()
 
         self.box = widgets.VBox([
-            widgets.HBox([self.heading, self.refresh]), self.message,
+            widgets.HBox([self.folder, self.beside, self.refresh], layout=widgets.Layout(flex_flow="row wrap")),
+            self.heading, self.message, self.compared,
             widgets.HBox([self.of, self.against, self.percent], layout=widgets.Layout(flex_flow="row wrap")),
+            widgets.HBox([self.combined, self.how], layout=widgets.Layout(flex_flow="row wrap")),
             self.agreement,
             widgets.HBox([self.figure, widgets.VBox([self.architecture, self.detail], layout=panel)],
                          layout=widgets.Layout(flex_flow="row wrap")),
@@ -101,16 +105,36 @@ class Explorer:
         self._show_chosen()
 
     def _listen(self) -> None:
-        self.refresh.on_click(self._read_on)
-        for widget in (self.of, self.against, self.percent):
-            widget.observe(self._draw, "value")
+        self.refresh.on_click(self._answer(self._read_on))
+        for answer, *asking in (
+            (self._open, self.folder),
+            (self._open_beside, self.beside),
+            (self._combine, self.combined, self.how),
+            (self._draw, self.of, self.against, self.percent),
+            (self._choose, self.architecture),
+            (self._show_rows, *self.filters.values()),
+        ):
+            for widget in asking:
+                widget.observe(self._answer(answer), "value")
         for trace in self.figure.data:
             trace.on_click(self._click)
-        self.architecture.observe(self._choose, "value")
         self.curve_of.observe(self._show_curve, "value")
-        for widget in self.filters.values():
-            widget.observe(self._show_rows, "value")
         self.page.observe(self._show_page, "value")
+
+    def _answer(self, answer: Callable[[], None]) -> Callable[..., None]:
+        """A handler of events that shows what is wrong in a sentence. What one sets itself raises no other."""
+
+        def handler(*_) -> None:
+            if not self.answering:
+                self.answering = True
+                try:
+                    answer()
+                except (InputError, OSError) as error:
+                    self.message.value = paragraph(str(error))
+                finally:
+                    self.answering = False
+
+        return handler
 
     def _repr_mimebundle_(self, **_) -> dict:
         axes, percent = (self.of.value, self.against.value), self.percent.value
@@ -119,24 +143,62 @@ class Explorer:
         )
         return self.box._repr_mimebundle_() | {"text/html": shown}
 
-    @_tells
-    def _read_on(self, *_) -> None:
-        new = self.results.refresh()
+    def _read_on(self) -> None:
+        new = self.results.refresh() + (self.other.refresh() if self.other else 0)
         self.message.value = paragraph(
             f"{new} new trial{'s' * (new > 1)} at {datetime.now():%H:%M:%S}" if new else "nothing is new"
         )
         if new:
-            self.scores = scores_of(self.results.rows)
-            for dropdown in (self.of, self.against):
-                _offer(dropdown, axes_of(self.scores))
-            _offer(self.filters["method"], [EVERY, *self.results.rows.method.unique()])
-            self._show_counts()
-            self._draw()
-            self._show_rows()
-            self._show_chosen()
+            self._show_all()
 
-    @_tells
-    def _draw(self, *_) -> None:
+    def _open(self) -> None:
+        results = Results(self.folder.value)
+        scores_of(results.rows)  # refuses one that has none
+        self.results, self.other, self.message.value = results, None, ""
+        self.beside.value, self.architecture.value = None, ""  # which may be of another search space
+        self._show_all()
+
+    def _open_beside(self) -> None:
+        other = self.beside.value and Results(self.beside.value)
+        if other:  # refuses what cannot stand there
+            beside(scores_of(self.results.rows), scores_of(other.rows), _name(other))
+        self.other, self.message.value = other, ""
+        self._show_all()
+
+    def _combine(self) -> None:
+        self.message.value = ""
+        self._show_all()
+        if len(self.combined.value) > 1:
+            self.of.value = self.scores.columns[-1]
+            self._draw()
+
+    def _show_all(self) -> None:
+        self.scores = self._gathered()
+        for dropdown, first in zip((self.of, self.against), first_axes(self.scores)):
+            _offer(dropdown, axes_of(self.scores), first)
+        _offer(self.filters["method"], [EVERY, *self.results.rows.method.unique()])
+        self._show_counts()
+        self._draw()
+        self._show_rows()
+        self._show_chosen()
+
+    def _gathered(self):
+        """The scores of the folder, those of the one beside it, and the combination that is chosen."""
+        scores, self.compared.value = scores_of(self.results.rows), ""
+        if self.other:
+            others, name = scores_of(self.other.rows), _name(self.other)
+            self.compared.value = table_html(same_methods(scores, others)) + paragraph(
+                f"Spearman with test accuracy here and there, in {name}; together: between a method's two scores."
+            )
+            scores = beside(scores, others, name)
+        offered = methods_of(scores)
+        chosen = [name for name in offered if name in self.combined.value]
+        if tuple(offered) != tuple(self.combined.options):
+            self.combined.options = offered
+            self.combined.value = chosen
+        return with_combination(scores, chosen, self.how.value) if len(chosen) > 1 else scores
+
+    def _draw(self) -> None:
         of, against, chosen = self.of.value, self.against.value, self._chosen()
         layers = layers_of(self.scores, of, against, self.percent.value, chosen and chosen.index)
         with self.figure.batch_update():
@@ -161,8 +223,7 @@ class Explorer:
         text = self.architecture.value.strip()
         return parse_architecture(text, self.results.rows.space.iloc[0]) if text else None
 
-    @_tells
-    def _choose(self, *_) -> None:
+    def _choose(self) -> None:
         self.message.value = ""
         self._show_chosen()
         self._draw()
@@ -191,8 +252,7 @@ class Explorer:
             curves = self.results.curves()
             self.curve.value = png_of(lambda axes: draw_curve(curves, chosen.index, method, axes), (6.4, 3.2))
 
-    @_tells
-    def _show_rows(self, *_) -> None:
+    def _show_rows(self) -> None:
         chosen = {name: widget.value for name, widget in self.filters.items()}
         self.filtered = filter_rows(self.results.rows, **chosen)
         self.page.max = count_pages(self.filtered)
@@ -202,9 +262,13 @@ class Explorer:
         self.table.value = page_of(self.filtered, self.page.value)
 
 
-def _offer(dropdown, options: list[str]) -> None:
-    """Give a dropdown other options, what is chosen staying so if it is one of them, else the first."""
+def _name(results: Results) -> str:
+    return results.folder.resolve().name
+
+
+def _offer(dropdown, options: list[str], first: str | None = None) -> None:
+    """Give a dropdown other options, what is chosen staying so if it is one of them; else `first`."""
     if tuple(options) != tuple(dropdown.options):
         chosen = dropdown.value
         dropdown.options = options
-        dropdown.value = chosen if chosen in options else next(iter(options), None)
+        dropdown.value = chosen if chosen in options else first or next(iter(options), None)

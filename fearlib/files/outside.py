@@ -15,6 +15,14 @@ def user_path(path: str | Path) -> Path:
         raise InputError(f"{path!r} is not a path that can be used: {error}") from error
 
 
+def existing_path(path: str | Path) -> Path:
+    """The same of something that is there. Raises InputError if it is not."""
+    path = user_path(path)
+    if not path.exists():
+        raise InputError(f"{path} does not exist.")
+    return path
+
+
 def check_file(path: str | Path, most: int) -> None:
     """Raises InputError unless it is a file of at most `most` bytes."""
     path = user_path(path)

@@ -8,7 +8,7 @@ from fearlib.ranking.estimate import Estimate, estimate
 from fearlib.ranking.finished import finished_rows, methods_of
 from fearlib.ranking.statistics import common, spearman, spearman_difference, top_indices
 from fearlib.ranking.tables import compare_methods, in_papers_form, nearest_shortreg, top_table, with_errors
-from fearlib.sweeps.labels import with_meaning
+from fearlib.sweeps.meaning import with_meaning
 from fearlib.sweeps.rows import finished_architectures, read_curves, read_rows
 
 TOPS = (10, 20, 30, 40, 50, 100)

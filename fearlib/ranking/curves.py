@@ -8,7 +8,8 @@ import pandas as pd
 from fearlib.errors import InputError, check_threshold
 from fearlib.ranking.estimate import estimate
 from fearlib.ranking.statistics import spearman, top_indices
-from fearlib.sweeps.labels import MEANING, kind_of
+from fearlib.sweeps.labels import kind_of
+from fearlib.sweeps.meaning import MEANING
 
 KEYS = ["index", "method", "seed"]
 

@@ -87,6 +87,25 @@ def common(scores: ArrayLike, accuracy: ArrayLike, percent: Real) -> float:
     return float(np.isin(best, _largest(scores, best.size)).mean())
 
 
+def ndcg(scores: ArrayLike, accuracy: ArrayLike, percent: Real) -> float:
+    """Normalised discounted cumulative gain of the n best by score (Järvelin & Kekäläinen, 2002), n as in
+    `top_indices`.
+
+    The gain of an entry is the share of entries that are worse by accuracy; at place i, from 1, it is divided by
+    log2(i + 1), and the sum by what the n best by accuracy would give: 1 is best. Entries without an accuracy take
+    no part, those without a score follow all others, and of equal scores the earlier is first: the order of the
+    entries must not itself follow the accuracy. NaN if n is 0 or all accuracies are equal.
+    """
+    scores, accuracy = _scores(scores, accuracy)
+    scores, accuracy = scores[~np.isnan(accuracy)], accuracy[~np.isnan(accuracy)]
+    best = top_indices(accuracy, percent)
+    gain = scipy.stats.rankdata(accuracy, method="min") - 1
+    discount = 1 / np.log2(np.arange(best.size) + 2)
+    most = float(gain[best] @ discount)
+    chosen = np.argsort(-scores, kind="stable")[: best.size]  # NaN comes last
+    return float(gain[chosen] @ discount) / most if most else math.nan
+
+
 def average_cost(cost: ArrayLike, accuracy: ArrayLike, percent: Real) -> tuple[float, float]:
     """Mean cost within the top `percent` by accuracy, and its standard error, both in the unit of `cost`.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from fearlib.data.registry import stand_in_note
 from fearlib.errors import InputError, require
 from fearlib.files.outside import user_path
 from fearlib.files.write import replace_file
@@ -21,13 +22,19 @@ from fearlib.ranking.statistics import (
     top_spearman,
     top_spearman_difference,
 )
-from fearlib.scores.measures import MEASURES
-from fearlib.sweeps.labels import kind_of, read_label, with_meaning
-from fearlib.sweeps.rows import full_is_truth, truth_method, with_finite_scores
+from fearlib.scores.registry import MEASURES
+from fearlib.sweeps.labels import kind_of, read_label, truth_method
+from fearlib.sweeps.meaning import with_meaning
+from fearlib.sweeps.rows import full_is_truth, with_finite_scores
 
 TOP_PERCENTS = (10, 20, 30, 40)
 TENTHS = tuple(range(10, 101, 10))
 BETTER_HALF = 50
+CONSTANT = (
+    "params",
+    "macs",
+    "zen",
+)  # measures that ignore the weights or draw their own: training changes nothing
 
 
 def ranking_table(rows: pd.DataFrame, resamples: int = 1000) -> pd.DataFrame:
@@ -124,13 +131,14 @@ def nearest_shortreg(table: pd.DataFrame, method: str) -> pd.DataFrame:
 def degradation_moments(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows of a degradation sweep with what their labels say in columns of their own.
 
-    These are `measure` (`train_top1` among them), `epoch`, the moment, and `schedule`, the form of the learning
-    rate with the training's length. Raises InputError if there are no such rows.
+    These are `measure` (`train_top1` among them), `epoch`, the moment, and `schedule`: the form of the learning
+    rate, with the training's length where the rate depends on it. At a constant rate it does not, so that a longer
+    training begins with a shorter one and the two are one schedule. Raises InputError if there are no such rows.
     """
     rows = with_finite_scores(with_meaning(rows))
     arguments = {method: read_label(method).arguments for method in rows.method.unique()}
     forms = {
-        method: f"{given['schedule']}, {given['epochs']} epochs"
+        method: "constant" if given["schedule"] == "constant" else f"{given['schedule']}, {given['epochs']} epochs"
         for method, given in arguments.items()
         if {"schedule", "epochs"} <= given.keys()
     }
@@ -144,15 +152,24 @@ def degradation_moments(rows: pd.DataFrame) -> pd.DataFrame:
 def degradation_table(rows: pd.DataFrame, resamples: int = 1000) -> pd.DataFrame:
     """Spearman of every measure at every moment of training, from the rows of a degradation sweep.
 
-    Columns: `measure`, `schedule` and `epoch` as in `degradation_moments`, `n`, `spearman` with its bootstrap 95%
-    interval `low` and `high`. Seeds are averaged first. Raises InputError if there are no such rows.
+    Columns: `measure`, `schedule` and `epoch` as in `degradation_moments`; `train_top1`, the mean training
+    accuracy then (0..1); `n`, `spearman` with its bootstrap 95% interval `low` and `high`; `n 50%` and `top 50%`,
+    the same within the better half by test accuracy, with `top 50% low` and `top 50% high`. Seeds are averaged
+    first. The measures that training does not change (`CONSTANT`) are left out. Raises InputError if there are no
+    such rows.
     """
-    lines = []
-    for keys, each in degradation_moments(rows).groupby(["measure", "schedule", "epoch"], sort=False):
-        each = each.groupby("index")[["score", "test_accuracy"]].mean().dropna()
-        found = estimate(spearman, each.score, each.test_accuracy, resamples=resamples)
-        line = dict(zip(("measure", "schedule", "epoch"), keys)) | {"n": found.n}
-        lines.append(line | found.columns("spearman"))
+    moments, lines = degradation_moments(rows), []
+    trained = moments[moments.measure == "train_top1"].groupby(["schedule", "epoch"]).score.mean()
+    better_half = partial(top_spearman, percent=BETTER_HALF)
+    moments = moments[~moments.measure.isin(CONSTANT)]
+    for keys, each in moments.groupby(["measure", "schedule", "epoch"], sort=False):
+        each = each.groupby("index")[["score", "test_accuracy"]].mean()
+        known, best = each.dropna(), top_indices(each.test_accuracy, BETTER_HALF)
+        found = estimate(spearman, known.score, known.test_accuracy, resamples=resamples)
+        line = dict(zip(("measure", "schedule", "epoch"), keys)) | {"train_top1": trained.get(keys[1:], math.nan)}
+        line |= {"n": found.n} | found.columns("spearman") | {"n 50%": int(each.score.iloc[best].notna().sum())}
+        found = estimate(better_half, each.score, each.test_accuracy, resamples=resamples)
+        lines.append(line | found.columns("top 50%", "top 50% "))
     order = list(dict.fromkeys([*MEASURES, "train_top1", *(line["measure"] for line in lines)]))
     return pd.DataFrame(
         sorted(lines, key=lambda line: (order.index(line["measure"]), line["schedule"], line["epoch"]))
@@ -200,10 +217,13 @@ def method_order(method: str) -> tuple:
     return (0, label.name, [number for number in numbers if not math.isnan(number)])
 
 
-def save_table(table: pd.DataFrame, path: str | Path, shown: str | None = None) -> None:
+def save_table(
+    table: pd.DataFrame, path: str | Path, shown: str | None = None, rows: pd.DataFrame | None = None
+) -> None:
     """Write `path.csv` and, for readers, `path.md`: the text `shown`, by default the table rounded to 3 digits.
 
-    Folders are made. The same table gives the same bytes.
+    Where the `rows` that the table was made of are of a stand-in, the text says so. Folders are made. The same
+    table gives the same bytes.
     """
     require("tabulate", "print tables")
     path = user_path(path)
@@ -211,6 +231,8 @@ def save_table(table: pd.DataFrame, path: str | Path, shown: str | None = None) 
     content = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
     replace_file(path.with_name(f"{path.name}.csv"), content.encode())
     shown = table.round(3).to_markdown(index=False) if shown is None else shown
+    if note := stand_in_note([] if rows is None else rows.dataset):
+        shown += f"\n\n{note}"
     replace_file(path.with_name(f"{path.name}.md"), f"{shown}\n".encode())
 
 

@@ -1,15 +1,22 @@
-"""Zero-cost measures at initialisation: beside the published, between seeds, against other accuracies."""
+"""Zero-cost measures at initialisation: beside the published and NASLib's, between seeds, other accuracies."""
 
 import itertools
 import math
+from pathlib import Path
 
 import pandas as pd
 
+from fearlib.errors import InputError
+from fearlib.files.tables import read_csv
 from fearlib.ranking.estimate import estimate
 from fearlib.ranking.statistics import spearman, spearman_difference
-from fearlib.scores.measures import MEASURES
+from fearlib.scores.registry import MEASURES
 
+VALIDATION = "cifar10_valid_val"  # a column of accuracies: on these the published values of CIFAR-10 rest
 DATASETS = {"cifar10": "cifar10", "cifar100": "cifar100", "imagenet16_120": "imagenet16-120"}  # by column
+
+NASLIB = {"jacob_cov": "jacov", "macs": "flops"}  # what it calls by another name
+MAX_NASLIB_BYTES = 2**26
 
 
 def published_comparison(rows: pd.DataFrame, published: dict[str, float]) -> pd.DataFrame:
@@ -26,6 +33,31 @@ def published_comparison(rows: pd.DataFrame, published: dict[str, float]) -> pd.
         line["published"] = published.get(measure, math.nan)
         line["difference"] = line["spearman"] - line["published"]
         lines.append(line | {"seconds": each.seconds.mean(), "gmacs": each.macs.mean() / 1e9})
+    return pd.DataFrame(lines)
+
+
+def beside_naslib(rows: pd.DataFrame, path: str | Path) -> pd.DataFrame:
+    """How every measure in the rows of one seed agrees with NASLib's scores (Krishnakumar et al. 2022).
+
+    `path` is a table of these with a line an architecture: its string `arch`, and a column a measure, in which
+    what is no number is no score. Columns of the result: `measure`, `n` architectures that both give a score,
+    `spearman` between the two scores with its interval `low` and `high`. Raises InputError if the table cannot be
+    read, has an architecture twice, or is of other architectures.
+    """
+    theirs = read_csv(path, MAX_NASLIB_BYTES, ["arch"]).set_index("arch")
+    if theirs.index.has_duplicates:
+        raise InputError(f"{path} has {theirs.index[theirs.index.duplicated()][0]!r:.200} twice.")
+    ours = rows.pivot(index="arch", columns="method", values="score")
+    shared = ours.index.intersection(theirs.index)
+    if shared.empty:
+        raise InputError(f"{path} has none of the architectures of these rows.")
+    lines = []
+    for measure in [measure for measure in MEASURES if measure in ours]:
+        if NASLIB.get(measure, measure) in theirs:
+            other = pd.to_numeric(theirs[NASLIB.get(measure, measure)], errors="coerce")[shared]
+            pair = pd.DataFrame({"ours": ours[measure][shared], "theirs": other}).dropna()
+            found = estimate(spearman, pair.ours, pair.theirs)
+            lines.append({"measure": measure, "n": found.n} | found.columns("spearman"))
     return pd.DataFrame(lines)
 
 
@@ -66,25 +98,23 @@ def other_accuracies(wide: pd.DataFrame, published: dict[str, dict[str, float]])
     return pd.DataFrame(lines)
 
 
-def less_training(wide: pd.DataFrame, published: dict[str, float]) -> pd.DataFrame:
-    """How Spearman of every published measure changes where the accuracies are those after 12 epochs, as texts.
+def validation_accuracies(wide: pd.DataFrame, published: dict[str, float]) -> pd.DataFrame:
+    """Spearman of every published measure with the accuracies on which the published values rest, `VALIDATION`.
 
-    `wide` as `other_accuracies` takes it, with CIFAR-10's accuracies `cifar10` and `cifar10_12ep`.
+    `wide` as `other_accuracies` takes it, with CIFAR-10's accuracies `cifar10` and `VALIDATION`. Columns:
+    `measure`, `n`, Spearman with `test` accuracy, with `validation` accuracy and its interval `low` and `high`,
+    the `change` from the first to the second with `change low` and `change high`, `published`, and `published less
+    ours`.
     """
     lines = []
     for measure in [measure for measure in MEASURES if measure in wide and measure in published]:
-        short, final, score = wide[["cifar10_12ep", "cifar10", measure]].dropna().to_numpy().T
-        ours = spearman(score, final)
-        change = estimate(spearman_difference, short, final, score)
-        lines.append(
-            {
-                "measure": measure,
-                "n": change.n,
-                "200 epochs": f"{ours:.2f}",
-                "12 epochs": f"{spearman(score, short):.2f}",
-                "change (95%)": f"{change:+.2f}",
-                "published": f"{published[measure]:.2f}",
-                "published less ours": f"{published[measure] - ours:+.2f}",
-            }
+        validation, test, score = wide[[VALIDATION, "cifar10", measure]].dropna().to_numpy().T
+        found, change = (
+            estimate(spearman, score, validation),
+            estimate(spearman_difference, validation, test, score),
         )
+        line = {"measure": measure, "n": found.n, "test": spearman(score, test)}
+        line |= found.columns("validation") | change.columns("change", "change ")
+        line |= {"published": published[measure], "published less ours": published[measure] - found.value}
+        lines.append(line)
     return pd.DataFrame(lines)

@@ -16,11 +16,13 @@ from fearlib.files.outside import user_path
 from fearlib.files.tables import read_csv
 from fearlib.files.write import replace_file
 from fearlib.report.account import accounts
-from fearlib.report.claims import COLUMNS, VERDICTS, shown_values
+from fearlib.report.claims import COLUMNS, shown_values
 from fearlib.report.exhibits import figures, tables
+from fearlib.report.rule import RULES, VERDICTS
 from fearlib.report.scores import scores
 
 CLAIMS = "claims.csv"
+NUMBERS = ("paper", "beyond", "ours", "low", "high", "n", "architectures", "to_decide")  # columns of the ledger
 MAX_CLAIMS_BYTES = 2**24
 MAX_BYTES = 8_000_000  # of the page
 TEMPLATES = Path(__file__).parent
@@ -67,6 +69,7 @@ def render(results: Path) -> str:
         data=_json(measured),
         claims=claims,
         verdicts=_verdicts(claims),
+        rules=RULES,
         sources=list(dict.fromkeys(claim["source"] for claim in claims)),
         tables=of_tables,
         figures=of_figures,
@@ -77,12 +80,13 @@ def render(results: Path) -> str:
 
 
 def _add_sweeps(exhibit: dict, sweeps: list[dict], counts: dict[str, str]) -> None:
-    """Say of a table or figure what its sweeps' presets are and how many architectures it counts.
+    """Say of a table or figure what its sweeps' presets are, whether on a stand-in, and its architectures' number.
 
     Where neither it nor the table with its numbers counts them, how many its sweeps have.
     """
     of_it = [sweep for sweep in sweeps if sweep["name"] in exhibit["folders"]]
     exhibit["folders"] = [sweep["name"] for sweep in of_it]
+    exhibit["note"] = " ".join(dict.fromkeys(sweep["note"] for sweep in of_it if sweep["note"]))
     exhibit["presets"] = list(dict.fromkeys(sweep["preset"] for sweep in of_it))
     counted = exhibit.get("n") or counts.get(exhibit["numbers"])
     exhibit["n"] = (
@@ -101,7 +105,7 @@ def read_claims(results: Path) -> list[dict]:
     if not path.exists():
         raise InputError(f"{results} holds no {CLAIMS}: run analysis/claims.ipynb first.")
     book = read_csv(path, MAX_CLAIMS_BYTES, COLUMNS)
-    for column in ("paper", "ours", "low", "high", "n"):
+    for column in NUMBERS:
         if book[column].dtype.kind not in "iuf":
             raise InputError(f"{path} is not a ledger: every {column} must be a number or nothing.")
     return [_shown(line) for line in book.to_dict("records")]

@@ -4,6 +4,7 @@ import contextlib
 import shlex
 from pathlib import Path
 
+from fearlib.data.registry import shown_name, stand_in_note
 from fearlib.errors import InputError
 from fearlib.files.outside import read_json
 from fearlib.sweeps.indices import read_indices
@@ -36,10 +37,11 @@ def account(folder: Path) -> dict:
     """What a folder's manifest and journal say of it, as texts and numbers to show."""
     configuration, sittings = _read(folder / MANIFEST)
     trials = [record["trial"] for record in read_journal(folder, curves=False)]
-    settings = configuration["settings"]
+    settings, dataset = configuration["settings"], str(configuration.get("dataset", ""))
     return {
         "name": name_in_results(folder),
-        "dataset": configuration.get("dataset", ""),
+        "dataset": shown_name(dataset),
+        "note": stand_in_note([dataset]),
         "source": configuration.get("dataset_source", ""),
         "fingerprint": configuration.get("dataset_fingerprint", ""),
         "preset": settings.get("preset", "none"),

@@ -1,101 +1,115 @@
-"""What the paper says beside what was measured, and a verdict by one stated rule."""
+"""What the paper says beside what was measured: the ledger, its lines and its page."""
 
 import math
+import re
+from pathlib import Path
 
 import pandas as pd
 
 from fearlib.errors import InputError, require
 from fearlib.ranking.estimate import Estimate
+from fearlib.report.rule import RULES, VERDICTS, architectures_to_decide, sample_to_judge, verdict
+from fearlib.spaces.nats import SPACE_SIZE
 
-TOLERANCE = 0.08  # between two correlations at the paper's scale
-NEAR_ZERO, SMALL = 0.1, 0.2
-_ROUNDING = 1e-9  # a perfect correlation's resamples differ in their last digits
-VERDICTS = {
-    "reproduced": "at the paper's scale, the paper's value lies in our 95% interval or within "
-    f"{TOLERANCE} of our estimate",
-    "direction holds": "our whole interval lies on the paper's side of zero; or between "
-    f"-{SMALL} and {SMALL}, where the paper's value is {NEAR_ZERO} from zero at most",
-    "direction fails": "our whole interval lies on the other side of zero; or beyond "
-    f"-{SMALL} or {SMALL}, where the paper's value is {NEAR_ZERO} from zero at most",
-    "inconclusive": "our interval allows both",
-    "not run": "nothing was measured yet",
-}
+STAND_IN = " [on a stand-in]"  # after a claim that was measured on other images than its own
 COLUMNS = (
-    "id", "source", "claim", "paper", "ours", "low", "high", "verdict", "n", "seeds", "preset", "data",
-    "command", "missing",
+    "id", "source", "claim", "unit", "paper", "beyond", "ours", "low", "high", "verdict", "n", "architectures",
+    "seeds", "preset", "dataset", "data", "beside", "to_decide", "looked_into", "command", "missing",
 )  # fmt: skip
-
-_HEAD = """# The claims ledger
+FAILURES = Path("findings", "fails.md")  # in the results: what was looked into where a direction fails
+_OF_THE_RULE = ("paper", "ours", "low", "high", "n", "unit", "beyond")
+_NOTHING = dict.fromkeys(("ours", "low", "high", "n"), math.nan) | {
+    "paper_scale": False, "stand_in": False, "beyond": 0.0, "top": 100, "unit": "correlation", "beside": "",
+}  # fmt: skip
+_PAGE = """# The claims ledger
 
 Made by `analysis/claims.ipynb`. The commands take the architectures of our own sweeps, in their order, and the
 benchmark's accuracies that those hold; name another folder to run them anew. C2 rests on the zero-cost measures
-of `zero_cost_DATASET`, too. Data: {copies}.
+of `zero_cost_DATASET`, too. What was measured on the images of a stand-in says so, and is never `reproduced`.
+Data: {copies}.
 
+{counts}
+
+{rules}
+
+{lines}
 """
 
 
-def verdict(paper: float, ours: float, low: float, high: float, paper_scale: bool) -> str:
-    """One of `VERDICTS` for a correlation, or for a difference between two, with our 95% interval `low`..`high`.
-
-    For a claim in words `paper` is its direction, +inf or -inf. Raises InputError if the interval does not hold
-    the estimate, or if the paper's value is not known.
-    """
-    if math.isnan(paper):
-        raise InputError("a verdict needs the paper's value, or +inf or -inf for its direction alone.")
-    if math.isnan(ours):
-        return "not run"
-    if not low - _ROUNDING <= ours <= high + _ROUNDING:
-        raise InputError(f"the estimate {ours} is not within its interval {low}..{high}.")
-    if paper_scale and (low <= paper <= high or abs(paper - ours) <= TOLERANCE):
-        return "reproduced"
-    if abs(paper) <= NEAR_ZERO:
-        if -SMALL <= low and high <= SMALL:
-            return "direction holds"
-        return "direction fails" if low > SMALL or high < -SMALL else "inconclusive"
-    if low <= 0 <= high:
-        return "inconclusive"
-    return "direction holds" if (ours > 0) == (paper > 0) else "direction fails"
-
-
-def ledger(claims: pd.DataFrame, measured: list[dict], missing: dict[str, str]) -> pd.DataFrame:
+def ledger(
+    claims: pd.DataFrame, measured: list[dict], missing: dict[str, str], looked_into: dict[str, str] | None = None
+) -> pd.DataFrame:
     """A line for every claim, in the order of `claims`, with `COLUMNS`.
 
-    `claims` has `id`, `source`, `claim` and `paper`. A line of `measured` names its claim by `id` and has `ours`,
-    `low`, `high`, `paper_scale` and what it rests on (`n`, `seeds`, `preset`, `data`, `command`); and `chance`,
-    what a random score would have, where that is not zero: the verdict is on what is beyond it. `missing` says
-    what claims that were not measured lack, by their id or the parts of it (`T2` of `T2.fear`) before a point.
-    Raises InputError for a measurement of no claim or of one that was measured already, and where nothing says
-    what is missing.
+    `claims` as `ledger_claims` makes them. A line of `measured` names its claim by `id` and has `ours`, `low`,
+    `high`, `paper_scale`, and what it rests on: `n`, `architectures`, `seeds`, `preset`, `dataset`, `data`,
+    `command`. It may also have the `top` that the claim is about (100), what the verdict is `beyond` (0), a
+    text to show `beside` it, and `stand_in`, whether the images are others than the claim's: the claim then
+    says so, and is never "reproduced". There may be one at each scale. `missing` says what claims that were not
+    measured lack, and `looked_into` where to read on about those whose direction fails: by their id or the
+    parts of it (`T2` of `T2.fear`) before a point. Raises InputError for a measurement of no claim, or of one
+    that was measured already at this scale, and where nothing says what is missing.
     """
-    by_id = {line["id"]: line for line in measured}
-    unknown = sorted(set(by_id) - set(claims.id))
-    if unknown or len(by_id) < len(measured):
-        raise InputError(
-            f"measurements of no claim: {', '.join(unknown)}." if unknown else "a claim is measured twice."
-        )
-    nothing = dict.fromkeys(("ours", "low", "high"), math.nan) | {"paper_scale": False, "chance": 0.0}
+    by_id = _by_claim(measured, claims)
     lines = []
     for claim in claims.to_dict("records"):
-        line = claim | nothing | by_id.get(claim["id"], {})
-        beyond = (line[key] - line["chance"] for key in ("paper", "ours", "low", "high"))
-        line["verdict"] = verdict(*beyond, line["paper_scale"])
+        judged, larger = sample_to_judge(by_id[claim["id"]]) if claim["id"] in by_id else ({}, [])
+        line = _NOTHING | claim | judged
+        rule = {key: line[key] for key in _OF_THE_RULE}
+        line["verdict"] = verdict(paper_scale=line["paper_scale"] and not line["stand_in"], **rule)
+        line["claim"] += STAND_IN if line["stand_in"] else ""
+        line["beside"] = "; ".join([*map(_sample, larger), *filter(None, [line["beside"]])])
         if line["verdict"] == "not run":
-            line["missing"] = _what_is_missing(claim["id"], missing)
+            line["missing"] = _by_beginning(claim["id"], missing)
+            if line["missing"] is None:
+                raise InputError(f"{claim['id']} was not measured, and nothing says what is missing.")
+        elif line["verdict"] == "inconclusive":
+            line["to_decide"] = architectures_to_decide(top=line["top"], **rule)
+        elif line["verdict"] == "direction fails":
+            line["looked_into"] = _by_beginning(claim["id"], looked_into or {})
         lines.append(line)
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
-def _what_is_missing(claim: str, missing: dict[str, str]) -> str:
-    beginnings = [beginning for beginning in missing if f"{claim}.".startswith(f"{beginning}.")]
-    if not beginnings:
-        raise InputError(f"{claim} was not measured, and nothing says what is missing.")
-    return missing[max(beginnings, key=len)]
+def _by_claim(measured: list[dict], claims: pd.DataFrame) -> dict[str, list[dict]]:
+    by_id: dict[str, list[dict]] = {}
+    for line in measured:
+        by_id.setdefault(line["id"], []).append(line)
+    if unknown := sorted(set(by_id) - set(claims.id)):
+        raise InputError(f"measurements of no claim: {', '.join(unknown)}.")
+    for claim, lines in by_id.items():
+        if len({line["paper_scale"] for line in lines}) < len(lines):
+            raise InputError(f"{claim} is measured twice at one scale.")
+    return by_id
 
 
-def published_values(claims: pd.DataFrame, beginning: str) -> dict[str, float]:
-    """The paper's values of the claims whose id begins so, by the rest: `snip` of `ZC.cifar10.snip`."""
-    of_them = claims[claims.id.str.startswith(f"{beginning}.")]
-    return dict(zip(of_them.id.str.removeprefix(f"{beginning}."), of_them.paper.tolist()))
+def _by_beginning(claim: str, texts: dict[str, str]) -> str | None:
+    """The text of the longest key that is the claim's id, or its beginning up to a point."""
+    beginnings = [beginning for beginning in texts if f"{claim}.".startswith(f"{beginning}.")]
+    return texts[max(beginnings, key=len)] if beginnings else None
+
+
+def _sample(line: dict) -> str:
+    return f"{line['preset']}, n={line['n']}: {Estimate.of(line, 'ours')}"
+
+
+def read_failures(results: str | Path) -> dict[str, str]:
+    """Where to read on of a claim whose direction fails: a link within `results`, by the id or its beginning.
+
+    They are those that the headings of `FAILURES` have in code.
+    """
+    path = Path(results) / FAILURES
+    headings = re.findall(r"^## (.+)$", path.read_text(), re.M) if path.exists() else []
+    return {
+        claim: f"{FAILURES.as_posix()}#{_anchor(heading)}"
+        for heading in headings
+        for claim in re.findall(r"`([^`]+)`", heading)
+    }
+
+
+def _anchor(heading: str) -> str:
+    """As GitHub makes it of a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def count_verdicts(book: pd.DataFrame) -> pd.DataFrame:
@@ -111,13 +125,26 @@ def count_verdicts(book: pd.DataFrame) -> pd.DataFrame:
 
 
 def shown_values(line: dict) -> dict[str, str]:
-    """The numbers of a ledger's line as texts: `paper`, `ours` with its interval and `n`, empty where not run."""
-    run = not math.isnan(line["ours"])
+    """What a ledger's line shows as texts, empty where there is nothing.
+
+    These are `paper`, `ours` with its interval, `n`, and `beside`, with how many architectures would decide it.
+    """
+    above = {math.inf: "above", -math.inf: "below"}.get(line["paper"])
+    notes = [_to_decide(line["to_decide"]), line["beside"]]
     return {
-        "paper": {math.inf: "above 0", -math.inf: "below 0"}.get(line["paper"], f"{line['paper']:g}"),
-        "ours": str(Estimate.of(line, "ours")) if run else "",
-        "n": f"{line['n']:.0f}" if run else "",
+        "paper": f"{above} {line['beyond']:g}" if above else f"{line['paper']:.3g}",
+        "ours": "" if math.isnan(line["ours"]) else str(Estimate.of(line, "ours")),
+        "n": "" if math.isnan(line["n"]) else f"{line['n']:.0f}",
+        "beside": "; ".join(note for note in notes if isinstance(note, str) and note),
     }
+
+
+def _to_decide(needed: float) -> str:
+    """To two digits; or more than the search space has."""
+    if math.isnan(needed):
+        return ""
+    about = f"about {float(f'{needed:.2g}'):,.0f}" if needed <= SPACE_SIZE else f"more than {SPACE_SIZE:,}"
+    return f"{about} architectures would decide"
 
 
 def shown_ledger(book: pd.DataFrame) -> pd.DataFrame:
@@ -128,13 +155,17 @@ def shown_ledger(book: pd.DataFrame) -> pd.DataFrame:
 def ledger_page(book: pd.DataFrame) -> str:
     """The ledger as a page of Markdown, the verdicts counted above it."""
     require("tabulate", "print tables")
-    counts = count_verdicts(book).to_markdown(index=False)
-    lines = shown_ledger(book).to_markdown(index=False, disable_numparse=True)
-    return f"{_HEAD.format(copies='; '.join(sorted(book.data.dropna().unique())))}{counts}\n\n{lines}\n"
+    return _PAGE.format(
+        copies="; ".join(sorted(book.data.dropna().unique())),
+        counts=count_verdicts(book).to_markdown(index=False),
+        rules="\n".join(f"- {rule}" for rule in RULES),
+        lines=shown_ledger(book).to_markdown(index=False, disable_numparse=True),
+    )
 
 
 def _shown(line: dict) -> dict[str, str]:
     run, values = line["verdict"] != "not run", shown_values(line)
+    read_on = f"[looked into]({line['looked_into']})" if isinstance(line["looked_into"], str) else ""
     return {
         "id": line["id"],
         "claim": line["claim"],
@@ -144,5 +175,6 @@ def _shown(line: dict) -> dict[str, str]:
         "n": values["n"],
         "seed": line["seeds"] if run else "",
         "preset": line["preset"] if run else "",
+        "beside it": "; ".join(filter(None, (read_on, values["beside"]))),
         "measured by, or what is missing": f"`{line['command']}`" if run else line["missing"],
     }

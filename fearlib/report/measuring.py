@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from fearlib.benchmark.truth import benchmark_accuracy
+from fearlib.data.registry import STANDS_FOR
+from fearlib.errors import InputError
 from fearlib.ranking.against_shortreg import TOPS
 from fearlib.ranking.degradation import with_start
 from fearlib.ranking.estimate import Estimate, estimate
@@ -31,7 +34,6 @@ from fearlib.sweeps.rows import holds_sweep, read_rows
 DATA_AGNOSTIC = ("synflow", "synflow_bn", "params", "macs", "l2_norm", "zen")
 _TRAINED = ("fear", "shortreg")
 _IMAGES = "the {} images (fear data) and their sweep at the paper preset, results/{}"
-_HARDWARE = "the paper's hardware; tables/*_nearest.md have both methods on one"
 MISSING = {
     "C3": "short training as long as the paper's (50 epochs); with 1 to 16: tables/cifar10_compact_search.md",
     "C4": "the degradation sweep",
@@ -40,9 +42,8 @@ MISSING = {
     "T1": f"{_IMAGES.format('cifar100', 'cifar100_paper')}, "
     "with a top large enough; on CIFAR-10: tables/cifar10_paper_nearest.md",
     "T2": "the synthetic sweep",
-    "T3": "the paper preset; at compact, with short training of 1 to 16 epochs: tables/cifar10_compact_search.md",
+    "T3": "short training as long as the paper's (50 epochs); with 1 to 16: tables/cifar10_compact_search.md",
 }
-MISSING |= {f"T1.{method}.{cost}": _HARDWARE for method in _TRAINED for cost in ("seconds", "common_seconds")}
 MISSING |= {
     claim.format(dataset): _IMAGES.format(dataset, folder.format(dataset))
     for dataset in ("cifar10", "cifar100", "imagenet16-120")
@@ -67,19 +68,29 @@ def measure_claims(ids: pd.Series, results: str | Path) -> list[dict]:
 
 
 def _line(
-    claim: str, folder: Path, methods: tuple, each: pd.DataFrame, found: Estimate, chance: float = 0.0
+    claim: str,
+    folder: Path,
+    methods: tuple,
+    each: pd.DataFrame,
+    found: Estimate,
+    top: int = 100,
+    beyond: float = 0,
 ) -> dict:
-    """A measured line; `each` are the rows that it rests on, `methods` the labels or kinds of the trials that make
-    them, and `chance` is what a random score would have."""
+    """A measured line on the `top` percent; `each` are the rows that it rests on, `methods` the labels or kinds of
+    the trials that make them, and the verdict is `beyond` what a random score would have."""
     configuration = read_manifest(folder)["configuration"]
     preset = configuration["settings"]["preset"]
     return found.columns("ours") | {
         "id": claim,
         "paper_scale": preset.startswith("paper"),
-        "chance": chance,
+        "top": top,
+        "beyond": beyond,
+        "stand_in": configuration["dataset"] in STANDS_FOR,
         "n": found.n,
+        "architectures": each["index"].nunique(),
         "seeds": ", ".join(map(str, sorted(each.seed.unique()))),
         "preset": preset,
+        "dataset": configuration["dataset"],
         "data": f"{configuration['dataset_source']}, {configuration['dataset_fingerprint']}",
         "command": _command(folder, methods, frozenset(each["index"]), frozenset(each.seed)),
     }
@@ -97,20 +108,32 @@ def _command(folder: Path, methods: tuple, indices: frozenset, seeds: frozenset)
     return " && ".join(commands(folder, manifest["configuration"], trials, with_truth))
 
 
-def _asked(ids: list[str], beginning: str) -> Iterator[tuple[str, list[str]]]:
+def _asked(ids: list[str], beginning: str | tuple[str, ...]) -> Iterator[tuple[str, list[str]]]:
     """The claims that begin so, each with what its id says after that."""
     return ((claim, claim.split(".")[1:]) for claim in ids if claim.startswith(beginning))
 
 
 def _zero_cost(ids: list[str], results: Path) -> Iterator[dict]:
     for claim, (dataset, name) in _asked(ids, "ZC."):
-        folder = results / f"zero_cost_{dataset}"
+        (folder,) = _folders(results, dataset, "zero_cost_{}")
         if holds_sweep(folder):
             rows = _first_seed(read_rows(folder))
             each = rows[rows.method == name]
             if len(each):
-                found = estimate(spearman, each.score, each.test_accuracy)
-                yield _line(claim, folder, ("zero_cost",), each, found)
+                found, beside = _with_published_accuracies(folder, dataset, each)
+                yield _line(claim, folder, ("zero_cost",), each, found) | {"beside": beside}
+
+
+def _with_published_accuracies(folder: Path, dataset: str, each: pd.DataFrame) -> tuple[Estimate, str]:
+    """Spearman with the accuracies on which the published value rests, where the folder has them, and a note."""
+    tested = estimate(spearman, each.score, each.test_accuracy)
+    if dataset != "cifar10":
+        return tested, ""
+    try:
+        accuracy = benchmark_accuracy(folder, "cifar10-valid", each["index"], split="validation")
+    except InputError:
+        return tested, "with test accuracy, the published with validation accuracy"
+    return estimate(spearman, each.score, accuracy.to_numpy()), f"with test accuracy: {tested}"
 
 
 def _degradation(ids: list[str], results: Path) -> Iterator[dict]:
@@ -144,7 +167,7 @@ def _is_moment_of_cosine(method: str) -> bool:
 
 def _fear_alone(ids: list[str], results: Path) -> Iterator[dict]:
     for claim, (dataset,) in _asked(ids, "C1."):
-        folder = results / f"{dataset}_paper"
+        (folder,) = _folders(results, dataset, "{}_paper")
         if (rows := _finished_with_fear(folder)) is not None:
             fear = preset_method(rows)
             each = rows[rows.method == fear]
@@ -154,7 +177,7 @@ def _fear_alone(ids: list[str], results: Path) -> Iterator[dict]:
 def _fear_among_others(ids: list[str], results: Path) -> Iterator[dict]:
     """FEAR less the best other method in the top half, the zero-cost measures of a sweep of their own included."""
     for claim, (dataset,) in _asked(ids, "C2."):
-        folder, measures = results / f"{dataset}_paper", results / f"zero_cost_{dataset}"
+        folder, measures = _folders(results, dataset, "{}_paper", "zero_cost_{}")
         if (rows := _finished_with_fear(folder)) is not None and holds_sweep(measures):
             free = _first_seed(read_rows(measures))
             free = free[free["index"].isin(rows["index"])]
@@ -171,8 +194,8 @@ def _against_shortreg(ids: list[str], results: Path) -> Iterator[dict]:
     tops = top_table(form, TOPS)
     nearest = nearest_shortreg(tops, fear).set_index(["value", "top"])
     tops = tops.set_index(["method", "top"])
-    for claim, (whose, value, top) in _asked(ids, "T1."):
-        if value.endswith("seconds") or (value, int(top)) not in nearest.index:
+    for claim, (whose, value, top) in _asked(ids, ("T1.fear.", "T1.shortreg.")):
+        if (value, int(top)) not in nearest.index:
             continue
         method = fear if whose == "fear" else nearest.setting[value, int(top)]
         chance, found = 0.0, Estimate.of(tops.loc[(method, int(top))], "spearman")
@@ -180,7 +203,7 @@ def _against_shortreg(ids: list[str], results: Path) -> Iterator[dict]:
             each = form[form.method == method].groupby("index")[["score", "test_accuracy"]].mean()
             shared = estimate(partial(common, percent=int(top)), each.score, each.test_accuracy)
             chance, found = int(top) / 100, replace(shared, n=found.n)
-        yield _line(claim, folder, _TRAINED, rows[rows.method == method], found, chance)
+        yield _line(claim, folder, _TRAINED, rows[rows.method == method], found, int(top), chance)
 
 
 def _synthetic(ids: list[str], results: Path) -> Iterator[dict]:
@@ -205,8 +228,15 @@ def _ahead_of_best(
     found = compare_methods(compared, fear, percent=percent)
     if len(found):
         best = found.sort_values("difference").iloc[0]
-        line = _line(claim, folder, made_by, rows[rows.method == fear], Estimate.of(best, "difference"))
+        line = _line(claim, folder, made_by, rows[rows.method == fear], Estimate.of(best, "difference"), percent)
         yield line | {"than": best.than}
+
+
+def _folders(results: Path, dataset: str, *forms: str) -> list[Path]:
+    """The dataset's folders of these forms; its stand-in's where that alone has them all."""
+    datasets = dataset, *(name for name, other in STANDS_FOR.items() if other == dataset)
+    each = [[results / form.format(name) for form in forms] for name in datasets]
+    return next((folders for folders in each if all(map(holds_sweep, folders))), each[0])
 
 
 def _first_seed(rows: pd.DataFrame) -> pd.DataFrame:

@@ -10,7 +10,8 @@ from fearlib.exhibits import EXHIBITS, Sweep, exhibit_sweeps
 from fearlib.files.tables import read_csv
 from fearlib.files.write import replace_file
 from fearlib.scores.degradation import MOMENTS
-from fearlib.scores.measures import MEASURES
+from fearlib.scores.registry import FIFTEEN
+from fearlib.sweeps.labels import read_numbers
 from fearlib.sweeps.manifest import read_manifest
 from fearlib.sweeps.methods import expand_methods, parse_method
 from fearlib.sweeps.presets import preset
@@ -142,7 +143,8 @@ def sweep_macs(sweep: Sweep, dataset: str, results: str | Path = "results") -> f
         else:
             macs += epoch * epochs
         if name in _DEGRADATION:
-            macs += (MOMENTS + epochs) * _macs_of_measures(Path(results) / _MEASURED_IN[sweep.preset])
+            looks = len(read_numbers(arguments["moments"])) if "moments" in arguments else MOMENTS + epochs
+            macs += looks * _macs_of_measures(Path(results) / _MEASURED_IN[sweep.preset])
     return sweep.count * macs
 
 
@@ -172,7 +174,7 @@ def _epochs_of_fear(results: Path, dataset: str, scale: str, image: float) -> fl
 
 def _macs_of_measures(folder: Path) -> float:
     rows = _rows(folder)
-    rows = rows[(rows.seed == rows.seed.min()) & rows.kind.isin(MEASURES) & rows.moment.isna()]
+    rows = rows[(rows.seed == rows.seed.min()) & rows.kind.isin(FIFTEEN) & rows.moment.isna()]
     return rows.macs.sum() / rows["index"].nunique()
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from fearlib.data.registry import shown_name
 from fearlib.explorer.known_scores import results_folders
 from fearlib.ranking.estimate import estimate
 from fearlib.ranking.statistics import spearman
@@ -40,7 +41,7 @@ def _sweep(rows: pd.DataFrame) -> dict:
     each = pd.DataFrame({method: of_method.reindex(accuracy.index) for method, of_method in by_method.items()})
     return {
         "preset": ", ".join(rows.preset.unique()),
-        "dataset": ", ".join(rows.dataset.unique()),
+        "dataset": ", ".join(map(shown_name, rows.dataset.unique())),
         "indices": [str(index) for index in accuracy.index],
         "accuracy": _numbers(accuracy),
         "methods": [

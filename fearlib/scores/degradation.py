@@ -1,11 +1,15 @@
 """Zero-cost measures followed through training (figure F1 of Dey et al. 2021)."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
 from fearlib.data.dataset import Dataset
+from fearlib.errors import InputError
 from fearlib.scores.measures import Measurement, measure_network
+from fearlib.scores.registry import FIFTEEN
 from fearlib.spaces.network import Network
 from fearlib.training.loop import Epoch, check_counts, check_trainable, has_diverged, train
 
@@ -32,29 +36,65 @@ def degradation(
     batch_size: int = 256,
     precision: str = "auto",
     seed: int = 0,
+    moments: Sequence[float] | None = None,
 ) -> list[Moment]:
     """Train a network regularly, in place, and measure it on one minibatch again and again.
 
-    At initialisation, `MOMENTS` times in the first epoch, and after every other epoch. One cosine over the whole
-    training or, with `constant_rate`, a rate of 0.1 and a fresh optimizer every epoch, as the paper's code has it.
-    A training that diverges ends there: its last record has a loss that is not finite. Raises InputError as
-    `fearlib.train` and `fearlib.zero_cost` do.
+    At initialisation, `MOMENTS` times in the first epoch, and after every other epoch; or at `moments`, in epochs,
+    each with the first step that reaches it, and with no training after the last. One cosine over all `epochs` or,
+    with `constant_rate`, a rate of 0.1 and a fresh optimizer every epoch, as the paper's code has it. The training
+    has `MOMENTS` records an epoch and one at every moment. One that diverges ends there: its last record has a
+    loss that is not finite. Raises InputError as `check_moments`, `fearlib.train` and `fearlib.zero_cost` do, or
+    for two moments within one step.
     """
     check_counts(epochs=epochs, batch_size=batch_size)
     check_trainable(network, dataset, batch_size)
+    steps = -(-len(dataset.train_labels) // batch_size)  # of an epoch
+    wanted = _default_steps(epochs, steps) if moments is None else _steps_of(moments, epochs, steps)
     curve: list[Epoch] = []
-    moments = [Moment(0, measure_network(network, images, labels, seed=seed), ())]
+    found = [Moment(0, measure_network(network, images, labels, FIFTEEN, seed), ())] if 0 in wanted else []
 
     def look(record: Epoch) -> None:
         epoch = record.epoch + done
         curve.append(Epoch(**vars(record) | {"epoch": epoch}))
-        if epoch <= 1 or epoch == round(epoch):
-            moments.append(Moment(epoch, measure_network(network, images, labels, seed=seed), tuple(curve)))
+        if round(epoch * steps) in wanted or has_diverged([record.loss]):
+            found.append(Moment(epoch, measure_network(network, images, labels, FIFTEEN, seed), tuple(curve)))
 
     common = {"batch_size": batch_size, "records_per_epoch": MOMENTS, "precision": precision, "after_record": look}
-    runs = [(1, CONSTANT)] * epochs if constant_rate else [(epochs, epochs)]
+    last = math.ceil(max(wanted) / steps)
+    runs = [(1, CONSTANT)] * last if constant_rate else [(last, epochs)] * (last > 0)
     for done, (length, schedule) in enumerate(runs):
-        train(network, dataset, length, schedule_epochs=schedule, seed=seed + done, **common)
+        in_run = {step - done * steps for step in wanted if 0 < step - done * steps <= length * steps}
+        train(
+            network, dataset, length, schedule_epochs=schedule, seed=seed + done, recorded_steps=in_run, **common
+        )
         if has_diverged([curve[-1].loss]):
             break
-    return moments
+    return found
+
+
+def check_moments(moments: Sequence[float], epochs: int) -> None:
+    """Raises InputError unless the moments are finite, from 0 to `epochs`, in rising order, and at least one."""
+    rising = all(earlier < later for earlier, later in zip(moments, moments[1:]))
+    if not moments or not rising or not all(0 <= moment <= epochs for moment in moments):
+        raise InputError(
+            f"moments {'+'.join(f'{moment:g}' for moment in moments)!r:.200}: they must be numbers of epochs from "
+            f"0 to {epochs}, in rising order, each once."
+        )
+
+
+def _default_steps(epochs: int, steps: int) -> set[int]:
+    in_first = (-(-steps * part // MOMENTS) for part in range(1, MOMENTS))
+    return {0, *in_first, *range(steps, epochs * steps + 1, steps)}
+
+
+def _steps_of(moments: Sequence[float], epochs: int, steps: int) -> set[int]:
+    """The first step, from 1, to reach each moment, to a tenth of a step as labels round; 0 for initialisation."""
+    check_moments(moments, epochs)
+    reached = [max(math.ceil(round(moment * steps, 1)), int(moment > 0)) for moment in moments]
+    for one, other, step, same in zip(moments, moments[1:], reached, reached[1:]):
+        if step == same:
+            raise InputError(
+                f"moments {one:g} and {other:g} are both reached with step {step}: an epoch has {steps} steps."
+            )
+    return set(reached)

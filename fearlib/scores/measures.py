@@ -7,34 +7,32 @@ minibatch, network in training mode. Definitions follow Abdelfattah et al. (2021
 
 import math
 import warnings
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pandas as pd
 import torch
 from torch import nn
 
-from fearlib.errors import InputError, Undefined, require
-from fearlib.plugin import Registry
+from fearlib.errors import Undefined, require
+from fearlib.scores.kaiming import (
+    NOISE_IMAGES,
+    PAIR,
+    PATTERN_IMAGES,
+    block_entropies,
+    block_jacobians,
+    channel_correlations,
+    patterns,
+)
 from fearlib.scores.minibatch import Minibatch
+from fearlib.scores.registry import MEASURES, measure, measure_names
 from fearlib.spaces.nats import Architecture
 from fearlib.spaces.nats_network import build_network
 from fearlib.spaces.network import in_mode, layer_macs
 from fearlib.training.classifier import check_minibatch
 
+SPACE_PARAMETERS = 0.398554, 0.054191886336  # 10^6, 10^12: `space_parameters(num_classes=10)`
 K = 1e-5  # keeps logarithms and inverses finite
-
-
-@dataclass(frozen=True)
-class Measure:
-    """`passes` is its cost alone, in forward passes of the network (a backward pass counts two).
-
-    They run over the minibatch, or over one image if `one_image`.
-    """
-
-    function: Callable[[Minibatch], float]
-    passes: int
-    one_image: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,19 +42,6 @@ class Measurement:
     value: float
     seconds: float
     undefined: str = ""
-
-
-MEASURES: MutableMapping[str, Measure] = Registry("measure", Measure, made_by=lambda measure: measure.function)
-
-
-def measure(passes: int, one_image: bool = False):
-    """Register a measure under its function's name. Raises InputError if that is taken."""
-
-    def register(function):
-        MEASURES[function.__name__] = Measure(function, passes, one_image)
-        return function
-
-    return register
 
 
 def zero_cost(
@@ -90,7 +75,7 @@ def measure_network(
     seed: int = 0,
 ) -> dict[str, Measurement]:
     """`zero_cost` with the seconds that each measure would take alone, and the reason where one has no value."""
-    measures = _measure_names(measures)
+    measures = measure_names(measures)
     with torch.inference_mode(False), torch.enable_grad():
         images, labels = check_minibatch(network, images, labels)
         with in_mode(network, training=True), torch.autocast(images.device.type, enabled=False):
@@ -112,7 +97,7 @@ def score_architectures(
 
     Every network's weights are drawn from `seed`. Raises InputError for an unknown measure or a wrong size.
     """
-    lines, undefined, measures = [], [], _measure_names(measures)
+    lines, undefined, measures = [], [], measure_names(measures)
     for architecture in require("tqdm", "show progress").tqdm(architectures, unit="architecture"):
         torch.manual_seed(seed)
         network = build_network(architecture, num_classes, channels, cells)
@@ -125,13 +110,6 @@ def score_architectures(
             if result.undefined
         ]
     return pd.DataFrame(lines), undefined
-
-
-def _measure_names(names: tuple[str, ...] | None) -> tuple[str, ...]:
-    for name in names or ():
-        if name not in MEASURES:
-            raise InputError(f"unknown measure {name!r}: the measures are {', '.join(MEASURES)}.")
-    return tuple(MEASURES) if names is None else names
 
 
 def _evaluate(function: Callable[[Minibatch], float], batch: Minibatch) -> Measurement:
@@ -147,11 +125,6 @@ def _evaluate(function: Callable[[Minibatch], float], batch: Minibatch) -> Measu
     timed = batch.timed(value_and_reason)
     value, undefined = timed.value
     return Measurement(value, timed.seconds + batch.pass_seconds(timed.asked), undefined)
-
-
-def zero_cost_macs(name: str, macs_per_image: int, batch_size: int) -> int:
-    """Multiply-accumulates that one measure needs alone, for a network of that many per image forward."""
-    return MEASURES[name].passes * macs_per_image * (1 if MEASURES[name].one_image else batch_size)
 
 
 @measure(passes=3)
@@ -188,7 +161,7 @@ def fisher(batch):
     return total
 
 
-@measure(passes=3, one_image=True)
+@measure(passes=3, own_images=1)
 def synflow(batch):
     """Sum of |W * dR/dW|, R the summed outputs for one image of ones (Tanaka et al. 2020).
 
@@ -197,7 +170,7 @@ def synflow(batch):
     return batch.synaptic_flow(keep_batch_norm=False)
 
 
-@measure(passes=3, one_image=True)
+@measure(passes=3, own_images=1)
 def synflow_bn(batch):
     """`synflow` with batch norm kept."""
     return batch.synaptic_flow(keep_batch_norm=True)
@@ -304,6 +277,76 @@ def zico(batch):
         if ratio > 0:
             total += ratio.log()
     return total
+
+
+@measure(passes=1, own_images=PAIR)
+def meco(batch):
+    """Sum over modules of the smallest eigenvalue of the Pearson correlations between a feature map's channels.
+
+    Over positions, of the first of two noise images, with Kaiming weights; eigenvalues in double precision, at
+    least 0 (Jiang, Wang & Bie, MeCo, 2023). The paper leaves open which feature maps: here those of every module
+    without children, where the authors' code takes containers too, and so counts some twice. Channels that do not
+    vary correlate with none, themselves included. Two images, as batch norm needs more than one value.
+    """
+    smallest = [torch.linalg.eigvalsh(correlation)[0] for correlation in channel_correlations(batch)]
+    return torch.stack(smallest).clamp(min=0).sum()
+
+
+@measure(passes=1, at_most=PATTERN_IMAGES)
+def swap(batch):
+    """Number of different patterns in which units after ReLUs are on or off over the minibatch's first 32 images.
+
+    With Kaiming weights (Peng et al., SWAP-NAS, 2024). The paper leaves open how many images, and averages 32
+    initialisations: here one, and 32 images, as 16 have no more than 65,536 patterns and full-size networks show
+    nearly all of them.
+    """
+    return patterns(batch).unique().numel()
+
+
+@measure(passes=1, at_most=PATTERN_IMAGES)
+def swap_reg(batch):
+    """`swap` times exp(-(P - mean)^2 / variance), P the number of parameters in millions (Peng et al. 2024).
+
+    The paper leaves mean and variance to the user, who may fit them to accuracies: here they are those of P over
+    all of NATS-Bench at full size with ten classes (`SPACE_PARAMETERS`), for networks of other sizes too.
+    """
+    mean, variance = SPACE_PARAMETERS
+    return swap(batch) * math.exp(-((params(batch) / 1e6 - mean) ** 2) / variance)
+
+
+@measure(passes=1, own_images=NOISE_IMAGES)
+def az_expressivity(batch):
+    """Sum over the stem and the blocks of the entropy of their output's principal components.
+
+    64 noise images, Kaiming weights; the entropy is -sum p log(p + 1e-8), p the share of an eigenvalue of the
+    channels' covariance in the sum of all (Lee & Ham, AZ-NAS, 2024). The paper leaves open what is the output of a
+    block that hands on several: here its own.
+    """
+    return sum(block_entropies(batch))
+
+
+@measure(passes=1, own_images=NOISE_IMAGES)
+def az_progressivity(batch):
+    """The smallest difference between a block's entropy and that before it, as in `az_expressivity` (ibid.)."""
+    entropies = torch.stack(block_entropies(batch))
+    if len(entropies) < 2:
+        raise Undefined("it has no block")
+    return entropies.diff().min()
+
+
+@measure(passes=2, own_images=NOISE_IMAGES)
+def az_trainability(batch):
+    """Mean over blocks of 2 - s - 1 / (s + 1e-6), s the largest singular value of a block's Jacobian (ibid.).
+
+    The Jacobian between channels is estimated with one draw of random signs, as in the authors' code. A block that
+    hands its input on has minus infinity there: here the network has no value. The paper leaves open which input
+    counts of a block that takes several: here the output of the block before.
+    """
+    jacobians = block_jacobians(batch)
+    if not jacobians:
+        raise Undefined("it has no block")
+    norms = torch.stack([torch.linalg.matrix_norm(jacobian.double(), 2) for jacobian in jacobians])
+    return (2 - norms - 1 / (norms + 1e-6)).mean()
 
 
 def _correlation(jacobian: torch.Tensor) -> torch.Tensor:

@@ -47,7 +47,7 @@ class Timed(NamedTuple):
 
     value: Any
     seconds: float
-    asked: frozenset[str]
+    asked: frozenset["shared_pass"]
 
 
 class Forward(NamedTuple):
@@ -68,18 +68,19 @@ class Backward(NamedTuple):
 
 
 class shared_pass:
-    """A property of a Minibatch that is computed when first asked for, and timed; who asks for it is charged."""
+    """A function or property of a Minibatch, computed when first asked for and timed; who asks is charged."""
 
     def __init__(self, compute: Callable):
-        self.compute, self.name, self.__doc__ = compute, compute.__name__, compute.__doc__
+        self.compute, self.__doc__ = compute, compute.__doc__
+
+    def __call__(self, batch: "Minibatch") -> Any:
+        if self not in batch.passes:
+            batch.passes[self] = batch.timed(self.compute)
+        batch.asked |= {self} | batch.passes[self].asked
+        return batch.passes[self].value
 
     def __get__(self, batch, owner=None):
-        if batch is None:
-            return self
-        if self.name not in batch.passes:
-            batch.passes[self.name] = batch.timed(self.compute)
-        batch.asked |= {self.name} | batch.passes[self.name].asked
-        return batch.passes[self.name].value
+        return self if batch is None else self(batch)
 
 
 class Minibatch:
@@ -93,9 +94,9 @@ class Minibatch:
 
     def __init__(self, network: nn.Module, images: torch.Tensor, labels: torch.Tensor, seed: int = 0):
         self.network, self.images, self.labels, self.seed = network, images, labels, check_seed(seed)
-        self.layers = self._modules(nn.Conv2d, nn.Linear)
-        self.passes: dict[str, Timed] = {}  # those made so far
-        self.asked: set[str] = set()  # for which passes, by what is being timed
+        self.layers = self.modules(nn.Conv2d, nn.Linear)
+        self.passes: dict[shared_pass, Timed] = {}  # those made so far
+        self.asked: set[shared_pass] = set()  # for which passes, by what is being timed
         self.largest_label = int(labels.max())
 
     def clock(self) -> float:
@@ -104,9 +105,9 @@ class Minibatch:
             torch.cuda.synchronize(self.images.device)
         return time.perf_counter()
 
-    def pass_seconds(self, names: Iterable[str] | None = None) -> float:
-        """Seconds that passes took; all that were made unless named."""
-        return sum(self.passes[name].seconds for name in (self.passes if names is None else names))
+    def pass_seconds(self, passes: Iterable[shared_pass] | None = None) -> float:
+        """Seconds that passes took; all that were made unless given."""
+        return sum(self.passes[each].seconds for each in (self.passes if passes is None else passes))
 
     def timed(self, compute: Callable[["Minibatch"], Any]) -> Timed:
         """What `compute` makes of this minibatch; the passes that it asks for are timed on their own."""
@@ -158,7 +159,7 @@ class Minibatch:
     def forward(self) -> Forward:
         """Logits of the images, and the outputs of layers and ReLUs on the way."""
         state, weights = self._differentiable_state(memory_format=torch.channels_last)
-        images = _in_format(self.images.detach(), torch.channels_last).requires_grad_()
+        images = in_format(self.images.detach(), torch.channels_last).requires_grad_()
         logits, outputs, intact = self._watch(state, images, copy=False)
         if not intact:  # something works in place
             logits, outputs, _ = self._watch(state, images, copy=True)
@@ -173,9 +174,9 @@ class Minibatch:
             outputs = self.forward.layers
         except Undefined:  # batch norm has one value to normalise
             outputs, state = [], self._differentiable_state()[0]
-            keep = _hooked(self.layers, lambda layer, _, output: outputs.append((layer, output)))
+            keep = hooked(self.layers, lambda layer, _, output: outputs.append((layer, output)))
             with _without_batch_norm(self.network), keep:
-                self._forward(state, self.images[:1])
+                self.run(state, self.images[:1])
         return [(layer, output.shape) for layer, output in outputs]
 
     @shared_pass
@@ -183,13 +184,13 @@ class Minibatch:
         """Gradients of the cross entropy."""
         weights, outputs = self.forward.weights, [output for _, output in self.forward.layers]
         loss = F.cross_entropy(self.logits, self.labels)
-        gradients = _gradients(loss, weights + outputs, retain_graph=True)
+        gradients = gradients_of(loss, weights + outputs, retain_graph=True)
         return Backward(gradients[: len(weights)], gradients[len(weights) :])
 
     @shared_pass
     def image_gradients(self) -> torch.Tensor:
         """Gradient of the summed logits with respect to the images."""
-        gradients = _gradients(self.logits.sum(), [self.forward.images], retain_graph=True)
+        gradients = gradients_of(self.logits.sum(), [self.forward.images], retain_graph=True)
         self._refuse_other_than_finite(gradients)
         return gradients[0]
 
@@ -197,12 +198,12 @@ class Minibatch:
     def hessian_gradient_products(self) -> list[torch.Tensor]:
         """Hg of every layer, H the Hessian of L and g = dL/dW, by differentiating g . constant(g)."""
         state, weights = self._differentiable_state(memory_format=torch.channels_last)
-        images = _in_format(self.images, torch.channels_last)
+        images = in_format(self.images, torch.channels_last)
         with cheap_second_derivatives(self.network):
             loss = self._loss(state, images, self.labels)
-        gradients = _gradients(loss, weights, create_graph=True)
+        gradients = gradients_of(loss, weights, create_graph=True)
         product = sum((gradient * gradient.detach()).sum() for gradient in gradients)
-        products = _gradients(product, weights)
+        products = gradients_of(product, weights)
         self._refuse_other_than_finite(products)
         return products
 
@@ -213,8 +214,8 @@ class Minibatch:
         gradients = []
         for images, labels in zip(self.images.chunk(2), self.labels.chunk(2)):
             with cheap_second_derivatives(self.network):
-                loss = self._loss(state, _in_format(images, torch.channels_last), labels)
-            gradients.append(_gradients(loss, weights))
+                loss = self._loss(state, in_format(images, torch.channels_last), labels)
+            gradients.append(gradients_of(loss, weights))
             self._refuse_other_than_finite(gradients[-1])
         return gradients
 
@@ -223,8 +224,10 @@ class Minibatch:
         state, weights = self._differentiable_state(lambda value: value.double().abs())
         ones = torch.ones_like(self.images[:1], dtype=torch.float64)
         with contextlib.nullcontext() if keep_batch_norm else _without_batch_norm(self.network):
-            flow = self._forward(state, ones).sum()
-        return sum((weight * gradient).abs().sum() for weight, gradient in zip(weights, _gradients(flow, weights)))
+            flow = self.run(state, ones).sum()
+        return sum(
+            (weight * gradient).abs().sum() for weight, gradient in zip(weights, gradients_of(flow, weights))
+        )
 
     def perturbed_features(self) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
         """Features of noise images and of slightly other ones, and each batch norm's variances of the first.
@@ -233,33 +236,22 @@ class Minibatch:
         features are what the last adaptive pooling takes in, or else the last linear layer. Raises Undefined if
         there is no such layer, or if it does not run once a pass.
         """
-        generator = torch.Generator(self.images.device).manual_seed(self.seed)
-
-        def noise(like):
-            return torch.randn(like.shape, generator=generator, device=like.device, dtype=torch.float64).to(like)
-
-        state, _ = self._differentiable_state(memory_format=torch.channels_last)
-        names = {id(module): name for name, module in self.network.named_modules()}
-        norms = self._modules(_BatchNorm)
-        for modules, draw in ((self.layers, noise), (norms, torch.ones_like)):
-            for name in (f"{names[id(module)]}.".lstrip(".") for module in modules):
-                if f"{name}weight" in state:
-                    state[f"{name}weight"] = draw(state[f"{name}weight"])
-                if f"{name}bias" in state:
-                    state[f"{name}bias"] = torch.zeros_like(state[f"{name}bias"])
-        images = noise(self.images)
-        others = images + PERTURBATION * noise(images)
-        readers = self._modules(nn.AdaptiveAvgPool2d) or self._modules(nn.Linear)
+        generator = self.generator()
+        state = self.redrawn_state(lambda weight: noise(weight, generator))
+        images = noise(self.images, generator)
+        others = images + PERTURBATION * noise(images, generator)
+        norms = self.modules(_BatchNorm)
+        readers = self.modules(nn.AdaptiveAvgPool2d) or self.modules(nn.Linear)
         if not readers:
             raise Undefined("it has neither an adaptive pooling nor a linear layer that takes in features")
         reader = readers[-1]
         taken = []
         with (
             torch.no_grad(),
-            _hooked([*norms, reader], lambda module, inputs, _: taken.append((module, inputs[0]))),
+            hooked([*norms, reader], lambda module, inputs, _: taken.append((module, inputs[0]))),
         ):
-            self._forward(state, _in_format(images, torch.channels_last))
-            self._forward(state, _in_format(others, torch.channels_last))
+            self.run(state, in_format(images, torch.channels_last))
+            self.run(state, in_format(others, torch.channels_last))
         read = [value for module, value in taken if module is reader]
         if len(read) != 2:
             raise Undefined(f"its {type(reader).__name__} runs {len(read) // 2} times a pass, not once")
@@ -267,7 +259,23 @@ class Minibatch:
         seen = [value for module, value in taken[: len(taken) // 2] if module is not reader]
         return features, of_others, [value.transpose(0, 1).flatten(1).var(1, correction=0) for value in seen]
 
-    def _modules(self, *kinds: type) -> list[nn.Module]:
+    def generator(self) -> torch.Generator:
+        """A new one, on the images' device, from the minibatch's seed."""
+        return torch.Generator(self.images.device).manual_seed(self.seed)
+
+    def redrawn_state(self, draw: Callable[[torch.Tensor], torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Parameters and buffers: the layers' weights as `draw` makes them, biases 0, batch norm's weights 1."""
+        state, _ = self._differentiable_state(memory_format=torch.channels_last)
+        names = {id(module): name for name, module in self.network.named_modules()}
+        for modules, new in ((self.layers, draw), (self.modules(_BatchNorm), torch.ones_like)):
+            for name in (f"{names[id(module)]}.".lstrip(".") for module in modules):
+                if f"{name}weight" in state:
+                    state[f"{name}weight"] = new(state[f"{name}weight"])
+                if f"{name}bias" in state:
+                    state[f"{name}bias"] = torch.zeros_like(state[f"{name}bias"])
+        return state
+
+    def modules(self, *kinds: type) -> list[nn.Module]:
         return [module for module in self.network.modules() if isinstance(module, kinds)]
 
     def _watch(self, state: dict, images: torch.Tensor, copy: bool) -> tuple[torch.Tensor, list, bool]:
@@ -279,9 +287,9 @@ class Minibatch:
             versions.append(output._version)
             return output.clone() if copy else None
 
-        watched = self.layers + self._modules(nn.ReLU)
-        with cheap_second_derivatives(self.network), _hooked(watched, keep):
-            logits = self._forward(state, images)
+        watched = self.layers + self.modules(nn.ReLU)
+        with cheap_second_derivatives(self.network), hooked(watched, keep):
+            logits = self.run(state, images)
         return logits, outputs, all(output._version == version for (_, output), version in zip(outputs, versions))
 
     def _differentiable_state(
@@ -298,7 +306,7 @@ class Minibatch:
             names[id(module)] = f"{path}.".lstrip(".")
             for name, parameter in module.named_parameters(recurse=False):
                 if id(parameter) not in detached:
-                    detached[id(parameter)] = _in_format(
+                    detached[id(parameter)] = in_format(
                         convert(ordinary(parameter.detach())), memory_format
                     ).requires_grad_()
                 state[names[id(module)] + name] = detached[id(parameter)]
@@ -312,7 +320,7 @@ class Minibatch:
                 raise Undefined(f"{weight} is computed from other parameters")
         return state, [state[weight] for weight in weights]
 
-    def _forward(self, state: dict[str, torch.Tensor], images: torch.Tensor) -> torch.Tensor:
+    def run(self, state: dict[str, torch.Tensor], images: torch.Tensor) -> torch.Tensor:
         """Logits, with the same random numbers in every pass; parameters are replaced module by module."""
         with torch.random.fork_rng([images.device] if images.is_cuda else []):
             torch.manual_seed(self.seed)
@@ -326,15 +334,23 @@ class Minibatch:
         return check_logits(output, len(images), self.largest_label)
 
     def _loss(self, state: dict[str, torch.Tensor], images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        logits = self._forward(state, images)
+        logits = self.run(state, images)
         self._refuse_other_than_finite([logits])
         return F.cross_entropy(logits, labels)
 
     def _refuse_other_than_finite(self, tensors: list[torch.Tensor]) -> None:
         """Raises Undefined, with the reason, if an image or one of the tensors holds a NaN or an infinity."""
+        self.refuse_infinite_images()
+        self.refuse_infinite(tensors)
+
+    def refuse_infinite_images(self) -> None:
+        """Raises Undefined, with the reason, if an image holds a NaN or an infinity."""
         if not self._finite_images.all():
             count = int((~self._finite_images).sum())
             raise Undefined(f"NaN or an infinity is in {count} of its {len(self.images)} images")
+
+    def refuse_infinite(self, tensors: list[torch.Tensor]) -> None:
+        """Raises Undefined, with the reason, if one of the tensors holds a NaN or an infinity."""
         sums = [tensor.detach().sum() for tensor in tensors]  # one pass, and a sum may overflow
         if not sums or torch.stack(sums).isfinite().all():
             return
@@ -353,12 +369,17 @@ class Minibatch:
         return "a number on the way to it is NaN or infinite"
 
 
-def _in_format(value: torch.Tensor, memory_format: torch.memory_format) -> torch.Tensor:
+def noise(like: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Standard normal, the same in single precision as in double."""
+    return torch.randn(like.shape, generator=generator, device=like.device, dtype=torch.float64).to(like)
+
+
+def in_format(value: torch.Tensor, memory_format: torch.memory_format) -> torch.Tensor:
     return value.contiguous(memory_format=memory_format) if value.dim() == 4 else value
 
 
 @contextlib.contextmanager
-def _hooked(modules: list[nn.Module], hook: Callable):
+def hooked(modules: list[nn.Module], hook: Callable):
     handles = [module.register_forward_hook(hook) for module in modules]
     try:
         yield
@@ -380,7 +401,7 @@ def _without_batch_norm(network: nn.Module):
             del norm.forward
 
 
-def _gradients(output: torch.Tensor, inputs: list[torch.Tensor], **options) -> list[torch.Tensor]:
+def gradients_of(output: torch.Tensor, inputs: list[torch.Tensor], **options) -> list[torch.Tensor]:
     """d output / d input for each input, zeros where the output does not depend on it.
 
     Raises Undefined if there are no inputs.

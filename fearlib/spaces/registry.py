@@ -1,16 +1,18 @@
 """The search spaces: an index becomes an architecture, an architecture a network."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Callable, MutableMapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from fearlib.errors import InputError
 from fearlib.plugin import OTHERS, Registry
 from fearlib.spaces import darts
-from fearlib.spaces.darts_network import build_darts_network
 from fearlib.spaces.nats import Architecture, sample_architectures
-from fearlib.spaces.nats_network import build_network
-from fearlib.spaces.network import Network
+
+if TYPE_CHECKING:
+    from fearlib.spaces.network import Network
 
 
 class Space(NamedTuple):
@@ -21,9 +23,21 @@ class Space(NamedTuple):
     build: Callable[..., Network]
 
 
+def _build_network(*arguments, **named) -> Network:
+    from fearlib.spaces.nats_network import build_network  # here, for it imports torch
+
+    return build_network(*arguments, **named)
+
+
+def _build_darts_network(*arguments, **named) -> Network:
+    from fearlib.spaces.darts_network import build_darts_network
+
+    return build_darts_network(*arguments, **named)
+
+
 SPACES: MutableMapping[str, Space] = Registry("search space", Space, made_by=lambda space: space.kind)
-SPACES["nats-tss"] = Space(Architecture, sample_architectures, build_network)
-SPACES["darts"] = Space(darts.Genotype, darts.sample_genotypes, build_darts_network)
+SPACES["nats-tss"] = Space(Architecture, sample_architectures, _build_network)
+SPACES["darts"] = Space(darts.Genotype, darts.sample_genotypes, _build_darts_network)
 
 
 def find_space(name: str) -> Space:

@@ -149,14 +149,6 @@ def _as_they_finish(client, run, items, deadline, per_gpu) -> Iterator[tuple]:
         yield running.pop(future), future.exception() or future.result()
 
 
-def run_here(run: Callable, items: list, deadline: float = float("inf")) -> Iterator[tuple]:
-    """The same in this process, one item after another."""
-    for item in items:
-        if time.monotonic() >= deadline:
-            return
-        yield item, run(item)
-
-
 def _slots(client, per_gpu: int | None) -> int:
     """How many items the workers that are there now can run at once. Raises InputError if one has several threads.
 

@@ -2,17 +2,13 @@
 
 import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Iterable
 from typing import NamedTuple
-
-import numpy as np
-import pandas as pd
 
 from fearlib.errors import InputError
 
 FAILED = "failed: "
 UNDEFINED = "undefined: "
-MEANING = ("kind", "moment", "failed")
 
 
 class Label(NamedTuple):
@@ -64,28 +60,31 @@ def kind_of(text: str) -> str:
     return read_label(text).name
 
 
-def with_meaning(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows with what their texts say in columns of their own.
+def truth_method(methods: Iterable[str]) -> str | None:
+    """Of a sweep's methods the full training that serves as its truth where no benchmark's accuracy is given.
 
-    `kind` is the label's name; `moment` the epoch of training at which a measure was taken, NaN for what is not a
-    measure in training; `failed` whether the trial has no result.
+    That is `full`, else the longest `full(epochs=...)`; None if there is neither.
     """
-    return rows.assign(
-        kind=_of_each(rows.method, kind_of, object),
-        moment=_of_each(rows.method, lambda text: _moment(read_label(text)), float),
-        failed=_of_each(rows.outcome, lambda text: text.startswith(FAILED), bool),
-    )
+    lengths = {}
+    for method in set(methods):
+        label = read_label(method)
+        if label.name == "full":
+            epochs = label.number("epochs")
+            lengths[method] = math.inf if math.isnan(epochs) else epochs
+    return max(sorted(lengths), key=lengths.get, default=None)
 
 
-def _moment(label: Label) -> float:
-    in_training = {"epoch", "epochs", "schedule"} <= label.arguments.keys()  # a method may have an `epoch`, too
-    return label.number("epoch") if in_training else math.nan
+def read_numbers(text: str) -> tuple[float, ...]:
+    """The numbers of a list in a label, `0+0.2+4`. Raises InputError if it is not numbers joined by +."""
+    try:
+        return tuple(float(number) for number in text.split("+"))
+    except ValueError:
+        raise InputError(f"{text!r:.200} is not a list of numbers joined by +, as in 0+0.2+4.") from None
 
 
-def _of_each(texts: pd.Series, meaning: Callable[[str], object], kind: type) -> np.ndarray:
-    """What each text means; one that occurs again and again is read once."""
-    places, different = pd.factorize(texts, use_na_sentinel=False)
-    return np.array([meaning(str(text)) for text in different], dtype=kind)[places]
+def numbers_text(numbers: Iterable[float]) -> str:
+    """The numbers as `read_numbers` takes them, each in its shortest form."""
+    return "+".join(f"{number:.15g}" for number in numbers)
 
 
 def has_failed(result: dict) -> bool:

@@ -19,6 +19,7 @@ from fearlib.sweeps.journal import (
 )
 from fearlib.sweeps.labels import has_failed
 from fearlib.sweeps.manifest import MANIFEST, open_manifest, read_manifest, write_manifest
+from fearlib.sweeps.methods import refuse_measures_twice
 from fearlib.sweeps.rows import known_accuracy, refuse_rows_without_journal, write_tables
 from fearlib.sweeps.run import Trial, check_truth, count_trials
 
@@ -29,7 +30,8 @@ def merge_sweeps(folder: str | Path, sources: list[str | Path], methods: list[st
     Of all methods, or of `methods` alone, named as in a journal; `full` belongs to them where it is the truth. A
     new folder is made. A finished trial is never replaced, a failed one is added where none was tried, and the
     sources, which may still grow, are left as they are. Raises InputError if a source is not a sweep, or is one of
-    another configuration or with other test accuracies, or if a method has no trial; nothing is written then.
+    another configuration, with other test accuracies or with a measure that another method has taken, or if a
+    method has no trial; nothing is written then.
     """
     folder, sources = user_path(folder), [user_path(source) for source in sources]
     configuration = read_manifest(folder if (folder / MANIFEST).exists() else sources[0])["configuration"]
@@ -39,7 +41,9 @@ def merge_sweeps(folder: str | Path, sources: list[str | Path], methods: list[st
         _check_methods(methods, sources)
     if any(source.resolve() == folder.resolve() for source in sources):
         raise InputError(f"{folder} cannot be merged into itself.")
-    _check_accuracies(itertools.chain(read_journal(folder), *(records for _, records in parts)))
+    every_record = [*read_journal(folder), *itertools.chain(*(records for _, records in parts))]
+    _check_accuracies(every_record)
+    refuse_measures_twice(record["trial"]["method"] for record in every_record if not has_failed(record))
     added = 0
     with only_writer(folder):
         refuse_rows_without_journal(folder)

@@ -2,11 +2,11 @@
 
 from dataclasses import asdict, dataclass, fields, replace
 
-from fearlib.data.registry import dataset_name
+from fearlib.data.registry import dataset_name, stands_for
 from fearlib.errors import InputError
 from fearlib.spaces.registry import find_space
 from fearlib.sweeps.labels import Label
-from fearlib.training.loop import resolve_precision
+from fearlib.training.precision import resolve_precision
 
 
 @dataclass(frozen=True)
@@ -63,25 +63,29 @@ PRESETS = {
 }
 
 
-def preset(name: str, dataset: str, /, space: str = "nats-tss", **overrides) -> Settings:
-    """The settings of a preset for a dataset and a search space, some of them replaced.
-
-    Values may be given as text, as on a command line ("0.5", "2,4,8", "none"). An overridden preset carries its
-    changes in its name, `compact(threshold=0.55)`, but for those that a method's label states. The precision
-    "auto" becomes what this machine is fast at. Raises InputError for an unknown preset, dataset, space or
-    setting, or a value of the wrong kind.
-    """
+def plain_preset(name: str, dataset: str, space: str = "nats-tss") -> Settings:
+    """The settings of a preset as they are written here, "auto" for the precision. Raises as `preset` does."""
     if name not in PRESETS:
         raise InputError(f"unknown preset {name!r}: the presets are {', '.join(PRESETS)}.")
-    dataset = dataset_name(dataset)
+    dataset = stands_for(dataset_name(dataset))
     find_space(space)
     settings = {
         "smoke": SMOKE,
         "compact": replace(COMPACT, threshold=COMPACT_THRESHOLDS.get(dataset, COMPACT.threshold)),
         "paper": PAPER.get(dataset, Settings("paper")),
     }[name]
-    if space == "darts":
-        settings = replace(settings, **DARTS[name])
+    return replace(settings, **DARTS[name]) if space == "darts" else settings
+
+
+def preset(name: str, dataset: str, /, space: str = "nats-tss", **overrides) -> Settings:
+    """The settings of a preset for a dataset and a search space, some of them replaced.
+
+    A stand-in has those of the dataset for which it stands. Values may be given as text, as on a command line
+    ("0.5", "2,4,8", "none"). An overridden preset carries its changes in its name, `compact(threshold=0.55)`, but
+    for those that a method's label states. The precision "auto" becomes what this machine is fast at. Raises
+    InputError for an unknown preset, dataset, space or setting, or a value of the wrong kind.
+    """
+    settings = plain_preset(name, dataset, space)
     overrides.setdefault("precision", settings.precision)
     changes = {key: convert_setting(key, value) for key, value in overrides.items()}
     changes = {key: value for key, value in changes.items() if getattr(settings, key) != value}

@@ -1,5 +1,7 @@
 """Where a number comes from: the code's commit, the packages and the machine."""
 
+from __future__ import annotations
+
 import functools
 import platform
 import subprocess
@@ -8,9 +10,10 @@ import time
 import uuid
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
-import torch
+if TYPE_CHECKING:
+    import pandas as pd
 
 PACKAGES = ("torch", "numpy", "pandas", "scipy")
 
@@ -56,6 +59,8 @@ def code_commit() -> str:
 
 def hardware() -> str:
     """The GPU's name, or the processor's with the number of its cores."""
+    import torch  # here, for a journal needs the clock alone
+
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
     capabilities = torch.cpu.get_capabilities()

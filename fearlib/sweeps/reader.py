@@ -8,7 +8,7 @@ import pandas as pd
 from fearlib.errors import InputError
 from fearlib.files.outside import user_path
 from fearlib.sweeps.journal import START, collector_at_rest, end_of_journal, has_journal, read_journal_on
-from fearlib.sweeps.labels import with_meaning
+from fearlib.sweeps.meaning import with_meaning
 from fearlib.sweeps.rows import (
     CURVE_COLUMNS,
     ROW_COLUMNS,

@@ -15,8 +15,9 @@ from fearlib.files.tables import read_csv
 from fearlib.files.write import replace_file
 from fearlib.spaces.registry import find_space
 from fearlib.sweeps.journal import FORMS, JOURNAL, START, Position, end_of_journal, has_journal, read_journal
-from fearlib.sweeps.labels import MEANING, UNDEFINED, has_failed, parse_label, read_label, with_meaning
+from fearlib.sweeps.labels import UNDEFINED, has_failed, parse_label, truth_method
 from fearlib.sweeps.manifest import MANIFEST, read_manifest
+from fearlib.sweeps.meaning import MEANING, with_meaning
 
 ROWS, CURVES = "rows.csv", "curves.csv"
 MAX_ROWS_BYTES = 2**29  # of a table of rows; one takes 200
@@ -70,7 +71,10 @@ def last_trials(records: Iterable[dict]) -> list[dict]:
 def rows_of_folder(folder: Path, records: list[dict]) -> pd.DataFrame:
     """`rows_of_trials` with the folder's manifest. Raises InputError if the space is unknown or not theirs."""
     configuration = read_manifest(folder)["configuration"]
-    find_space(configuration["space"])
+    try:
+        find_space(configuration["space"])
+    except InputError as error:
+        raise InputError(f"{user_path(folder) / MANIFEST} cannot be used: {error}") from error
     try:
         return rows_of_trials(records, configuration)
     except InputError as error:
@@ -103,20 +107,6 @@ def with_accuracy(rows: pd.DataFrame, known: Iterable[pd.Series]) -> pd.DataFram
 
 def _accuracy_of_full(rows: pd.DataFrame) -> pd.Series:
     return rows[rows.method == truth_method(rows.method)].groupby("index").score.mean().astype(float) * 100
-
-
-def truth_method(methods: Iterable[str]) -> str | None:
-    """Of a sweep's methods the full training that serves as its truth where no benchmark's accuracy is given.
-
-    That is `full`, else the longest `full(epochs=...)`; None if there is neither.
-    """
-    lengths = {}
-    for method in set(methods):
-        label = read_label(method)
-        if label.name == "full":
-            epochs = label.number("epochs")
-            lengths[method] = math.inf if math.isnan(epochs) else epochs
-    return max(sorted(lengths), key=lengths.get, default=None)
 
 
 def accuracy_from_outside(rows: pd.DataFrame) -> pd.Series:
@@ -257,7 +247,7 @@ def finished_architectures(folder: str | Path, methods: Iterable[str] | None = N
 
     In the order in which the sweep came to them. Of a sweep that was cut short, later ones may be finished too,
     but to take these would favour architectures that train fast. `methods` are those that are compared, each by
-    its label in the journal or by its name alone (`fear`: all of its settings); others may be half done. Raises
+    its label in the journal, else by its name (`fear`: all of its settings); others may be half done. Raises
     InputError if one of them has no trial.
     """
     records = read_journal(folder, curves=False)
@@ -271,7 +261,7 @@ def finished_architectures(folder: str | Path, methods: Iterable[str] | None = N
 
 
 def _labels_of(method: str, labels: set[str], folder: str | Path) -> set[str]:
-    found = {label for label in labels if method in (label, parse_label(label).name)}
+    found = {method} & labels or {label for label in labels if method == parse_label(label).name}
     if not found:
         known = ", ".join(sorted(labels)) or "none"
         raise InputError(f"{folder} has no trials of {method!r}: the methods of its journal are {known}.")

@@ -6,6 +6,7 @@ import itertools
 import math
 import multiprocessing
 import os
+import sys
 import time
 import warnings
 from collections import Counter
@@ -18,22 +19,22 @@ import torch
 
 from fearlib.data.dataset import Dataset
 from fearlib.data.registry import dataset_name, load_dataset
-from fearlib.errors import InputError, one_line, require
+from fearlib.errors import InputError, check_least, one_line, require
 from fearlib.files.outside import user_path
 from fearlib.files.tables import percentages
 from fearlib.plugin import PLUGIN, import_plugin
-from fearlib.scores.measures import MEASURES
 from fearlib.spaces.darts import Genotype
 from fearlib.spaces.nats import Architecture
 from fearlib.spaces.registry import find_space, space_of
-from fearlib.sweeps.cluster import cluster, run_here
 from fearlib.sweeps.journal import append_to_journal, only_writer, pack_journal, recover_journal
 from fearlib.sweeps.labels import FAILED, has_failed
 from fearlib.sweeps.manifest import open_manifest, write_manifest
-from fearlib.sweeps.methods import expand_methods, most_macs, refuse_nan, run_trial
+from fearlib.sweeps.methods import expand_methods, most_macs, refuse_measures_twice
+from fearlib.sweeps.place import Place
 from fearlib.sweeps.presets import LENGTHS, Settings, as_dict
 from fearlib.sweeps.provenance import code_commit, hardware, sitting, utc_now
 from fearlib.sweeps.rows import known_accuracy, refuse_rows_without_journal, rows_of_trials, write_tables
+from fearlib.sweeps.trial import refuse_nan, run_trial
 
 
 @dataclass(frozen=True)
@@ -54,32 +55,6 @@ class Plan:
     most_macs: Callable[[Trial], int]
     configuration: dict
     truth: pd.Series | None
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where trials run: in this process, or on workers as `cluster` says. Raises InputError if it cannot be."""
-
-    workers: int = 1
-    scheduler: str | None = None
-    per_gpu: int | None = None
-
-    def __post_init__(self):
-        _check_least(1, workers=self.workers, per_gpu=1 if self.per_gpu is None else self.per_gpu)
-        if self.workers > 1 and (self.per_gpu or self.scheduler not in (None, "slurm")):
-            raise InputError(
-                "workers are those that the scheduler has, or per_gpu for each GPU: leave workers out."
-            )
-
-    @property
-    def is_here(self) -> bool:
-        return self == Place()
-
-    def opened(self, trials: list[Trial]):
-        """A context that yields `run_on(run, items, deadline)`; without trials no worker starts."""
-        if self.is_here or not trials:
-            return contextlib.nullcontext(run_here)
-        return cluster(self.workers, self.scheduler, self.per_gpu)
 
 
 def run_sweep(
@@ -108,14 +83,15 @@ def run_sweep(
     that none waits long for the last; but with a time budget, and with one worker, one architecture follows
     another, so that those which are finished are no selection. `after_trial` is called with each finished trial's
     rows. The folder receives `journal.jsonl` while the sweep runs; at its end, when it is interrupted too, it has
-    `rows.csv`, `manifest.json` and `journal.jsonl.gz`. Raises InputError if `truth` is not of these architectures,
-    if the folder holds results of another configuration or other test accuracies, or if another sweep is writing
-    to it, or on Windows. A script that asks for workers does so under `if __name__ == "__main__":`.
+    `rows.csv`, `manifest.json` and `journal.jsonl.gz`. Raises InputError for a number that cannot be, if `truth`
+    is not of these architectures, if the folder holds results of another configuration or other test accuracies,
+    if two methods take the same measure, if another sweep is writing to it, or on Windows. A script that asks for
+    workers does so under `if __name__ == "__main__":`.
     """
     _refuse_places()
     import_plugin()
     place = Place(workers, scheduler, per_gpu)
-    _check_least(0, retries=retries)
+    check_least(0, retries=retries, time_budget=time_budget)
     plan = _planned(dataset, settings, methods, architectures, seeds, data_folder, truth)
     if not place.is_here and time_budget == math.inf:
         plan = replace(plan, trials=sorted(plan.trials, key=plan.most_macs, reverse=True))
@@ -136,12 +112,6 @@ def run_sweep(
                 _close(folder, manifest, plan.truth)
             raise
         return _close(folder, manifest, plan.truth)
-
-
-def _check_least(least: int, **numbers: int) -> None:
-    for name, number in numbers.items():
-        if number < least:
-            raise InputError(f"{name} is {number}: it must be at least {least}.")
 
 
 def _planned(
@@ -172,7 +142,7 @@ def _planned(
         ],
         run=functools.partial(
             _run, space=space, load=load, fingerprint=loaded.fingerprint, settings=settings,
-            plugin=os.environ.get(PLUGIN), measures=frozenset(MEASURES),
+            plugin=os.environ.get(PLUGIN),
         ),
         most_macs=functools.partial(_most_macs, space=space, dataset=loaded, settings=settings),
         configuration=sweep_configuration(space, dataset, loaded, settings),
@@ -253,6 +223,7 @@ def _begun(folder: Path, plan: Plan, place: Place) -> tuple[dict, list[Trial]]:
     for index, accuracy in known_accuracy(folder).items():
         check_truth({"trial": {"index": index}, "test_accuracy": accuracy}, plan.truth)
     finished = _take_up(folder, manifest, plan.truth)
+    refuse_measures_twice(trial.method for trial in [*finished, *plan.trials])
     missing = [trial for trial in plan.trials if trial not in finished]
     this = sitting(place.workers, plan.truth) | asdict(place)
     manifest["sittings"].append(this | {"missing": Counter(trial.method for trial in missing)})
@@ -304,7 +275,8 @@ def check_truth(record: dict, truth: pd.Series | dict | None) -> None:
 def _progress(plan: Plan, missing: list[Trial]):
     tqdm, total = require("tqdm", "show progress").tqdm, len(plan.trials)
     what = f"{plan.configuration['dataset']} {plan.configuration['settings']['preset']}"
-    return tqdm(total=total, initial=total - len(missing), desc=what, unit="trial")
+    often = 0.1 if sys.stderr.isatty() else 10.0  # seconds; a log and a notebook keep every line
+    return tqdm(total=total, initial=total - len(missing), desc=what, unit="trial", mininterval=often)
 
 
 def _with_retries(
@@ -330,21 +302,14 @@ def _run(
     fingerprint: str,
     settings: Settings,
     plugin: str | None = None,
-    measures: frozenset[str] | None = None,
 ) -> dict:
     """A trial's rows and learning curve, how long it took in all, and with what code on what machine.
 
-    `plugin` and `measures` are the driver's; a worker that knows other measures refuses the trial.
+    `plugin` is the driver's.
     """
     started = time.monotonic()
     try:
         import_plugin(plugin)
-        others = set(MEASURES).symmetric_difference(MEASURES if measures is None else measures)
-        if others:
-            raise ValueError(
-                f"worker and driver do not both know the measure(s) {', '.join(sorted(others))}: {PLUGIN} can "
-                "name a module that registers them"
-            )
         dataset = load()
         if dataset.fingerprint != fingerprint:
             raise ValueError(

@@ -3,7 +3,7 @@
 import copy
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import NamedTuple
@@ -19,12 +19,12 @@ from fearlib.spaces.network import Network, shapes_checked
 from fearlib.training.classifier import check_labels, check_logits, has_one_value
 from fearlib.training.cuda_graph import recorded_step
 from fearlib.training.memory import keep_freed_memory
+from fearlib.training.precision import resolve_precision
 
 LEARNING_RATE = 0.1
 MOMENTUM = 0.9
 WEIGHT_DECAY = 5e-4
 GRADIENT_CLIP = 5.0
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,7 @@ def train(
     first_free_block: int = 0,
     stop_at: float = float("inf"),
     records_per_epoch: int = 1,
+    recorded_steps: Collection[int] = (),
     max_seconds: float = float("inf"),
     max_macs: float = float("inf"),
     validate: bool = False,
@@ -130,11 +131,13 @@ def train(
     are spent, with a record of what was done until then (`ended_by` says which). On a GPU, which lags behind,
     `max_seconds` may be passed by up to an epoch.
     `validate` measures test accuracy after every full epoch. `seed` orders images and augmentation.
+    `recorded_steps`, counted from 1 through the whole training, end with a record, too.
     `after_record` is called with every record, while the network stands as it was then; its time does not count.
     Forward passes run under autocast at `precision` (`resolve_precision`), in channels-last memory, on the device
     of the network's parameters; on a processor the process keeps the memory it has used (`keep_freed_memory`).
     Inference mode and no_grad play no part. Raises InputError for an unknown precision, a non-positive count, a
-    limit that is NaN, a seed that is no integer, or a network that `check_trainable` refuses.
+    recorded step that the training has not, a limit that is NaN, a seed that is no integer, or a network that
+    `check_trainable` refuses.
     """
     precision = resolve_precision(precision)
     check_counts(epochs=epochs, batch_size=batch_size, records_per_epoch=records_per_epoch)
@@ -153,6 +156,10 @@ def train(
     optimizer, schedule = _optimizer(parameters, (schedule_epochs or epochs) * steps)
     generator = torch.Generator().manual_seed(check_seed(seed))
     macs_per_image = network.training_macs(dataset.resolution, first_free_block)
+    if not all(0 < step <= epochs * steps for step in recorded_steps):
+        raise InputError(
+            f"recorded_steps={sorted(recorded_steps)}: the training's steps are 1 to {epochs * steps}."
+        )
     sums = _Sums(torch.zeros((), device=device), torch.zeros((), dtype=torch.int64, device=device))
 
     def step_on(images: torch.Tensor, labels: torch.Tensor) -> None:
@@ -175,7 +182,7 @@ def train(
             schedule.step()
             sums.images += len(labels)
             spent = limits.spent(seconds + sums.seconds(), macs + sums.images * macs_per_image)
-            if step not in record_after and not spent:
+            if step not in record_after and epoch * steps + step not in recorded_steps and not spent:
                 continue
             record = sums.record(stage, epoch + step / steps, macs_per_image)
             if validate and step == steps and not has_diverged([record.loss]):
@@ -275,30 +282,12 @@ def latest_top1(records: list[Epoch], images: int) -> float:
     return float("nan")
 
 
-def resolve_precision(precision: str) -> str:
-    """ "bfloat16" or "float32"; "auto" is the first if this machine computes with it, else the second.
-
-    A processor without bfloat16 instructions is several times slower with it than with float32. Raises InputError
-    for another.
-    """
-    if precision not in (*PRECISIONS, "auto"):
-        raise InputError(f"unknown precision {precision!r}: {', '.join(PRECISIONS)} or auto is allowed.")
-    if precision != "auto":
-        return precision
-    if torch.cuda.is_available():
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        capabilities = torch.cpu.get_capabilities()
-        native = any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16"))
-    return "bfloat16" if native else "float32"
-
-
 def training_step(
     network: Network, images: torch.Tensor, labels: torch.Tensor, first_free_block: int, precision: str
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Forward and backward of one batch; returns (logits, loss) and leaves the gradients in place."""
     images = images.contiguous(memory_format=torch.channels_last)
-    with torch.autocast(images.device.type, PRECISIONS[precision], enabled=precision != "float32"):
+    with torch.autocast(images.device.type, getattr(torch, precision), enabled=precision != "float32"):
         logits = network(images, first_free_block)
     loss = F.cross_entropy(logits.float(), labels.long())
     loss.backward()
@@ -312,7 +301,7 @@ def top1(network: Network, dataset: Dataset, precision: str = "auto", batch_size
     dataset = dataset.to(next(network.parameters()).device)
     precision, correct, finite = resolve_precision(precision), 0, True
     for images, labels in dataset.test_batches(batch_size):
-        with torch.autocast(images.device.type, PRECISIONS[precision], enabled=precision != "float32"):
+        with torch.autocast(images.device.type, getattr(torch, precision), enabled=precision != "float32"):
             logits = network(images.contiguous(memory_format=torch.channels_last))
         correct += (logits.argmax(1) == labels).sum()
         finite &= logits.isfinite().all()

@@ -17,7 +17,7 @@ import scipy.stats  # noqa: F401
 
 from fearlib import preset
 from fearlib.explorer import Explorer
-from fearlib.scores.measures import MEASURES
+from fearlib.scores.registry import FIFTEEN
 from fearlib.sweeps.journal import pack_journal
 from fearlib.sweeps.presets import as_dict
 from fearlib.sweeps.reader import Results
@@ -53,7 +53,7 @@ def write_journal(folder: Path, methods: list[str], seeds: int) -> int:
     random, rows = np.random.default_rng(0), 0
     with (folder / "journal.jsonl").open("w") as journal:
         for seed, method in itertools.product(range(seeds), methods):
-            names = list(MEASURES) if method == "zero_cost" else [method]
+            names = list(FIFTEEN) if method == "zero_cost" else [method]
             for index, score in enumerate(random.uniform(size=ARCHITECTURES)):
                 row = {"score": score, "seconds": 1.0, "macs": 10**9, "outcome": "ok"}
                 epoch = {"stage": 1, "loss": 2.0, "train_top1": score, "val_top1": score, "seconds": 1.0}

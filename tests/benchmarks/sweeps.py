@@ -1,4 +1,4 @@
-"""What a sweep costs beside its trials: several workers, the journal, the driver's memory, the import.
+"""What a sweep costs beside its trials: several workers, the journal, the driver's memory.
 
 Run on an idle machine of two cores. Trials that do nothing, or sleep, stand for those of a real sweep where the
 engine alone is measured.
@@ -29,22 +29,9 @@ MANY_ARCHITECTURES, MANY_SEEDS = 1000, 100
 
 def main() -> None:
     logging.getLogger("distributed").setLevel(logging.WARNING)
-    for measure in (import_time, simulated_cluster, overhead, many_results, efficiency):
+    for measure in (simulated_cluster, overhead, many_results, efficiency):
         with tempfile.TemporaryDirectory() as folder:
             measure(Path(folder))
-
-
-def import_time(_: Path) -> None:
-    def seconds(statement: str) -> float:
-        started = time.perf_counter()
-        subprocess.run([sys.executable, "-c", statement], check=True)
-        return time.perf_counter() - started
-
-    pairs = [(seconds("import torch, numpy, pandas, scipy"), seconds("import fearlib")) for _ in range(8)][1:]
-    packages, ours = (statistics.median(column) for column in zip(*pairs))
-    print(
-        f"import fearlib: {ours:.2f} s, its four packages {packages:.2f} s: {ours / packages:.2f} (at most 1.15)"
-    )
 
 
 def simulated_cluster(folder: Path) -> None:

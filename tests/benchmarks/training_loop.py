@@ -17,17 +17,16 @@ from torch.utils.data import DataLoader, Dataset
 
 from fearlib import Architecture, build_network, train
 from fearlib import Dataset as TensorDataset
-from fearlib.data.registry import MEAN_AND_STD
+from fearlib.data.tensors import MEAN_AND_STD
 from fearlib.training.loop import (
     GRADIENT_CLIP,
     LEARNING_RATE,
     MOMENTUM,
-    PRECISIONS,
     WEIGHT_DECAY,
-    resolve_precision,
     training_step,
 )
 from fearlib.training.memory import keep_freed_memory
+from fearlib.training.precision import PRECISIONS, resolve_precision
 
 IMAGES, SIDE, BATCH, REPEATS = 10_240, 16, 256, 5
 ARCHITECTURE = Architecture.from_index(0)

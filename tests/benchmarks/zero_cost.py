@@ -12,9 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from fearlib import Architecture, build_network, zero_cost
+from fearlib import MEASURES, Architecture, build_network, zero_cost
+from fearlib.scores.registry import FIFTEEN
 
 REFERENCE = ("grad_norm", "snip", "grasp", "fisher", "synflow", "synflow_bn", "jacob_cov", "plain")
+MOST = 1.6  # times what fifteen take, for all
 WITHOUT_GRASP = tuple(name for name in REFERENCE if name != "grasp")
 INDICES = (9102, 2373, 6531, 7624, 9509, 4336, 11751, 11652, 15543, 1604)  # spread over size
 BATCH, SIDE, REPEATS = 64, 32, 2
@@ -26,6 +28,7 @@ def main() -> None:
     images = torch.randn(BATCH, 3, SIDE, SIDE, generator=generator)
     labels = torch.randint(0, 10, (BATCH,), generator=generator)
     totals: dict[str, list[float]] = {}
+    ratios: list[float] = []
     print(f"16 channels, 5 cells a stage, {SIDE}x{SIDE} pixels, batch {BATCH}, one thread")
     for architecture in sorted(map(Architecture.from_index, INDICES), key=macs):
         seconds = time_all(architecture, images, labels)
@@ -35,6 +38,12 @@ def main() -> None:
         seven, eight = seconds["7 together"] / unit, seconds["8 together"] / unit
         size = f"{macs(architecture) / 1e6:6.1f} million macs"
         print(f"{size}, forward + backward {unit:.2f} s: 7 together {seven:.2f}, 8 together {eight:.2f} of that")
+        ratios.append(seconds["all together"] / seconds["fifteen together"])
+        print(f"{'':{len(size)}}  all {len(MEASURES)} together {ratios[-1]:.2f} times as long as the fifteen")
+    middle = statistics.median(ratios)
+    print(
+        f"\nall {len(MEASURES)} together take {middle:.2f} times as long as the fifteen (median; at most: {MOST})"
+    )
     mean = {name: statistics.mean(values) for name, values in totals.items()}
     print("\nmean over the architectures")
     for name in REFERENCE:
@@ -58,6 +67,8 @@ def time_all(architecture, images, labels) -> dict[str, float]:
         "unit": lambda: plain_step(network, images, labels),
         "7 together": lambda: zero_cost(network, images, labels, WITHOUT_GRASP),
         "8 together": lambda: zero_cost(network, images, labels, REFERENCE),
+        "fifteen together": lambda: zero_cost(network, images, labels, FIFTEEN),
+        "all together": lambda: zero_cost(network, images, labels),
     }
     for name in REFERENCE:
         ways[f"{name} alone"] = lambda name=name: zero_cost(network, images, labels, (name,))

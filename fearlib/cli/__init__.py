@@ -1,0 +1,24 @@
+"""The command line, `fear`. In: words. Out: what the library gives, printed.
+
+Imports every room; what takes long to import, torch, pandas and scipy, only where a command needs it, and once
+what was asked for is known to make sense.
+"""
+
+import sys
+
+from fearlib.errors import InputError, require
+
+
+def main() -> None:
+    """Run the command line; an error in what was given is one sentence on standard error and exit code 2."""
+    try:
+        require("typer", "run the command line")
+        from fearlib.cli.commands import app
+
+        app()
+    except (InputError, ImportError) as error:
+        print(f"fear: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        print(f"fear: {error.filename or 'a file'} cannot be used: {error.strerror or error}.", file=sys.stderr)
+        sys.exit(2)

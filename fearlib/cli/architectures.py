@@ -1,0 +1,106 @@
+"""Architectures are scored or looked up: `fear score`, `fear show`."""
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from fearlib.cli.options import LARGEST_SEED, Files, Space, TrainImages, dataset_option
+from fearlib.data.registry import dataset_name, load_dataset, shown_name
+from fearlib.errors import InputError, require
+from fearlib.files.outside import existing_path, user_path
+from fearlib.scores.registry import measure_names
+from fearlib.spaces.registry import parse_architecture
+
+
+def score(
+    architectures: Annotated[list[str], typer.Argument(help="Indices or architecture strings.")],
+    measures: Annotated[Optional[str], typer.Option(help="Separated by spaces; all by default.")] = None,
+    dataset: Annotated[str, dataset_option("See `fear list`; or noise, which needs no files.")] = "noise",
+    folder: Files = None,
+    train_images: TrainImages = None,
+    channels: Annotated[int, typer.Option(min=1, help="Channels of the first stage.")] = 16,
+    cells: Annotated[int, typer.Option(min=1, help="Cells a stage.")] = 5,
+    resolution: Annotated[
+        Optional[int], typer.Option(min=4, help="Pixels a side; the dataset's own by default.")
+    ] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Images in the minibatch.")] = 64,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Of weights, minibatch and noise.")] = 0,
+    csv: Annotated[Optional[Path], typer.Option(help="Write a line an architecture to this file, too.")] = None,
+) -> None:
+    """Print zero-cost measures of architectures at initialisation, on one minibatch."""
+    dataset = dataset_name(dataset, ("noise",))
+    chosen = [parse_architecture(text) for text in architectures]
+    names = None if measures is None else tuple(measures.split())
+    if names == ():
+        raise InputError("--measures names none: leave it out for all of them.")
+    measure_names(names)
+    from fearlib.scores.measures import score_architectures
+    from fearlib.scores.minibatch import first_minibatch, noise_minibatch
+
+    if dataset == "noise":
+        images, labels, classes = *noise_minibatch(batch, resolution or 32, seed), 10
+    else:
+        loaded = load_dataset(dataset, folder, resolution, train_images)
+        images, labels, classes = *first_minibatch(loaded, batch, seed), loaded.num_classes
+    table, undefined = score_architectures(chosen, images, labels, classes, names, channels, cells, seed)
+    require("tabulate", "print tables")
+    side = images.shape[-1]
+    print(f"{len(labels)} images of {dataset}, {side}x{side} pixels, seed {seed};")
+    print(f"networks of {channels} channels and {cells} cells a stage, at initialisation")
+    print(table.drop(columns="arch").set_index("index").T.to_markdown(floatfmt=".6g"))
+    for reason in undefined:
+        print(reason)
+    if csv is not None:
+        table.to_csv(user_path(csv), index=False)
+
+
+def show(
+    architecture: Annotated[str, typer.Argument(help="Index or architecture string.")],
+    space: Space = "nats-tss",
+    results: Annotated[
+        Optional[list[Path]], typer.Option(help="Results folder; again for more. All in results/ by default.")
+    ] = None,
+    truth: Annotated[
+        Optional[Path], typer.Option(help="Table or NATS-Bench archive; else the accuracy that results hold.")
+    ] = None,
+    dataset: Annotated[str, dataset_option("Of --truth, see `fear list`.")] = "cifar10",
+) -> None:
+    """Print an architecture's cell, parameters, macs, benchmark accuracy and every known score."""
+    found = parse_architecture(architecture, space)
+    if truth is not None and space != "nats-tss":
+        raise InputError(f"--truth is of nats-tss: of {space} there is no benchmark accuracy.")
+    for path in (*(results or ()), *([] if truth is None else [truth])):
+        existing_path(path)
+    from fearlib.benchmark.truth import benchmark_accuracy
+    from fearlib.explorer.known_scores import known_scores, results_folders, sizes_text
+    from fearlib.spaces.drawing import cell_text
+
+    scores = known_scores(found, results or results_folders())
+    accuracies = scores.groupby("dataset").test_accuracy.first().dropna()
+    if truth is not None:
+        accuracy = benchmark_accuracy(truth, dataset, [found.index])
+        accuracies[accuracy.attrs["dataset"]] = accuracy.iloc[0]
+    print(f"{space} {found.index}\n{found}\n\ncell\n{cell_text(found)}\n\n{sizes_text(found)}\n")
+    for name, accuracy in accuracies.items():
+        print(f"test accuracy on {shown_name(name)}: {accuracy:.2f}%")
+    if accuracies.empty:
+        print("test accuracy: not known; --truth gives the benchmark's")
+    _print_scores(scores)
+
+
+def _print_scores(scores) -> None:
+    from fearlib.sweeps.meaning import with_meaning
+
+    require("tabulate", "print tables")
+    moments = with_meaning(scores).moment.notna()
+    rest, folders = scores[~moments], ", ".join(scores.folder[moments].unique())
+    shown = rest[["folder", "preset", "method", "seed"]].assign(
+        score=[f"{score:.6g}" if score == score else outcome for score, outcome in zip(rest.score, rest.outcome)],
+        rank=[f"{rank:g} of {of}" if rank == rank else "" for rank, of in zip(rest["rank"], rest["of"])],
+        seconds=rest.seconds.map("{:.2f}".format),
+        gmacs=rest.gmacs.map("{:.2f}".format),
+    )
+    print("\n" + shown.to_markdown(index=False, disable_numparse=True) if len(rest) else "\nno known score")
+    if moments.any():
+        print(f"and {moments.sum()} at moments of training, in {folders}: analysis/degradation.ipynb")

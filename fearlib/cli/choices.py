@@ -1,0 +1,52 @@
+"""What there is to choose from: `fear list`, `fear data`."""
+
+from dataclasses import fields
+from typing import Annotated, Optional
+
+import typer
+
+from fearlib.cli.options import SEE_LIST, Files, TrainImages
+from fearlib.data.registry import DATASETS, load_dataset, shown_name
+from fearlib.scores.registry import MEASURES
+from fearlib.spaces.registry import SPACES
+from fearlib.sweeps.methods import METHODS
+from fearlib.sweeps.presets import PRESETS, Settings, plain_preset
+
+
+def list_choices() -> None:
+    """Show the methods, measures, datasets and presets that the other commands take."""
+    print("methods")
+    for name, method in METHODS.items():
+        print(f"  {name:21} {method.what}")
+    print("\nmeasures\n  " + ", ".join(MEASURES))
+    print("\ndatasets\n  " + ", ".join(map(shown_name, DATASETS)))
+    print("\nsearch spaces\n  " + ", ".join(SPACES))
+    print("\npresets")
+    for name, what in PRESETS.items():
+        print(f"  {name:10} {what}")
+    columns = [plain_preset(name, "cifar10") for name in PRESETS]
+    print("\nsettings on cifar10" + "".join(f"{name:>18}" for name in PRESETS))
+    for field in fields(Settings)[1:]:
+        print(f"  {field.name:17}" + "".join(f"{plain(getattr(column, field.name)):>18}" for column in columns))
+
+
+def plain(value) -> str:
+    """A setting as it is shown."""
+    if isinstance(value, (tuple, list)):
+        return ",".join(map(str, value))
+    return "default" if value is None else str(value)
+
+
+def data(
+    dataset: Annotated[str, typer.Argument(help=SEE_LIST, autocompletion=lambda: [*DATASETS])],
+    folder: Files = None,
+    resolution: Annotated[Optional[int], typer.Option(help="Pixels a side.")] = None,
+    train_images: TrainImages = None,
+) -> None:
+    """Load a dataset (downloading or generating it if need be) and say what it holds."""
+    loaded = load_dataset(dataset, folder, resolution, train_images)
+    side = loaded.resolution
+    print(f"{loaded.name}: {loaded.source}")
+    print(f"{len(loaded.train_labels)} training and {len(loaded.test_labels)} test images of {side}x{side} pixels")
+    print(f"training images a class: {loaded.train_labels.bincount().unique().tolist()}")
+    print(f"fingerprint {loaded.fingerprint}")

@@ -1,0 +1,186 @@
+"""Sweeps are run: `fear rank`, `fear paper`."""
+
+import contextlib
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from fearlib.cli.choices import plain
+from fearlib.cli.options import (
+    Changes,
+    Files,
+    PerGpu,
+    Preset,
+    Retries,
+    Scheduler,
+    Seeds,
+    Space,
+    TimeBudget,
+    Workers,
+    dataset_option,
+    how_to_run,
+    settings_of,
+    split_methods,
+)
+from fearlib.cli.results import print_ranking
+from fearlib.data.registry import dataset_name, shown_name
+from fearlib.errors import InputError
+from fearlib.exhibits import ARCHITECTURES, exhibit_sweeps, find_exhibit, run_exhibit
+from fearlib.files.outside import existing_path
+from fearlib.spaces.registry import find_space
+from fearlib.sweeps.labels import truth_method
+from fearlib.sweeps.manifest import MANIFEST
+from fearlib.sweeps.methods import parse_method
+from fearlib.sweeps.presets import as_dict, plain_preset
+from fearlib.sweeps.presets import preset as make_settings
+from fearlib.sweeps.status import sweep_status
+
+
+def rank(
+    output: Annotated[Path, typer.Argument(help="Results folder; running again does only what is missing in it.")],
+    dataset: Annotated[str, dataset_option()] = "synthetic",
+    preset: Preset = "smoke",
+    space: Space = "nats-tss",
+    methods: Annotated[
+        Optional[str], typer.Option(help="Separated by spaces, arguments in brackets; all by default.")
+    ] = None,
+    count: Annotated[
+        Optional[int],
+        typer.Option(help="How many architectures to draw from the whole space, 10 by default; or to take."),
+    ] = None,
+    sample_seed: Annotated[int, typer.Option(help="Seed of that draw.")] = 0,
+    indices: Annotated[
+        Optional[Path],
+        typer.Option(
+            help="File of indices or architecture strings, one a line; a table of them; or a results folder. "
+            "All are taken, or the first COUNT."
+        ),
+    ] = None,
+    seeds: Seeds = "0",
+    folder: Files = None,
+    truth: Annotated[
+        Optional[Path], typer.Option(help="Table or NATS-Bench archive with the test accuracies.")
+    ] = None,
+    change: Changes = None,
+    workers: Workers = 1,
+    scheduler: Scheduler = None,
+    per_gpu: PerGpu = None,
+    retries: Retries = 0,
+    time_budget: TimeBudget = None,
+) -> None:
+    """Score architectures with every method, and print how well each ranks them."""
+    dataset, changes = dataset_name(dataset), settings_of(change)
+    plain_preset(preset, dataset, space)
+    how = how_to_run(seeds, folder, workers, scheduler, per_gpu, retries, time_budget)
+    if truth is not None and space != "nats-tss":
+        raise InputError(f"--truth is of nats-tss: for {space} add the method `full`, whose accuracy serves.")
+    if methods is None:
+        methods = "fear shortreg zero_cost" + (" full" if truth is None and dataset == "synthetic" else "")
+    chosen = split_methods(methods)
+    for method in chosen:
+        parse_method(method)
+    architectures = _architectures(indices, count, space, sample_seed)
+    settings = make_settings(preset, dataset, space=space, **changes)
+    accuracy = None
+    if truth is not None:
+        from fearlib.benchmark.truth import benchmark_accuracy
+
+        indices_of = [architecture.index for architecture in architectures]
+        accuracy = benchmark_accuracy(existing_path(truth), dataset, indices_of)
+    from fearlib.sweeps.run import run_sweep
+
+    values = ", ".join(f"{key}={plain(value)}" for key, value in as_dict(settings).items())
+    print(f"{settings.preset} on {shown_name(dataset)}: {values}")
+    if truth is None and truth_method(chosen) is None:
+        print("Without --truth, or the method `full`, there is no accuracy to compare the scores with.")
+    with _stoppable(output):
+        rows = run_sweep(output, dataset, settings, chosen, architectures, truth=accuracy, **how)
+    print_ranking(rows)
+
+
+def _architectures(indices: Path | None, count: int | None, space: str, sample_seed: int) -> list:
+    if indices is None:
+        return find_space(space).sample(10 if count is None else count, sample_seed)
+    existing_path(indices)
+    from fearlib.sweeps.indices import read_indices
+
+    return read_indices(indices, count, space)
+
+
+def paper(
+    exhibit: Annotated[
+        Optional[str], typer.Argument(help="T1..T3, F1..F4 or C1..C5; without, say what each needs and costs.")
+    ] = None,
+    output: Annotated[Optional[Path], typer.Argument(help="Folder for the sweeps' results folders.")] = None,
+    dataset: Annotated[Optional[str], dataset_option("The exhibit's own by default.")] = None,
+    preset: Preset = "compact",
+    count: Annotated[Optional[int], typer.Option(help="How many architectures, in every sweep.")] = None,
+    indices: Annotated[
+        Optional[Path], typer.Option(help="As for `fear rank`; the paper's 1,000 by default.")
+    ] = None,
+    truth: Annotated[
+        Optional[Path], typer.Option(help="As for `fear rank`; of the paper's 1,000 by default.")
+    ] = None,
+    seeds: Seeds = "0",
+    folder: Files = None,
+    change: Changes = None,
+    workers: Workers = 1,
+    scheduler: Scheduler = None,
+    per_gpu: PerGpu = None,
+    retries: Retries = 0,
+    time_budget: TimeBudget = None,
+) -> None:
+    """Run all sweeps that a table, figure or claim of the paper needs; again, to do only what is missing."""
+    if exhibit is None:
+        from fearlib.report.reproduction import tables
+
+        print("\n\n".join(tables().values()))
+        return
+    folders = [sweep.folder for sweep in exhibit_sweeps(exhibit, preset, dataset)]
+    if output is None:
+        raise InputError(f"fear paper {exhibit} needs a folder to write to, such as results/mine.")
+    how = how_to_run(seeds, folder, workers, scheduler, per_gpu, retries, time_budget)
+    with _stoppable(output):
+        done = run_exhibit(
+            exhibit, output, preset, dataset, count, indices or ARCHITECTURES, truth, settings_of(change), **how
+        )
+    for sweep, rows in done.items():
+        print(f"\n{sweep}")
+        if len(rows):
+            print_ranking(rows)
+    _print_what_is_left(output, folders)
+    print(f"analysis/{find_exhibit(exhibit).notebook}.ipynb makes tables and figures of these folders.")
+
+
+@contextlib.contextmanager
+def _stoppable(output: Path):
+    """Ctrl-C and SIGTERM end the sweep in order, with a sentence and exit code 130 or 143; a second at once."""
+
+    def stop(number, frame):
+        for each in before:
+            signal.signal(each, signal.SIG_DFL)
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    except SystemExit:
+        print(f"fear: stopped; what was finished is in {output}, and the same command goes on.", file=sys.stderr)
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _print_what_is_left(output: Path, folders: list[str]) -> None:
+    for folder in folders:
+        if (output / folder / MANIFEST).exists():
+            found = sweep_status(output / folder).total
+            print(
+                f"{output / folder}: {found.finished} finished, {found.failed} failed, {found.remaining} remaining"
+            )
+        else:
+            print(f"{output / folder}: not begun for lack of time")

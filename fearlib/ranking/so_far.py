@@ -1,0 +1,49 @@
+"""How well each method ranks while its sweep still runs: less than `ranking_table`, and fast."""
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from fearlib.ranking.estimate import Estimate, estimate
+from fearlib.ranking.statistics import spearman
+from fearlib.ranking.tables import method_order
+from fearlib.sweeps.labels import truth_method
+from fearlib.sweeps.meaning import with_meaning
+from fearlib.sweeps.rows import full_is_truth, with_finite_scores
+
+RESAMPLES = 200  # of an interval that is looked at once
+
+
+def spearman_so_far(rows: pd.DataFrame) -> pd.DataFrame:
+    """One line a method: `n` architectures with a score and an accuracy so far, and the `spearman` of these.
+
+    Also its 95% bootstrap interval, `low` and `high`, from 200 resamples, NaN where undefined; and the mean
+    `seconds` an architecture. Seeds are averaged first; failed trials and measures at moments of training take no
+    part. The full training whose accuracy is the truth is not ranked against itself.
+    """
+    rows = with_meaning(rows)
+    own_truth = truth_method(rows.method) if len(rows) and full_is_truth(rows) else None
+    rows = with_finite_scores(rows[~rows.failed & rows.moment.isna()])
+    lines = []
+    for method, of_method in rows.groupby("method", sort=False):
+        each = of_method.groupby("index")[["score", "seconds", "test_accuracy"]].mean().astype(float)
+        score = each.score if method != own_truth else np.full(len(each), math.nan)
+        found = estimate(spearman, score, each.test_accuracy, resamples=RESAMPLES)
+        line = {"method": method, "n": found.n} | found.columns("spearman")
+        lines.append(line | {"seconds": each.seconds.mean()})
+    columns = ("method", "n", "spearman", "low", "high", "seconds")
+    return pd.DataFrame(sorted(lines, key=lambda line: method_order(line["method"])), columns=columns)
+
+
+def shown_so_far(table: pd.DataFrame) -> pd.DataFrame:
+    """The same for readers: each Spearman with its interval, as a text."""
+    estimates = [Estimate.of(line, "spearman") for line in table.to_dict("records")]
+    return pd.DataFrame(
+        {
+            "method": table.method,
+            "n": table.n,
+            "spearman": ["–" if math.isnan(each.value) else str(each) for each in estimates],
+            "seconds": table.seconds,
+        }
+    )

@@ -1,0 +1,67 @@
+"""The zero-cost measures by name; what computes them is imported when one is first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fearlib.errors import InputError
+from fearlib.plugin import OTHERS, Registry
+
+if TYPE_CHECKING:
+    from fearlib.scores.minibatch import Minibatch
+
+# What a sweep's `zero_cost` and `degradation` take, whatever else is registered: a finished folder stays finished.
+FIFTEEN = (
+    "grad_norm", "snip", "grasp", "fisher", "synflow", "synflow_bn", "jacob_cov", "plain", "params", "macs",
+    "l2_norm", "nwot", "zen", "epe_nas", "zico",
+)  # fmt: skip
+LATER = ("meco", "swap", "swap_reg", "az_expressivity", "az_progressivity", "az_trainability")
+
+
+@dataclass(frozen=True)
+class Measure:
+    """`passes` is its cost alone, in forward passes of the network (a backward pass counts two).
+
+    They run over the minibatch, over the first `at_most` of its images, or over `own_images` in its place.
+    """
+
+    function: Callable[[Minibatch], float]
+    passes: int
+    own_images: int | None = None
+    at_most: int | None = None
+
+
+MEASURES: MutableMapping[str, Measure] = Registry(
+    "measure",
+    Measure,
+    made_by=lambda measure: measure.function,
+    own=FIFTEEN + LATER,
+    added_by="fearlib.scores.measures",
+)
+
+
+def measure(passes: int, own_images: int | None = None, at_most: int | None = None):
+    """Register a measure under its function's name. Raises InputError if that is taken."""
+
+    def register(function):
+        MEASURES[function.__name__] = Measure(function, passes, own_images, at_most)
+        return function
+
+    return register
+
+
+def measure_names(names: tuple[str, ...] | None) -> tuple[str, ...]:
+    """The names, all measures' if None. Raises InputError for an unknown one."""
+    for name in names or ():
+        if name not in MEASURES:
+            raise InputError(f"unknown measure {name!r}: the measures are {', '.join(MEASURES)}; {OTHERS}.")
+    return tuple(MEASURES) if names is None else names
+
+
+def zero_cost_macs(name: str, macs_per_image: int, batch_size: int) -> int:
+    """Multiply-accumulates that one measure needs alone, for a network of that many per image forward."""
+    measure = MEASURES[name]
+    images = measure.own_images or min(batch_size, measure.at_most or batch_size)
+    return measure.passes * macs_per_image * images

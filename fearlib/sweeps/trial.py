@@ -1,0 +1,88 @@
+"""One trial: a method on an architecture, with one seed."""
+
+import contextlib
+import math
+from dataclasses import asdict
+from numbers import Integral
+
+import torch
+
+from fearlib.data.dataset import Dataset
+from fearlib.scores.trained import Score
+from fearlib.spaces.darts import Genotype
+from fearlib.spaces.nats import Architecture
+from fearlib.spaces.registry import build
+from fearlib.sweeps.methods import Given, with_settings
+from fearlib.sweeps.presets import Settings
+from fearlib.training.loop import has_diverged
+
+
+def run_trial(
+    architecture: Architecture | Genotype,
+    label: str,
+    seed: int,
+    dataset: Dataset,
+    settings: Settings,
+    max_macs: float = math.inf,
+) -> dict:
+    """One method on one architecture: `rows` (method, score, seconds, macs, outcome) and the learning `curve`.
+
+    Zero-cost measures give a row each, with the seconds of computing it alone. The seed decides the initial
+    weights, the order of the images and their augmentation, the same for every method but `full`: the truth
+    shares no chance with the scores that it judges. `max_macs` is a limit for stage 1 of FEAR. It runs with
+    `plain_arithmetic`.
+    """
+    method, arguments = with_settings(label, settings)
+    seed += method.seed_shift
+    with plain_arithmetic():
+        torch.manual_seed(seed)
+        network = build(architecture, dataset.num_classes, settings.channels, settings.cells)
+        network.to(dataset.train_images.device)
+        found = method.run(Given(network, dataset, settings, seed, max_macs), **arguments)
+    if isinstance(found, Score):
+        row = {"method": label, "score": float(found.value), "seconds": found.seconds, "macs": found.macs}
+        found = [row | {"outcome": found.outcome}], found.curve
+    rows, curve = found
+    if not rows:
+        raise ValueError(f"{label} gave neither a Score nor a row")
+    return {"rows": [_plain(row) for row in rows], "curve": [asdict(epoch) for epoch in curve]}
+
+
+def _plain(row: dict) -> dict:
+    """A row of a trial in the types that a journal holds."""
+    macs = row["macs"]
+    return {
+        "method": str(row["method"]),
+        "score": float(row["score"]),
+        "seconds": float(row["seconds"]),
+        "macs": int(macs) if isinstance(macs, Integral) else float(macs),
+        "outcome": " ".join(str(row["outcome"]).split()) or "ok",
+    }
+
+
+@contextlib.contextmanager
+def plain_arithmetic():
+    """Within, a CPU computes with one thread, so that a score does not depend on how many workers share the
+    machine, and on a GPU float32 is float32, not TF32. Afterwards both are as they were."""
+    threads, allowed = torch.get_num_threads(), torch.backends.cudnn.allow_tf32
+    torch.set_num_threads(1)
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.backends.cudnn.allow_tf32 = allowed
+
+
+def refuse_nan(result: dict) -> None:
+    """Raises FloatingPointError if a trial's training diverged or a score is not finite without a reason."""
+    for record in result["curve"]:
+        if has_diverged([record["loss"]]):
+            raise FloatingPointError(f"the training loss became {_called(record['loss'])}")
+    for row in result["rows"]:
+        if row["outcome"] in ("ok", "diverged") and not math.isfinite(row["score"]):
+            raise FloatingPointError(f"the score of {row['method']} is {_called(row['score'])}")
+
+
+def _called(number: float) -> str:
+    return "NaN" if math.isnan(number) else "infinite"

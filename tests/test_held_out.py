@@ -1,0 +1,169 @@
+"""Choosing a combination on one half of the architectures, against a slow account of the same."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fearlib.errors import InputError
+from fearlib.ranking.candidates import combined, comparison, read_combinations
+from fearlib.ranking.combinations import az_nas, rank_mean, rank_product, vote
+from fearlib.ranking.every_score import Scores
+from fearlib.ranking.held_out import budgets, choices, combinations_table, held_out, quality, shared
+from fearlib.ranking.statistics import common, ndcg, spearman, top_spearman
+
+FEAR = "compact/fear(stage2_epochs=24)"
+MEASURES = ("synflow", "jacob_cov", "snip", "az_expressivity", "az_progressivity", "az_trainability", "macs")
+LISTED = pd.DataFrame(
+    [
+        ("product", (FEAR, "paper/az_nas")),
+        ("mean", (FEAR, "paper/synflow", "paper/vote")),
+        ("product", ("paper/synflow", "paper/not_measured")),
+    ],
+    columns=["how", "scores"],
+)
+
+
+def made_up(size=60, seed=0):
+    """Scores of one dataset, better and worse ones, with ties and missing ones."""
+    rng = np.random.default_rng(seed)
+    index = rng.permutation(10 * size)[:size]
+    accuracy = pd.Series(rng.uniform(50, 95, size), index)
+    names = [FEAR, *(f"paper/{name}" for name in MEASURES)]
+    noise = dict(zip(names, np.linspace(3, 60, len(names))))
+    scores = pd.DataFrame({name: accuracy + rng.normal(0, noise[name], size) for name in names}).round(0)
+    scores = scores.mask(rng.random(scores.shape) < 0.1, -math.inf)
+    macs = pd.DataFrame({name: 1e9 * (1000 if name == FEAR else 1) for name in names}, index)
+    return Scores(scores, macs, accuracy), pd.Series(range(1, size + 1), rng.permutation(index))
+
+
+def one_by_one(scores, how, names):
+    """A candidate's scores from the functions that combine one table."""
+    table = pd.DataFrame(index=scores.index)
+    for name in names:
+        preset, _, called = name.partition("/")
+        if called in ("vote", "az_nas"):
+            own = scores[[each for each in scores if each.startswith(f"{preset}/")]]
+            own = own.set_axis([each.removeprefix(f"{preset}/") for each in own], axis=1)
+            table[name] = {"vote": vote, "az_nas": az_nas}[called](own)
+        else:
+            table[name] = scores[name]
+    return {"product": rank_product, "mean": rank_mean}[how](table)
+
+
+def test_every_candidate_is_combined_as_one_alone_would_be():
+    of, place = made_up()
+    found = comparison(of, ["paper/synflow"], place, LISTED)
+    assert list(found.scores.index) == list(place.index)
+    assert len(found.candidates) == len(of.scores.columns) + 2 + 2  # two derived scores, two of the list
+    values = combined(found.scores, found.candidates)
+    for name, candidate in found.candidates.iterrows():
+        expected = one_by_one(found.scores, candidate.how, candidate.scores)
+        pd.testing.assert_series_equal(values[name].rank(), expected.rank(), check_names=False)
+    costs = found.candidates.gmacs
+    assert costs[f"{FEAR} * paper/az_nas"] == 1004 and costs["paper/vote"] == 3 and costs["paper/snip"] == 1
+
+
+def test_quality_is_the_mean_of_both_correlations():
+    of, place = made_up()
+    found = comparison(of, [FEAR], place, LISTED)
+    values, accuracy = combined(found.scores, found.candidates), found.accuracy.to_numpy()
+    expected = [
+        (spearman(values[name], accuracy) + top_spearman(values[name], accuracy, 50)) / 2 for name in values
+    ]
+    assert quality(values.to_numpy(), accuracy) == pytest.approx(expected)
+    table = combinations_table(found).set_index("candidate")
+    assert list(table.index) == list(values.columns[np.argsort(-np.array(expected), kind="stable")])
+    assert table.spearman[FEAR] == pytest.approx(spearman(values[FEAR], accuracy))
+    assert table.out[FEAR] == np.isinf(found.scores[FEAR]).sum() and table.low[FEAR] < table.spearman[FEAR]
+    inputs = found.scores[["paper/synflow", "paper/jacob_cov", "paper/snip"]]
+    assert table.out["paper/vote"] == np.isinf(inputs).any(axis=1).sum()
+
+
+def test_the_choice_is_the_best_of_one_half_reported_on_the_other():
+    (of, place), (other, _) = made_up(), made_up(seed=1)
+    other = Scores(*(part.set_axis(of.accuracy.index) for part in other))  # the same architectures
+    on, to = (comparison(each, [FEAR, "paper/synflow"], place, LISTED) for each in (of, other))
+    rules = {"any": list(on.candidates.index), "free": ["paper/synflow", "paper/vote", "paper/az_nas"]}
+    halves = held_out(on, to, rules, halvings=5, seed=3)
+    rng, size = np.random.default_rng(3), len(on.scores)
+    for halving in range(5):
+        order = rng.permutation(size)
+        first, rest = sorted(order[: size // 2]), sorted(order[size // 2 :])
+        for rule, names in rules.items():
+            worth = {}
+            for name in names:
+                score = one_by_one(on.scores.iloc[first], *on.candidates.loc[name, ["how", "scores"]])
+                accuracy = on.accuracy.iloc[first]
+                worth[name] = spearman(score, accuracy) + top_spearman(score, accuracy, 50)
+            line = halves[(halves.halving == halving) & (halves.rule == rule)].iloc[0]
+            assert line.chosen == max(worth, key=worth.get)
+            score = one_by_one(to.scores.iloc[rest], *on.candidates.loc[line.chosen, ["how", "scores"]])
+            accuracy = to.accuracy.iloc[rest]
+            expected = [spearman(score, accuracy), top_spearman(score, accuracy, 50), common(score, accuracy, 10)]
+            found = line[["spearman", "top 50%", "common 10%", "ndcg 10%"]].tolist()
+            assert found == pytest.approx([*expected, ndcg(score, accuracy, 10)])
+
+
+def test_choosing_among_noise_promises_nothing():
+    """The best of many scores without meaning looks good on the architectures from which it was chosen alone."""
+    rng = np.random.default_rng(0)
+    names = [f"paper/{number}" for number in range(60)]
+    scores = pd.DataFrame(rng.normal(size=(80, 60)), columns=names)
+    of = Scores(scores, scores * 0, pd.Series(rng.uniform(50, 95, 80)))
+    found = comparison(of, names[:1], pd.Series(range(80)), LISTED[:0])
+    table = choices(found, found, {"none": 0.0}, halvings=40)
+    assert list(table.among) == ["single scores", "combinations too"] and (table.candidates == 60).all()
+    assert abs(table.spearman[0]) < 0.1 and abs(table["top 50%"][0]) < 0.15
+    on_its_own = quality(combined(found.scores, found.candidates).to_numpy(), of.accuracy.to_numpy()).max()
+    assert on_its_own > 0.15
+
+
+def test_budgets_bound_the_cost():
+    of, place = made_up()
+    found = comparison(of, [FEAR], place, LISTED)
+    most = budgets(found, of)
+    assert most == {"FEAR": 1050.0}  # nothing is free, and what a pass or an epoch costs is not known
+    table = choices(found, found, {"none": 0.0, "a pass": 1.0, **most}, halvings=3).set_index(["budget", "among"])
+    assert "none" not in table.index and (table.gmacs["a pass"] == 1).all()
+    alone = table.loc["FEAR", "FEAR alone"]
+    assert alone["ahead of FEAR"] == 0 and alone.share == 1 and alone["on all"] == FEAR
+    assert table.candidates["FEAR", "combinations too"] == len(found.candidates)
+
+
+def test_a_comparison_takes_what_was_measured_on_all():
+    of, place = made_up()
+    of.scores.iloc[0, 0] = math.nan  # one architecture without a trial of FEAR
+    without = comparison(of, ["paper/synflow"], place, LISTED)
+    assert FEAR not in without.scores and len(without.scores) == 60
+    fewer = comparison(of, [FEAR], place, LISTED)
+    assert FEAR in fewer.scores and len(fewer.scores) == 59
+    late = comparison(of, [FEAR], place[place > 30], LISTED)
+    assert set(late.scores.index) == set(place.index[30:]) - {of.scores.index[0]}
+    assert comparison(of, ["paper/meco"], place, LISTED) is None
+    assert comparison(of, [FEAR], place[:15], LISTED) is None
+
+
+def test_two_datasets_share_architectures_and_candidates():
+    (of, place), (other, _) = made_up(), made_up(seed=1)
+    index = of.accuracy.index
+    other = Scores(*(part.set_axis([*index[:40], *range(10_000, 10_020)]) for part in other))
+    other.scores["paper/snip"] = math.nan
+    places = pd.concat([place, pd.Series(range(100, 120), range(10_000, 10_020))])
+    one, two = (comparison(each, [FEAR], places, LISTED) for each in (of, other))
+    for found, accuracy in zip(shared(one, two), (of.accuracy, other.accuracy)):
+        assert set(found.scores.index) == set(index[:40])
+        assert found.accuracy.equals(accuracy[found.scores.index])
+        assert not {"paper/snip", "paper/vote"} & set(found.candidates.index)
+    assert shared(one, two._replace(scores=two.scores.iloc[:10])) is None
+
+
+def test_a_list_of_combinations(tmp_path):
+    path = tmp_path / "list.csv"
+    path.write_text('how,scores\nproduct,"paper/a compact/fear(a=1,b=2)"\nmean,paper/a paper/b\n')
+    listed = read_combinations(path)
+    assert listed.scores.tolist() == [("paper/a", "compact/fear(a=1,b=2)"), ("paper/a", "paper/b")]
+    path.write_text("how,scores\nsum,paper/a paper/b\n")
+    with pytest.raises(InputError, match="combines by 'sum': it must be product or mean"):
+        read_combinations(path)
