@@ -47,7 +47,7 @@ _MARKS = {  # shape, colour, and whether it is filled
 _OTHER_MARK = ("*", "#000000", False)
 _PAPER = {"marker": "|", "markersize": 8, "markeredgewidth": 1.6, "zorder": 4}
 _BAND = "0.88"
-_WIDTH, _LEFT, _RIGHT = 3.75, 1.38, 0.72  # inches, the margins with the labels and what a number rests on
+_WIDTH, _LEFT, _RIGHT = 3.5, 1.36, 0.7  # inches, the margins with the labels and what a number rests on
 _LINE, _AXIS = 0.155, 0.5  # inches, of a line and of the scale below a panel
 _HEADING = 1.5  # lines, with the room above it
 
