@@ -20,7 +20,7 @@ def finished_architectures(folder: str | Path, methods: Iterable[str] | None = N
     its label in the journal, or by its name (`fear`: all of its settings) where no label is that name alone; by
     default those of `comparable_methods`. Others may be half done. Raises InputError if one of them has no trial.
     """
-    records = read_journal(folder)
+    records = read_journal(folder, curves=False)
     return _finished(records, _compared(folder, records, methods))
 
 
@@ -30,7 +30,7 @@ def finished_rows(folder: str | Path, methods: Iterable[str] | None = None) -> p
     Raises InputError as that does, or if the rows have no journal, which alone says what is finished.
     """
     refuse_rows_without_journal(folder)
-    records = read_journal(folder)  # before the rows, which may become more meanwhile
+    records = read_journal(folder, curves=False)  # before the rows, which may become more meanwhile
     labels = _compared(folder, records, methods)
     named = {row["method"] for record in records if record["trial"]["method"] in labels for row in record["rows"]}
     rows = read_rows(folder)
@@ -43,7 +43,7 @@ def comparable_methods(folder: str | Path, *kinds: str) -> list[str]:
     A FEAR is among them, the one that is furthest, if there is any. Of `kinds` alone, if some are given. So a
     method that has only begun is left out, and one that nearly all architectures have is not.
     """
-    return _comparable(read_journal(folder), kinds)
+    return _comparable(read_journal(folder, curves=False), kinds)
 
 
 def _comparable(records: list[dict], kinds: tuple[str, ...] = ()) -> list[str]:

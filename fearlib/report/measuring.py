@@ -100,7 +100,7 @@ def _line(
 def _command(folder: Path, methods: tuple, indices: frozenset, seeds: frozenset) -> str:
     """The commands that make those methods' trials on those architectures, and all seeds of a truth of our own."""
     manifest = read_manifest(folder)
-    trials = [record["trial"] for record in read_journal(folder)]
+    trials = [record["trial"] for record in read_journal(folder, curves=False)]
     kinds = set(methods) - {t["method"] for t in trials}
     trials = [t for t in trials if t["method"] in methods or parse_label(t["method"]).name in kinds]
     trials = [t for t in trials if t["index"] in indices]
