@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 
 def run_notebook(name: str, /, **parameters) -> str:
     """Run a notebook in its folder with these parameters; what its cells print and show, as text and HTML."""
-    path, namespace = ROOT / name, {}
+    path, namespace = ROOT / name, {"display": show}
     with contextlib.chdir(path.parent), contextlib.redirect_stdout(io.StringIO()) as said:
         with mock.patch("IPython.display.display", show):
             for cell in json.loads(path.read_text())["cells"]:

@@ -85,7 +85,7 @@ def test_the_explorer_answers_in_jupyterlab(lab):
         page.wait_for_function("window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.info")
         page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
 
-        said = page.locator(".widget-html", has_text="Spearman").first  # a comparison comes after it
+        said = page.locator(".widget-html", has_text="Spearman").last  # a comparison stands before it
         playwright.expect(said).to_contain_text("shortreg(epochs=1), all with test accuracy (%): Spearman 1.00")
         points = page.locator(".js-plotly-plot .scatterlayer .point")
         playwright.expect(points).to_have_count(10)
