@@ -157,8 +157,36 @@ def test_plot_shows_the_tables_statistics_and_takes_keys_and_clicks(visit):
     assert f"Architecture {rows['index'].iloc[0]} of" in page.inner_text("#detail")
     page.check("#scatter-ranks")
     assert page.locator("#scatter circle").count() == len(rows)
-    page.select_option("#scatter-sweep", index=len(page.query_selector_all("#scatter-sweep option")) - 1)
-    assert page.locator("#scatter circle").count() > 50
+    page.uncheck("#scatter-ranks")
+    labels = page.locator("#scatter-sweep option").all_inner_texts()
+    assert {label.split(",")[0] for label in labels} >= {
+        "cifar10_compact",
+        "cifar100_compact",
+        "synthetic_compact",
+    }
+    for label in labels:
+        page.select_option("#scatter-sweep", label=label)
+        of_label = int(re.search(r", (\d+) architectures", label)[1])
+        assert 0 < page.locator("#scatter circle").count() <= of_label
+
+
+def test_contents_stay_in_view_and_unfold_what_they_name(visit, url):
+    page = visit()
+    seen = "one => one.checkVisibility({contentVisibilityAuto: true})"
+    table = page.locator("#table-cifar10_compact_t1 table").first
+    assert not table.evaluate(seen)
+    page.click("nav a[href='#exhibit-T1']")
+    page.click("#exhibit-T1 > .item:not([open]) > summary")
+    link = page.locator("nav a").first
+    assert page.evaluate("scrollY") > DESKTOP["height"]
+    assert 0 <= link.bounding_box()["y"] < DESKTOP["height"]
+    assert (
+        visit(address=f"{url}#table-cifar10_compact_t1").locator("#table-cifar10_compact_t1 table").evaluate(seen)
+    )
+    page.click("#unfold")
+    assert all(page.eval_on_selector_all("main details", "all => all.map(one => one.open)"))
+    page.set_viewport_size(PHONE)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from fearlib.ranking import estimate, figures, tables
 from fearlib.ranking import statistics as ranking
 from fearlib.ranking.finished import finished_architectures
 from fearlib.report import forest, measuring
-from fearlib.report.exhibits import read_captions
+from fearlib.report.captioned import read_captions
 from fearlib.sweeps.journal import read_journal
 
 ROOT = Path(__file__).parents[1]

@@ -6,23 +6,12 @@ import numpy as np
 import pandas as pd
 
 from fearlib.errors import InputError, require
+from fearlib.exhibits import EXHIBITS
 from fearlib.report.claims import STAND_IN
 from fearlib.report.rule import VERDICTS
 from fearlib.sweeps.labels import kind_of
 
-_TITLE = "The paper beside ours, with 95% intervals"
-_EXHIBITS = {
-    "C1": "C1  FEAR ranks well",
-    "C2": "C2  FEAR is best at the top",
-    "C3": "C3  Search with FEAR",
-    "C4": "C4  Scores fall in training",
-    "C5": "C5  FEAR leads, data unlike images",
-    "T1": "T1  Within the top x%",
-    "T2": "T2  Data unlike images",
-    "T3": "T3  Random search",
-    "F1": "F1  Scores in training",
-    "ZC": "Zero-cost, published",
-}
+_TITLES = {name: f"{name}  {exhibit.title}" for name, exhibit in EXHIBITS.items()} | {"ZC": "Zero-cost, published"}
 _WORDS = {
     "cifar10": "CIFAR-10",
     "cifar100": "CIFAR-100",
@@ -104,7 +93,7 @@ def _blocks(of_unit: pd.DataFrame) -> Iterator[tuple[str, str, list]]:
         images, missing = each.images.dropna().unique(), len(each) - len(measured)
         notes = [*images] if len(images) == 1 else []
         notes += [f"{missing} not run"] if missing else []
-        yield _EXHIBITS.get(exhibit, exhibit), ", ".join(notes), list(measured.itertuples())
+        yield _TITLES.get(exhibit, exhibit), ", ".join(notes), list(measured.itertuples())
 
 
 def _label(line) -> str:
