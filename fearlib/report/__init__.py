@@ -16,8 +16,8 @@ from fearlib.files.outside import user_path
 from fearlib.files.tables import read_csv
 from fearlib.files.write import replace_file
 from fearlib.report.account import accounts
-from fearlib.report.claims import COLUMNS, shown_values
 from fearlib.report.captioned import add_sweeps, figures, tables
+from fearlib.report.claims import COLUMNS, shown_values
 from fearlib.report.rule import RULES, VERDICTS
 from fearlib.report.scores import scores
 from fearlib.report.sections import further_sections, paper_sections

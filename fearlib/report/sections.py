@@ -1,4 +1,4 @@
-"""The page's sections: claims, tables and figures by the exhibit of the paper that they belong to, and those beyond."""
+"""The page's sections: claims, tables and figures by the exhibit of the paper that has them, and those beyond."""
 
 import re
 from pathlib import PurePath
@@ -27,8 +27,6 @@ def paper_sections(claims: list[dict], captioned: list[dict], sweeps: list[dict]
     `captioned` are tables and figures. One belongs to the first exhibit whose `files` it is one of, a claim to
     the exhibit that its id begins with.
     """
-    files = {name: EXHIBITS[name].files for names in together() for name in names}
-    places = [_first_match(each["file"], files) for each in captioned]
     return [
         {
             "anchor": f"exhibit-{names[0]}",
@@ -39,7 +37,7 @@ def paper_sections(claims: list[dict], captioned: list[dict], sweeps: list[dict]
         }
         | _content(
             [claim for claim in claims if _exhibit(claim) in names],
-            [each for each, place in zip(captioned, places) if place in names],
+            [each for each in captioned if _owner(each["file"]) in names],
             sweeps,
         )
         for names in together()
@@ -47,10 +45,9 @@ def paper_sections(claims: list[dict], captioned: list[dict], sweeps: list[dict]
 
 
 def further_sections(claims: list[dict], captioned: list[dict], sweeps: list[dict]) -> list[dict]:
-    """What no exhibit has: a section for every notebook that makes such tables, and every source of such claims."""
-    files = {name: exhibit.files for name, exhibit in EXHIBITS.items()}
+    """What no exhibit has: a section for every notebook that makes such tables, and source of such claims."""
     claims = [(_words(claim["source"]), claim) for claim in claims if _exhibit(claim) not in EXHIBITS]
-    captioned = [(_words(each["notebook"]), each) for each in captioned if not _first_match(each["file"], files)]
+    captioned = [(_words(each["notebook"]), each) for each in captioned if not _owner(each["file"])]
     topics = dict.fromkeys(topic for topic, _ in (*claims, *captioned))
     return [
         {"anchor": f"beyond-{topic}", "names": "", "title": topic, "shows": [], "commands": []}
@@ -71,9 +68,10 @@ def _content(claims: list[dict], captioned: list[dict], sweeps: list[dict]) -> d
     }
 
 
-def _first_match(file: str, files: dict[str, tuple[str, ...]]) -> str | None:
-    matching = (name for name, patterns in files.items() if any(PurePath(file).match(path) for path in patterns))
-    return next(matching, None)
+def _owner(file: str) -> str | None:
+    """The first exhibit, in the sections' order, whose files it is one of."""
+    names = (name for names in together() for name in names)
+    return next((name for name in names if any(map(PurePath(file).match, EXHIBITS[name].files))), None)
 
 
 def _exhibit(claim: dict) -> str:
