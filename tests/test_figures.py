@@ -4,9 +4,10 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from fearlib import ranking_table
+from fearlib import Architecture, ranking_table
 from fearlib.ranking.figures import (
     ablation,
+    best_and_worst_cells,
     cost_against_spearman,
     degradation,
     late_bloomers,
@@ -17,6 +18,7 @@ from fearlib.ranking.figures import (
     top_percent,
 )
 from fearlib.ranking.tables import degradation_table, top_table
+from fearlib.spaces.nats import OPERATIONS
 
 matplotlib.use("Agg")
 from test_tables import degraded, rows  # noqa: E402, F401
@@ -142,15 +144,38 @@ def test_pareto_draws_every_method_and_the_front_of_shortreg(rows, value):  # no
 
 
 def test_late_bloomers_draws_those_that_never_reach_it_apart():
-    table = pd.DataFrame({"epochs": [1, 2, 3, 4, np.nan], "seconds": [5, 3, 8, 9, np.nan]})
-    table["test_accuracy"] = [93.0, 94, 90, 80, 60]
+    table = pd.DataFrame({"epochs": [1, 2, 3, 4, *[np.nan] * 3], "seconds": [5, 3, 8, 9, *[np.nan] * 3]})
+    table["test_accuracy"] = [93.0, 94, 90, 80, 70, 10, 12.4]
     figure = late_bloomers({"ours": table})
     for axis, cost in zip(figure.axes, ("epochs", "seconds")):
         np.testing.assert_allclose(axis.lines[0].get_xydata(), table[[cost, "test_accuracy"]].dropna())
         ((x, y),) = axis.lines[1].get_xydata()
-        assert y == 60 and x > table[cost].max()
+        assert y == 70 and x > table[cost].max()
         expected = spearmanr(table[cost][:4], table.test_accuracy[:4]).statistic
-        assert f"Spearman {expected:.2f}" in axis.get_title() and "n=4, 1 never" in axis.get_title()
+        assert f"Spearman {expected:.2f}" in axis.get_title() and "n=4, 3 never" in axis.get_title()
+        assert axis.get_ylim()[0] > 60 and [text.get_text() for text in axis.texts] == ["2 at 10..12%"]
+
+
+def test_cells_are_those_of_the_best_and_the_worst_score():
+    few = pd.DataFrame(
+        {"index": [7, 8, 9, 10], "method": "snip", "score": [3.0, 1, 1, np.nan], "space": "nats-tss"}
+    )
+    few["arch"] = [str(Architecture.from_index(index)) for index in few["index"]]
+    few = few.assign(test_accuracy=[80.0, 70, 60, 90], dataset="cifar10", preset="compact")
+    axes = best_and_worst_cells(few).axes
+    for axis, (index, *words) in zip(
+        axes,
+        [
+            (10, "test accuracy: best", "90.0%", "rank 1 of 4"),
+            (9, "test accuracy: worst", "60.0%", "rank 4 of 4"),
+            (7, "snip: best", "80.0%", "rank 2 of 4"),
+            (8, "snip: worst, one of 2", "70.0%", "rank 3 of 4"),
+        ],
+        strict=True,
+    ):
+        drawn = [text.get_text() for text in axis.texts]
+        assert [op for op in drawn if op in OPERATIONS] == list(Architecture.from_index(index).ops)
+        assert all(word in axis.get_title() for word in words)
 
 
 def test_ablation_draws_every_value_in_order_with_the_usual_one_among_them(rows):  # noqa: F811

@@ -13,7 +13,10 @@ from fearlib.errors import require
 from fearlib.files.outside import user_path
 from fearlib.ranking.estimate import estimate
 from fearlib.ranking.statistics import pareto_front, spearman
+from fearlib.ranking.tables import method_order
 from fearlib.scores.registry import MEASURES
+from fearlib.spaces.drawing import draw_cell
+from fearlib.spaces.registry import parse_architecture
 from fearlib.sweeps.labels import kind_of
 
 _MARKERS = {"fear": ("s", "#d55e00"), "shortreg": ("o", "#0072b2")}
@@ -28,7 +31,7 @@ def scatter(rows: pd.DataFrame, methods: list[str] | None = None, columns: int =
     Returns the matplotlib figure.
     """
     plt = _pyplot()
-    methods = methods or list(rows.method.unique())
+    methods = methods or sorted(rows.method.unique(), key=method_order)
     lines = -(-len(methods) // columns)
     figure, axes = plt.subplots(
         lines, columns, figsize=(2.9 * columns, 2.7 * lines), squeeze=False, layout="constrained"
@@ -221,8 +224,9 @@ def late_bloomers(times: dict[str, pd.DataFrame]):
     """Test accuracy against the epochs and seconds until a training accuracy is reached; the paper's figure F3.
 
     `times` by a name for each source, with the columns `epochs`, `seconds` (NaN: never reached) and
-    `test_accuracy`; networks that never reached it stand at the right edge. A line of panels a source, above each
-    Spearman with its 95% interval over those that did. Returns the matplotlib figure.
+    `test_accuracy`; networks that never reached it stand at the right edge, at the bottom with their accuracy in
+    numbers if it lies far below all others'. A line of panels a source, above each Spearman with its 95% interval
+    over those that did. Returns the matplotlib figure.
     """
     plt = _pyplot()
     figure, axes = plt.subplots(
@@ -231,18 +235,56 @@ def late_bloomers(times: dict[str, pd.DataFrame]):
     for line, (name, table) in zip(axes, times.items()):
         for axis, cost in zip(line, ("epochs", "seconds")):
             reached = table.dropna(subset=cost)
-            never = table[table[cost].isna()]
+            never = table.test_accuracy[table[cost].isna()]
             axis.plot(reached[cost], reached.test_accuracy, ".", color="#0072b2", markersize=4, alpha=0.7)
             edge = reached[cost].max() * 1.15
-            axis.plot([edge] * len(never), never.test_accuracy, "x", color="#d55e00", markersize=4, label="never")
+            least, most = reached.test_accuracy.min(), reached.test_accuracy.max()
+            far = never < least - (most - least)
+            axis.plot([edge] * (~far).sum(), never[~far], "x", color="#d55e00", markersize=4, label="never")
+            if far.any():
+                bottom = axis.get_ylim()[0]
+                axis.plot(edge, bottom, "v", color="#d55e00", markersize=5, label="never, far below")
+                axis.annotate(
+                    f"{far.sum()} at {_range(never[far].round().astype(int))}%", (edge, bottom), (-5, 2),
+                    textcoords="offset points", ha="right", fontsize=7,
+                )  # fmt: skip
             found = estimate(spearman, reached[cost], reached.test_accuracy)
-            title = f"{textwrap.fill(name, 44)}\nSpearman {found}, n={len(reached)}, {len(never)} never"
-            axis.set_title(title, fontsize=8)
+            title = f"{textwrap.fill(name, 56)}\nSpearman {found}, n={len(reached)}, {len(never)} never"
+            axis.set_title(title, fontsize=7)
             axis.set_xlabel(f"{cost} until this training accuracy", fontsize=8)
             axis.tick_params(labelsize=7)
             if len(never):
                 axis.legend(fontsize=7)
         line[0].set_ylabel("test accuracy (%)", fontsize=8)
+    return figure
+
+
+def best_and_worst_cells(rows: pd.DataFrame):
+    """The cell that each method ranks best and the one that it ranks worst, below those of test accuracy itself.
+
+    `rows` as `fearlib.read_rows` gives them, of one search space; scores are means over seeds. Above each cell
+    stand its test accuracy and the rank of that. Of equal scores the lowest index is drawn, and they are counted.
+    Returns the matplotlib figure.
+    """
+    plt = _pyplot()
+    accuracy = rows.groupby("index").test_accuracy.mean()
+    architectures, (space,) = rows.groupby("index").arch.first(), rows.space.unique()
+    ranks = accuracy.rank(ascending=False, method="min").astype(int)
+    scores = {"test accuracy": accuracy} | {
+        method: rows[rows.method == method].groupby("index").score.mean().dropna()
+        for method in sorted(rows.method.unique(), key=method_order)
+    }
+    figure, axes = plt.subplots(
+        len(scores), 2, figsize=(9, 3.1 * len(scores)), squeeze=False, layout="constrained"
+    )
+    for line, (method, score) in zip(axes, scores.items()):
+        for axis, which, index in zip(line, ("best", "worst"), (score.idxmax(), score.idxmin())):
+            draw_cell(parse_architecture(architectures[index], space), axis)
+            equal = (score == score[index]).sum()
+            title = f"{method}: {which}" + f", one of {equal}" * (equal > 1)
+            rank = f"{accuracy[index]:.1f}% test accuracy, rank {ranks[index]} of {len(ranks)}"
+            axis.set_title(f"{title}\n{rank}", fontsize=9)
+    figure.suptitle(_where(rows), fontsize=9)
     return figure
 
 
