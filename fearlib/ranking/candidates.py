@@ -10,7 +10,7 @@ import pandas as pd
 
 from fearlib.errors import InputError
 from fearlib.files.tables import read_csv
-from fearlib.ranking.combinations import AZ_NAS, VOTERS, az_nas, ranks, vote
+from fearlib.ranking.combinations import AZ_NAS, DIGITS, VOTERS, az_nas, ranks, vote
 from fearlib.ranking.every_score import Scores, scores_of
 
 FEAR = "compact/fear(stage2_epochs=24)"
@@ -120,16 +120,16 @@ def _called(how: str, scores: tuple[str, ...]) -> str:
 def combined(scores: pd.DataFrame, candidates: pd.DataFrame) -> pd.DataFrame:
     """Every candidate's score of each architecture, ranked among those of the table: a column a candidate.
 
-    As `rank_product` and `rank_mean` give it one at a time.
+    In the order that `rank_product` and `rank_mean` give one at a time.
     """
-    each = candidates.scores.reset_index(drop=True).explode()
-    places, names = pd.factorize(each)
+    names = sorted({name for each in candidates.scores for name in each})
     shares = ranks(with_derived(scores, names)[names]).to_numpy() / len(scores)
-    members = np.zeros((len(names), len(candidates)))
-    np.add.at(members, (places, each.index), 1)
-    is_product = (candidates.how == "product").to_numpy()
-    values = np.where(is_product, np.log(shares) @ members, shares @ members / members.sum(axis=0))
-    return pd.DataFrame(values.round(12), scores.index, candidates.index)
+    logarithms, place = np.log(shares), {name: column for column, name in enumerate(names)}
+    values = np.empty((len(scores), len(candidates)))
+    for column, (how, parts) in enumerate(zip(candidates.how, candidates.scores)):
+        of_parts = [place[name] for name in parts]
+        values[:, column] = {"product": logarithms, "mean": shares}[how][:, of_parts].mean(axis=1)
+    return pd.DataFrame(values.round(DIGITS), scores.index, candidates.index)
 
 
 def with_derived(scores: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:

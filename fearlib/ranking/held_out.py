@@ -85,12 +85,20 @@ def held_out(
         best = {rule: names[np.where(among, worth, -math.inf).argmax()] for rule, among in allowed.items()}
         picked = reported_on.candidates.loc[list(dict.fromkeys(best.values()))]
         scores, accuracy = combined(reported_on.scores.iloc[other], picked), reported_on.accuracy.to_numpy()[other]
+        worth = {name: _worth(scores[name].to_numpy(), accuracy) for name in picked.index}
         for rule, name in best.items():
-            score = scores[name].to_numpy()
-            line = {"halving": halving, "rule": rule, "chosen": name, "spearman": spearman(score, accuracy)}
-            line |= {"top 50%": top_spearman(score, accuracy, HALF), "common 10%": common(score, accuracy, TOP)}
-            lines.append(line | {"ndcg 10%": ndcg(score, accuracy, TOP), "gmacs": picked.gmacs[name]})
+            line = {"halving": halving, "rule": rule, "chosen": name, "gmacs": picked.gmacs[name]}
+            lines.append(line | worth[name])
     return pd.DataFrame(lines)
+
+
+def _worth(score: np.ndarray, accuracy: np.ndarray) -> dict[str, float]:
+    return {
+        "spearman": spearman(score, accuracy),
+        "top 50%": top_spearman(score, accuracy, HALF),
+        "common 10%": common(score, accuracy, TOP),
+        "ndcg 10%": ndcg(score, accuracy, TOP),
+    }
 
 
 def budgets(of: Comparison, scores: Scores) -> dict[str, float]:
@@ -113,11 +121,11 @@ def choices(
 ) -> pd.DataFrame:
     """`held_out` within every budget of `most`, among single scores and among combinations too; and FEAR itself.
 
-    A budget that allows nothing is left out. Columns: `budget`, `among`, how many `candidates`, `n` architectures;
-    the mean over halvings of `spearman`, `top 50%`, `common 10%`, `ndcg 10%` and `gmacs`, the first two with the
-    range of 95% of the halvings; `ahead of FEAR`, the Spearman less FEAR's on the same half, with such a range,
-    where FEAR was measured; the candidate `chosen` most often, the `share` of halvings in which it was; and that
-    which is best `on all` architectures.
+    A budget that allows nothing is left out. Columns: `budget`, in 1e9 multiply-accumulates `at most`, `among`, how
+    many `candidates`, `n` architectures; the mean over halvings of `spearman`, `top 50%`, `common 10%`, `ndcg 10%`
+    and `gmacs`, the first two with the range of 95% of the halvings; `ahead of FEAR`, the Spearman less FEAR's on
+    the same half, with such a range, where FEAR was measured; the candidate `chosen` most often, the `share` of
+    halvings in which it was; and that which is best `on all` architectures.
     """
     of_all = chosen_on.candidates
     worth = quality(combined(chosen_on.scores, of_all).to_numpy(), chosen_on.accuracy.to_numpy())
@@ -132,7 +140,8 @@ def choices(
     lines = []
     for rule, names in rules.items():
         each, often = halves[halves.rule == rule], halves[halves.rule == rule].chosen.value_counts()
-        line = dict(zip(("budget", "among"), rule)) | {"candidates": len(names), "n": len(chosen_on.scores)}
+        line = dict(zip(("budget", "among"), rule)) | {"at most": most.get(rule[0], math.nan)}
+        line |= {"candidates": len(names), "n": len(chosen_on.scores)}
         line |= _with_range("spearman", each.spearman) | _with_range("top 50%", each["top 50%"], "top 50% ")
         line |= {column: each[column].mean() for column in ("common 10%", "ndcg 10%", "gmacs")}
         if ALONE in rules:
@@ -157,3 +166,44 @@ def shared(one: Comparison, other: Comparison) -> tuple[Comparison, Comparison] 
 def _with_range(name: str, values: pd.Series, prefix: str = "") -> dict[str, float]:
     low, high = np.nanquantile(values, [0.025, 0.975]) if values.notna().any() else (math.nan, math.nan)
     return Estimate(values.mean(), low, high, len(values)).columns(name, prefix)
+
+
+def shown_combinations(table: pd.DataFrame, best: int = 8) -> pd.DataFrame:
+    """`combinations_table` of each `dataset` and `set` as texts: the `best` of each, and FEAR and short training.
+
+    Those on later positions alone are left to the CSV.
+    """
+    whole = table[table.positions == "all"].reset_index(drop=True)
+    place = whole.groupby(["dataset", "set"], sort=False).cumcount()
+    shown = whole[(place < best) | whole.candidate.isin((FEAR, SHORTREG))]
+    lines = shown.to_dict("records")
+    return pd.DataFrame(
+        {
+            "dataset": shown.dataset, "set": shown.set, "score or combination": shown.candidate, "n": shown.n,
+            "Spearman (95%)": [str(Estimate.of(line, "spearman")) for line in lines],
+            "top 50% (95%)": [str(Estimate.of(line, "top 50%", "top 50% ")) for line in lines],
+            "common 10%": shown["common 10%"].map("{:.2f}".format),
+            "nDCG 10%": shown["ndcg 10%"].map("{:.2f}".format),
+            "10^9 macs": shown.gmacs.map("{:.1f}".format),
+        }
+    )  # fmt: skip
+
+
+def shown_choices(table: pd.DataFrame) -> pd.DataFrame:
+    """`choices` as texts to read, after the columns that say of which comparison they are."""
+    lines, known = table.to_dict("records"), table["ahead of FEAR"].notna()
+    ahead = [
+        f"{Estimate.of(line, 'ahead of FEAR', 'ahead '):+.2f}" if is_known else ""
+        for line, is_known in zip(lines, known)
+    ]
+    return pd.DataFrame(
+        {name: table[name] for name in table.columns[: table.columns.get_loc("n") + 1]}
+        | {
+            "Spearman (95%)": [str(Estimate.of(line, "spearman")) for line in lines],
+            "top 50% (95%)": [str(Estimate.of(line, "top 50%", "top 50% ")) for line in lines],
+            "ahead of FEAR (95%)": ahead,
+            "10^9 macs": table.gmacs.map("{:.1f}".format),
+            "chosen most often": table.chosen,
+            "share": table.share.map("{:.2f}".format),
+        }
+    )

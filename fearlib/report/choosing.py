@@ -1,0 +1,106 @@
+"""What ranks best for a budget: the table of docs/choosing.md, and the answer to a budget of one's own."""
+
+import shlex
+from pathlib import Path
+
+import pandas as pd
+
+from fearlib.errors import InputError, check_least
+from fearlib.ranking.candidates import SETS, comparison, read_combinations
+from fearlib.ranking.estimate import Estimate
+from fearlib.ranking.every_score import positions, read_scores, scores_of
+from fearlib.ranking.held_out import choices
+
+LISTED = Path("analysis/combinations.csv")
+_FREE, _FEAR, _LITTLE = "free measures", "FEAR", "a little training"
+# The sets on which a budget is answered: the first in which it allows something, from the largest on.
+ANSWERED_ON = {
+    "none": (_FREE, _FEAR),
+    "a forward pass": (_FREE, _FEAR),
+    "an epoch": (_FREE, _FEAR),
+    "FEAR": (_FEAR,),
+    "ten times FEAR": (_LITTLE, _FEAR),
+}
+ALL, ALONE = "combinations too", "FEAR alone"
+
+
+def guide(held: pd.DataFrame) -> pd.DataFrame:
+    """The lines of `choices` that answer each budget on each dataset, with the Spearman of `FEAR alone` there.
+
+    `held` has the `choices` of every `dataset`, `set` and `positions`.
+    """
+    whole, lines = held[held.positions == "all"], []
+    for budget, sets in ANSWERED_ON.items():
+        for dataset in whole.dataset.unique():
+            of_dataset = whole[whole.dataset == dataset]
+            answers = of_dataset[(of_dataset.budget == budget) & (of_dataset.among == ALL)].set_index("set")
+            name = next((name for name in sets if name in answers.index), None)
+            if name is not None:
+                alone = of_dataset[(of_dataset["set"] == name) & (of_dataset.among == ALONE)].set_index("dataset")
+                line = {"budget": budget, "dataset": dataset, "set": name} | answers.loc[name].to_dict()
+                lines.append(line | {ALONE: alone.spearman.get(dataset)})
+    return pd.DataFrame(lines)
+
+
+def shown_guide(table: pd.DataFrame, macs_a_second: float) -> pd.DataFrame:
+    """`guide` as texts to read; times are those of a machine of so many macs a second."""
+    lines = table.to_dict("records")
+    return pd.DataFrame(
+        {
+            "budget": table.budget,
+            "10^9 macs": table["at most"].map("{:.3g}".format),
+            "a core's time": [duration(1e9 * gmacs / macs_a_second) for gmacs in table["at most"]],
+            "dataset": table.dataset,
+            "ranks best": [f"`{name}`" for name in table["on all"]],
+            "n": table.n,
+            "Spearman, held out (95%)": [str(Estimate.of(line, "spearman")) for line in lines],
+            "better half (95%)": [str(Estimate.of(line, "top 50%", "top 50% ")) for line in lines],
+            "FEAR alone there": table[ALONE].map("{:.2f}".format).replace("nan", ""),
+        }
+    )
+
+
+def duration(seconds: float) -> str:
+    """`0.8 s`, `12 s`, `4 min`: two digits."""
+    value, unit = (seconds / 60, "min") if seconds >= 120 else (seconds, "s")
+    return f"{float(f'{value:.2g}'):g} {unit}"
+
+
+def choose(
+    gmacs: float, dataset: str | None = None, results: str | Path = "results", listed: str | Path = LISTED
+) -> pd.DataFrame:
+    """What ranks best at `gmacs` (1e9 multiply-accumulates) an architecture at most: `choices`, a line a dataset.
+
+    `dataset` is one of those measured in the folder `results`, None stands for all; `listed` is the list of
+    combinations. A dataset is answered on the set of `SETS` that has what the budget allows. `how` and `scores`
+    say what the best candidate `on all` is made of. Raises InputError for a budget below 0, or where nothing was
+    measured that it allows.
+    """
+    check_least(0, gmacs=gmacs)
+    for path in (Path(results), Path(listed)):
+        if not path.exists():
+            raise InputError(f"{path} does not exist: run this in the repository's folder.")
+    rows, place, combinations = read_scores(results), positions(results), read_combinations(listed)
+    lines = []
+    for name in [dataset] if dataset else list(rows.dataset.unique()):
+        scores = scores_of(rows, name)
+        found = {each: comparison(scores, SETS[each], place, combinations) for each in (_FREE, _FEAR, _LITTLE)}
+        allowed = [each for each, of in found.items() if of and (of.candidates.gmacs <= gmacs).any()]
+        if not allowed:
+            continue
+        within = [each for each in allowed if found[each].candidates.gmacs[SETS[each][0]] <= gmacs]
+        of = found[within[-1] if within else allowed[0]]
+        table = choices(of, of, {"own": gmacs}).set_index("among")
+        line = table.loc[ALL].to_dict() | {"dataset": name, ALONE: table.spearman.get(ALONE)}
+        lines.append(line | of.candidates.loc[line["on all"], ["how", "scores"]].to_dict())
+    if not lines:
+        where = f"on {dataset}" if dataset else "there"
+        raise InputError(f"{gmacs:g} x 10^9 macs: nothing that costs so little was measured {where}.")
+    return pd.DataFrame(lines)
+
+
+def funnel_command(dataset: str, how: str, scores: tuple[str, ...], indices: str | Path | None = None) -> str:
+    """The command that ranks architectures by these scores."""
+    words = ["fear", "funnel", "results/mine", "--dataset", dataset, "--scores", " ".join(scores)]
+    words += ["--how", how] if how != "product" else []
+    return shlex.join([*words, "--indices", str(indices or "INDICES")])
