@@ -105,7 +105,7 @@ def at_initialisation(measure: str, seed: int, dataset: Dataset, settings: Setti
             torch.manual_seed(seed)
             network = build_network(architecture, dataset.num_classes, settings.channels, settings.cells)
             found = measure_network(network.to(images.device), images, labels, (measure,), seed)[measure]
-        macs = zero_cost_macs(measure, network.macs(settings.resolution), len(labels))
+            macs = zero_cost_macs(measure, network.macs(settings.resolution), len(labels))
         return Evaluation(found.value, math.inf, macs, found.seconds)
 
     return lambda index, limit: measured(index)

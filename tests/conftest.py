@@ -2,6 +2,7 @@ import os
 
 if "FEARLIB_TEST_CUDA" not in os.environ:
     os.environ["CUDA_VISIBLE_DEVICES"] = ""  # rows are compared bit for bit
+os.environ["OMP_NUM_THREADS"] = "1"  # here and in what is started: pytest uses all cores already
 
 import hypothesis
 import pytest
@@ -9,7 +10,6 @@ import torch
 
 from fearlib import Dataset, preset
 
-torch.set_num_threads(1)
 hypothesis.settings.register_profile("fearlib", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("fearlib")
 

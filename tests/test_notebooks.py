@@ -1,4 +1,4 @@
-"""The notebooks, executed end to end as a user would."""
+"""The notebooks, executed end to end: two in a kernel of their own as a user would, the others in this process."""
 
 import json
 import re
@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from cells import run_notebook
 from test_results import make, trial
 
-from fearlib import benchmark_accuracy, load_dataset, preset, run_sweep, spearman
+from fearlib import InputError, benchmark_accuracy, load_dataset, preset, run_sweep, spearman
 from fearlib.sweeps.indices import read_indices
 from fearlib.sweeps.journal import append_to_journal, read_journal
 from fearlib.sweeps.rows import read_curves, write_tables
@@ -32,7 +33,10 @@ def execute(notebook, executed_as, **parameters):
     )
 
 
-SMALL = {"train_images": 100, "stage1_epochs": 2, "threshold": 0.05, "full_epochs": 1, "shortreg_epochs": [1]}
+SMALL = {
+    "train_images": 100, "stage1_epochs": 2, "threshold": 0.05, "full_epochs": 1, "shortreg_epochs": [1],
+    "zero_cost_batch": 8,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +81,7 @@ with shown_while_it_runs(folder, every=0) as after_trial:
         append_to_journal(folder, trial(count, score=count / 10, accuracy=50 + count))
         after_trial(None)
         time.sleep(0.6)  # more than papermill's pause here
-        print(open(written).read().count("spearman"))
+        print(open(written).read().count("<t" + "d>"))
 """
 
 
@@ -98,17 +102,16 @@ def test_papermill_writes_the_table_while_the_cell_runs(tmp_path):
     tables = [output for output in outputs if output.output_type == "display_data"]
     assert len(tables) == 1 and "<td>8</td>" in tables[0]["data"]["text/html"]
     seen = [int(count) for output in outputs if output.output_type == "stream" for count in output.text.split()]
-    once = sum(tables[0]["data"][form].count("spearman") for form in ("text/html", "text/plain"))
-    assert seen[-1] == once
+    assert seen[-1] == tables[0]["data"]["text/html"].count("<td>") == 3
 
 
 def test_correlations_are_regenerated_byte_for_byte(ranked, few):
     folder, _ = ranked
     outputs = []
     for name in ("once", "again"):
-        execute(
-            "analysis/correlations.ipynb", folder / f"{name}.ipynb",
-            results=str(few), output=str(folder / name), reference="fear(stage2_epochs=2)",
+        run_notebook(
+            "analysis/correlations.ipynb",
+            results=str(few), output=str(folder / name),
         )  # fmt: skip
         files = sorted(path for path in (folder / name).rglob("*") if path.is_file())
         outputs.append({path.relative_to(folder / name): path.read_bytes() for path in files})
@@ -122,10 +125,20 @@ def test_correlations_are_regenerated_byte_for_byte(ranked, few):
     } <= names
 
 
+def test_correlations_of_the_methods_that_are_named(few, tmp_path):
+    text = run_notebook(
+        "analysis/correlations.ipynb", results=str(few), output=str(tmp_path),
+        methods=["shortreg", "zero_cost"], name="without_fear", reference="synflow",
+    )  # fmt: skip
+    table, than = (pd.read_csv(tmp_path / "tables" / f"without_fear{part}.csv") for part in ("", "_differences"))
+    assert set(table.method) == {"shortreg(epochs=1)", "synflow", "snip", "params"}
+    assert set(than.than) == set(table.method) - {"synflow"} and "compared here, on 5 architectures" in text
+
+
 def test_search(ranked):
     folder, _ = ranked
-    text = execute(
-        "analysis/search.ipynb", folder / "search.ipynb",
+    text = run_notebook(
+        "analysis/search.ipynb",
         results=str(folder / "results"), output=str(folder / "search"), measures=["synflow"], orders=20, length=3,
     )  # fmt: skip
     table = pd.read_csv(folder / "search" / "tables" / "results_search.csv")
@@ -139,9 +152,9 @@ def test_search(ranked):
 
 def test_compact_ablation(ranked):
     folder, _ = ranked
-    text = execute(
-        "analysis/compact_ablation.ipynb", folder / "ablation.ipynb",
-        sweeps=["results"], results=str(folder), output=str(folder / "ablation"),
+    text = run_notebook(
+        "analysis/compact_ablation.ipynb",
+        sweeps=["results"], compared={}, results=str(folder), output=str(folder / "ablation"),
     )  # fmt: skip
     table = pd.read_csv(folder / "ablation" / "tables" / "compact_ablation.csv")
     rows = pd.read_csv(folder / "results" / "rows.csv")
@@ -165,8 +178,8 @@ def test_fear_ablation_analysis(ranked):
     lower.iloc[:-1].to_csv(settings / "rows.csv", index=False)
     others = [fear.assign(seed=seed, score=fear.score + 0.01 * (fear["index"] % 2)) for seed in (1, 2)]
     pd.concat(others).to_csv(seeds / "rows.csv", index=False)
-    execute(
-        "analysis/fear_ablation.ipynb", folder / "fear_ablation.ipynb",
+    run_notebook(
+        "analysis/fear_ablation.ipynb",
         reference=str(reference), sweeps=[str(settings), str(seeds)], output=str(folder / "fear_ablation"),
     )  # fmt: skip
     table = pd.read_csv(folder / "fear_ablation" / "tables" / "fear_ablation.csv").set_index(["changed", "value"])
@@ -179,25 +192,25 @@ def test_fear_ablation_analysis(ranked):
     odd = shared["index"] % 2
     assert noise.seeds == 3 and noise.noise == pytest.approx(0.01 * np.sqrt(odd.mean() / 3), rel=1e-4)
     assert (folder / "fear_ablation" / "figures" / "fear_ablation.pdf").exists()
-    with pytest.raises(papermill.PapermillExecutionError, match="Two of the sweeps hold fear.* with seed 1"):
-        execute(
-            "analysis/fear_ablation.ipynb", folder / "fear_ablation.ipynb",
+    with pytest.raises(InputError, match="Two of the sweeps hold fear.* with seed 1"):
+        run_notebook(
+            "analysis/fear_ablation.ipynb",
             reference=str(reference), sweeps=[str(seeds), str(seeds)], output=str(folder / "fear_ablation"),
         )  # fmt: skip
 
 
 def test_live_search(ranked):
     folder, _ = ranked
-    execute(
-        "notebooks/live_search.ipynb", folder / "live.ipynb", overrides=SMALL, measured=str(folder / "results"),
+    run_notebook(
+        "notebooks/live_search.ipynb", overrides=SMALL, measured=str(folder / "results"),
         length=4, ratio=1.01, output=str(folder / "live"),
     )  # fmt: skip
     record = json.loads((folder / "live" / "search.json").read_text())
     assert record["agree"] and record["live"]["index"] == record["replayed"]["index"]
     trace = pd.read_csv(folder / "live" / "trace.csv")
-    with pytest.raises(papermill.PapermillExecutionError, match="another configuration.*threshold"):
-        execute(
-            "notebooks/live_search.ipynb", folder / "live.ipynb", overrides=SMALL | {"threshold": 0.9},
+    with pytest.raises(InputError, match="another configuration.*threshold"):
+        run_notebook(
+            "notebooks/live_search.ipynb", overrides=SMALL | {"threshold": 0.9},
             measured=str(folder / "results"), output=str(folder / "live"),
         )  # fmt: skip
     assert record["live"]["macs"] == trace.macs.sum() and record["live"]["dropped"] == trace.score.isna().sum()
@@ -206,8 +219,8 @@ def test_live_search(ranked):
 def test_late_bloomers(ranked):
     folder, _ = ranked
     shutil.copytree(folder / "results", folder / "alike")  # two sweeps of the same settings stay two
-    text = execute(
-        "analysis/late_bloomers.ipynb", folder / "late.ipynb",
+    text = run_notebook(
+        "analysis/late_bloomers.ipynb",
         results=[str(folder / "results"), str(folder / "alike")], darts=str(folder / "none"),
         output=str(folder / "late"),
     )  # fmt: skip
@@ -219,16 +232,13 @@ def test_late_bloomers(ranked):
 
 def test_fear_against_shortreg(ranked, few):
     folder, _ = ranked
-    text = execute(
-        "analysis/fear_against_shortreg.ipynb", folder / "t1.ipynb",
-        sweeps={str(few): None}, output=str(folder / "t1"),
-    )  # fmt: skip
+    text = run_notebook("analysis/fear_against_shortreg.ipynb", results=str(few), output=str(folder / "t1"))
     table = pd.read_csv(folder / "t1" / "tables" / "results_nearest.csv")
-    scores = pd.read_csv(folder / "t1" / "tables" / "training_or_test_accuracy.csv")
+    scores = pd.read_csv(folder / "t1" / "tables" / "results_training_or_test_accuracy.csv")
     curves = read_curves(folder / "results")
     assert set(scores.n[scores.top == 100]) == {curves.val_top1[curves.method.str.startswith("fear")].count()}
     assert ("common", 100) in set(zip(table.value, table.top)) and set(table.setting) == {"shortreg(epochs=1)"}
-    assert (folder / "t1" / "figures" / "results_pareto_common.pdf").exists() and "imagenet16_120" in text
+    assert (folder / "t1" / "figures" / "results_pareto_common.pdf").exists() and "on 5 architectures" in text
 
 
 def test_synthetic(ranked, tmp_path):
@@ -238,9 +248,7 @@ def test_synthetic(ranked, tmp_path):
     run_sweep(
         tmp_path / "results", "synthetic", settings, ["full"], read_indices(tmp_path / "results" / "rows.csv"), [1]
     )
-    execute(
-        "analysis/synthetic.ipynb", tmp_path / "t2.ipynb", results=str(tmp_path / "results"), output=str(tmp_path)
-    )
+    run_notebook("analysis/synthetic.ipynb", results=str(tmp_path / "results"), output=str(tmp_path))
     ceiling = pd.read_csv(tmp_path / "tables" / "results_ceiling.csv").iloc[0]
     full = (
         pd.read_csv(tmp_path / "results" / "rows.csv")
@@ -262,8 +270,8 @@ def test_fear_ablation(ranked):
         "other_threshold": {"methods": ["fear(threshold=0.08)"], "overrides": small},
         "seeds": {"overrides": small, "seeds": [1, 2], "better_half_of": str(folder / "results")},
     }
-    text = execute(
-        "notebooks/fear_ablation.ipynb", folder / "ablate.ipynb", preset="smoke", dataset="synthetic", count=2,
+    text = run_notebook(
+        "notebooks/fear_ablation.ipynb", preset="smoke", dataset="synthetic", count=2,
         indices_file=str(folder / "results" / "rows.csv"), workers=1, output=str(folder / "sweeps"), sweeps=sweeps,
     )  # fmt: skip
     other = pd.read_csv(folder / "sweeps" / "other_threshold" / "rows.csv")
@@ -290,8 +298,8 @@ def test_zero_cost(ranked, few):
     truth.to_csv(folder / "truth.csv", index=False)
     validated = truth[["arch"]].assign(cifar10_valid_val=truth["index"] * 9 % 97 + 1.0)
     validated.to_csv(folder / "validation.csv", index=False)
-    execute(
-        "analysis/zero_cost.ipynb", folder / "zero_cost.ipynb",
+    run_notebook(
+        "analysis/zero_cost.ipynb",
         results=str(folder / "measured"), output=str(folder / "zero_cost"), truth=str(folder / "truth.csv"),
         validation=str(folder / "validation.csv"),
     )  # fmt: skip
@@ -315,13 +323,13 @@ def test_zero_cost(ranked, few):
 
 
 def test_degradation(tmp_path):
-    small = {"train_images": 200, "full_epochs": 1}
+    small = {"train_images": 100, "full_epochs": 1, "zero_cost_batch": 8}
     results = tmp_path / "results"
-    execute(
-        "notebooks/degradation.ipynb", tmp_path / "run.ipynb", overrides=small, architectures=3, epochs=2,
+    run_notebook(
+        "notebooks/degradation.ipynb", overrides=small, architectures=3, epochs=2,
         output=str(results),
     )  # fmt: skip
-    execute("analysis/degradation.ipynb", tmp_path / "analysis.ipynb", results=str(results), output=str(tmp_path))
+    run_notebook("analysis/degradation.ipynb", results=str(results), output=str(tmp_path))
     table = pd.read_csv(tmp_path / "tables" / "results.csv")
     assert set(table.schedule) == {"cosine, 2 epochs", "constant"} and {"snip", "train_top1"} <= set(table.measure)
     assert (tmp_path / "figures" / "results.png").exists()
@@ -329,7 +337,7 @@ def test_degradation(tmp_path):
 
 
 def test_claims_follow_from_the_committed_results(tmp_path):
-    execute("analysis/claims.ipynb", tmp_path / "claims.ipynb", output=str(tmp_path))
+    run_notebook("analysis/claims.ipynb", output=str(tmp_path))
     made, committed = (pd.read_csv(folder / "claims.csv") for folder in (tmp_path, ROOT / "results"))
     pd.testing.assert_frame_equal(made, committed, rtol=1e-4)
     assert len((tmp_path / "claims.md").read_text().splitlines()) > len(made)
@@ -337,8 +345,8 @@ def test_claims_follow_from_the_committed_results(tmp_path):
 
 def test_published_gap(ranked):
     folder, _ = ranked
-    text = execute(
-        "notebooks/published_gap.ipynb", folder / "gap.ipynb", rows=str(folder / "results"), architectures=4,
+    text = run_notebook(
+        "notebooks/published_gap.ipynb", rows=str(folder / "results"), architectures=4,
         dataset="synthetic", train_images=100, resolution=16, channels=4, cells=1, batch=8,
         output=str(folder / "gap"),
     )  # fmt: skip
@@ -355,10 +363,11 @@ def test_published_gap(ranked):
 def test_explore(ranked):
     """Where no page shows its widgets, and where none are wanted."""
     folder, _ = ranked
-    for widgets in (True, False):
-        text = execute(
-            "analysis/explore.ipynb", folder / "explore.ipynb", results=str(folder / "results"), widgets=widgets
-        )
+    given = {"results": str(folder / "results"), "widgets": True}
+    for text in (
+        execute("analysis/explore.ipynb", folder / "explore.ipynb", **given),
+        run_notebook("analysis/explore.ipynb", **given | {"widgets": False}),
+    ):
         assert "5 architectures" in text and "Spearman" in text and "data:image/png;base64," in text
 
 
@@ -388,8 +397,8 @@ def test_notebooks_are_thin(path):
 
 
 def test_local_search(tmp_path):
-    execute(
-        "notebooks/local_search.ipynb", tmp_path / "local.ipynb", measures=["params"], searches=2,
+    run_notebook(
+        "notebooks/local_search.ipynb", measures=["params"], searches=2,
         output=str(tmp_path),
     )  # fmt: skip
     searches = pd.read_csv(tmp_path / "searches.csv")
@@ -400,7 +409,7 @@ def test_local_search(tmp_path):
 
 
 def test_synthetic_dataset(tmp_path):
-    execute("notebooks/synthetic_dataset.ipynb", tmp_path / "facts.ipynb", train_images=200, output=str(tmp_path))
+    run_notebook("notebooks/synthetic_dataset.ipynb", train_images=200, output=str(tmp_path))
     text = (tmp_path / "facts.md").read_text()
     classes, accuracies = ([line.split("|") for line in part.splitlines()] for part in text.split("\n\n")[1:])
     assert sum(float(cells[2]) for cells in classes[2:]) == pytest.approx(1, abs=1e-3)

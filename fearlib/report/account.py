@@ -36,7 +36,7 @@ def name_in_results(folder: Path) -> str:
 def account(folder: Path) -> dict:
     """What a folder's manifest and journal say of it, as texts and numbers to show."""
     configuration, sittings = _read(folder / MANIFEST)
-    trials = [record["trial"] for record in read_journal(folder)]
+    trials = [record["trial"] for record in read_journal(folder, curves=False)]
     settings, dataset = configuration["settings"], str(configuration.get("dataset", ""))
     return {
         "name": name_in_results(folder),
@@ -110,11 +110,12 @@ def commands(folder: Path, configuration: dict, trials: list[dict], with_truth: 
     methods = {}
     for (method, indices), of_method in seeds.items():
         methods.setdefault((indices, tuple(of_method)), []).append(method)
+    orders = _orders(folder, configuration["space"])
     shared = _shared(folder, configuration, name)
     shared += ["--truth", f"results/{name_in_results(folder)}"] if with_truth else []
     return [
         shlex.join(
-            [*shared, "--indices", *_indices(folder, indices), "--methods", " ".join(of_them)]
+            [*shared, "--indices", *_indices(folder, indices, orders), "--methods", " ".join(of_them)]
             + (["--seeds", ",".join(map(str, of_seeds))] if of_seeds != (0,) else [])
         )
         for (indices, of_seeds), of_them in methods.items()
@@ -135,13 +136,21 @@ def _shared(folder: Path, configuration: dict, name: str) -> list[str]:
     return words + [word for key, value in changes for word in ("--set", f"{key}={_plain(value)}")]
 
 
-def _indices(folder: Path, indices: frozenset[int]) -> list[str]:
-    """The first architectures of the sweep itself, or of its sorted rows, where these are meant; else a file."""
+def _orders(folder: Path, space: str) -> dict[Path, list[int]]:
+    """The sweep's architectures as it came to them, and as its sorted rows name them, where these can be read."""
+    orders = {}
     for where in (folder, folder / ROWS):
         with contextlib.suppress(InputError):
-            if {each.index for each in read_indices(where)[: len(indices)]} == indices:
-                place = Path("results", name_in_results(folder), where.relative_to(folder))
-                return [place.as_posix(), "--count", str(len(indices))]
+            orders[where] = [each.index for each in read_indices(where, space=space)]
+    return orders
+
+
+def _indices(folder: Path, indices: frozenset[int], orders: dict[Path, list[int]]) -> list[str]:
+    """The first architectures in one of the orders, where these are meant; else a file."""
+    for where, order in orders.items():
+        if set(order[: len(indices)]) == indices:
+            place = Path("results", name_in_results(folder), where.relative_to(folder))
+            return [place.as_posix(), "--count", str(len(indices))]
     return ["INDICES", "--count", str(len(indices))]
 
 

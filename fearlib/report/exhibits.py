@@ -129,13 +129,13 @@ def _image(path: Path) -> dict:
 
     try:
         with Image.open(io.BytesIO(read_file(path, MAX_BYTES)), formats=["PNG"]) as image:
-            reduced = image.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+            reduced = image.convert("RGB").quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     except InputError:
         raise
     except Exception as error:  # a damaged image raises errors of many kinds
         raise InputError(f"{path} is not a readable PNG: {one_line(error)}.") from error
     content = io.BytesIO()
-    reduced.save(content, "PNG", optimize=True)
+    reduced.save(content, "PNG")
     return {
         "png": base64.b64encode(content.getvalue()).decode(),
         "width": reduced.width,

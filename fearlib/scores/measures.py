@@ -5,7 +5,6 @@ more function. Sums run over the weights W of all convolutions and linear layers
 minibatch, network in training mode. Definitions follow Abdelfattah et al. (2021) unless another paper is named.
 """
 
-import contextlib
 import math
 import warnings
 from collections.abc import Callable
@@ -29,7 +28,7 @@ from fearlib.scores.minibatch import Minibatch
 from fearlib.scores.registry import MEASURES, measure, measure_names
 from fearlib.spaces.nats import Architecture
 from fearlib.spaces.nats_network import build_network
-from fearlib.spaces.network import layer_macs
+from fearlib.spaces.network import in_mode, layer_macs
 from fearlib.training.classifier import check_minibatch
 
 SPACE_PARAMETERS = 0.398554, 0.054191886336  # 10^6, 10^12: `space_parameters(num_classes=10)`
@@ -56,10 +55,10 @@ def zero_cost(
 
     The network gives logits (batch, classes) and nothing else; its parameters are float32 or float64, as are
     `images` (batch, channels, height, width), normalised. `labels` (batch,) are class numbers from 0. `seed` draws
-    the noise that `zen` looks at, and what a network draws itself, as dropout does. A measure that is not defined
-    for the network and these images, or comes out as NaN or infinite, is NaN, with a warning that says why.
-    Measures share their passes. The network is left as it was; inference mode, no_grad and autocast play no part.
-    Raises InputError for an unknown measure, and for a network, images or labels of another kind.
+    the weights and the noise that some measures take, and what a network draws, as dropout does. A measure that is
+    not defined for the network and these images, or comes out as NaN or infinite, is NaN, with a warning that says
+    why. Measures share their passes. The network is left as it was; inference mode, no_grad and autocast play no
+    part. Raises InputError for an unknown measure, and for a network, images or labels of another kind.
     """
     results = measure_network(network, images, labels, measures, seed)
     for name, result in results.items():
@@ -79,20 +78,9 @@ def measure_network(
     measures = measure_names(measures)
     with torch.inference_mode(False), torch.enable_grad():
         images, labels = check_minibatch(network, images, labels)
-        with _in_training_mode(network), torch.autocast(images.device.type, enabled=False):
+        with in_mode(network, training=True), torch.autocast(images.device.type, enabled=False):
             batch = Minibatch(network, images, labels, seed)
             return {name: _evaluate(MEASURES[name].function, batch) for name in measures}
-
-
-@contextlib.contextmanager
-def _in_training_mode(network: nn.Module):
-    was_training = [(module, module.training) for module in network.modules()]
-    network.train()
-    try:
-        yield
-    finally:
-        for module, mode in was_training:
-            module.training = mode
 
 
 def score_architectures(

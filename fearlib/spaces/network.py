@@ -33,6 +33,18 @@ def shapes_checked(images: torch.Size):
         ) from error
 
 
+@contextlib.contextmanager
+def in_mode(network: nn.Module, training: bool):
+    """Within, all of a network is in training mode, or in evaluation mode; afterwards each part as it was."""
+    modes = [(module, module.training) for module in network.modules()]
+    network.train(training)
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
 def layer_macs(layer: nn.Module, output: torch.Size) -> int:
     """Multiply-accumulates a convolution or linear layer makes for one image, given the shape of its output.
 
@@ -131,18 +143,20 @@ class Network(nn.Module):
     def _macs_of_parts(self, resolution: int) -> list[int]:
         """One forward pass of a black image; on the meta device torch would load its compiler, for seconds."""
         check_sizes(resolution=resolution)
-        features = torch.zeros(1, self.in_channels, resolution, resolution, dtype=next(self.parameters()).dtype)
+        weight = next(self.parameters())
+        features = torch.zeros(1, self.in_channels, resolution, resolution, dtype=weight.dtype)
         self._check_images(features.shape)
-        network = copy.deepcopy(self).to("cpu").eval()
+        network = self if weight.is_cpu else copy.deepcopy(self).to("cpu")
         counts = []
 
         def count(layer, _, output):
             counts[-1] += layer_macs(layer, output.shape)
 
-        for layer in network.modules():
-            if isinstance(layer, (nn.Conv2d, nn.Linear)):
-                layer.register_forward_hook(count)
-        with torch.no_grad(), shapes_checked(features.shape):
+        with torch.no_grad(), in_mode(network, training=False), contextlib.ExitStack() as hooks:
+            for layer in network.modules():
+                if isinstance(layer, (nn.Conv2d, nn.Linear)):
+                    hooks.enter_context(layer.register_forward_hook(count))
+            hooks.enter_context(shapes_checked(features.shape))
             for part in network._parts:
                 counts.append(0)
                 features = part(features)

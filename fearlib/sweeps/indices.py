@@ -28,7 +28,7 @@ def read_indices(path: str | Path, count: int | None = None, space: str = "nats-
     path = user_path(path)
     if path.is_dir():
         _refuse_others({read_manifest(path)["configuration"]["space"]} - {space}, path, space)
-        indices = dict.fromkeys(record["trial"]["index"] for record in read_journal(path))
+        indices = dict.fromkeys(record["trial"]["index"] for record in read_journal(path, curves=False))
         architectures = architectures_of_table(pd.DataFrame({"index": list(indices)}, dtype=object), path, space)
     elif path.name.endswith((".csv", ".csv.gz")):
         table = read_csv(path, MAX_ROWS_BYTES)

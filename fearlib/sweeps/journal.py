@@ -36,13 +36,13 @@ MAX_LINE = 2**22
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP)
 
 
-def read_journal(folder: Path) -> list[dict]:
+def read_journal(folder: Path, curves: bool = True) -> list[dict]:
     """All finished trials; lines that cannot be read, or have another form than a trial's, are left out.
 
-    Raises InputError if the lines are of another version's journal, or the journal is larger than 2 GiB or cannot
-    be unpacked.
+    Without `curves`, most of a journal, these are left empty, unread and unchecked. Raises InputError if the lines
+    are of another version's journal, or the journal is larger than 2 GiB or cannot be unpacked.
     """
-    return [_of_this_version(record, folder) for record in _parse_all(_lines(folder)) if record is not None]
+    return _records(_lines(folder), folder, curves)
 
 
 class Position(NamedTuple):
@@ -63,8 +63,7 @@ def read_journal_on(
     lines were read instead, as the journal is no longer the one that was read up to there.
 
     A writer that has set damaged lines aside, or deleted the journal, makes it another one. A line without its end
-    is still being written and is left for the next time. Without `curves`, most of a journal, these are left
-    empty, unread and unchecked. Raises InputError as `read_journal` does.
+    is still being written and is left for the next time. Raises InputError as `read_journal` does.
     """
     with _opened(folder) as (file, packed):
         last = last_packed_line(packed, MAX_LINE) if packed else None
@@ -78,10 +77,7 @@ def read_journal_on(
     if lines and not lines[-1].endswith(b"\n"):
         lines.pop()
     end = Position(start.offset + sum(map(len, lines)), lines[-1]) if lines else start
-    if not curves:
-        lines = [_without_curve(line) for line in lines]
-    records = [_of_this_version(record, folder) for record in _parse_all(lines) if record is not None]
-    return records, end, other
+    return _records(lines, folder, curves), end, other
 
 
 def end_of_journal(folder: Path) -> tuple[dict | None, Position]:
@@ -323,16 +319,19 @@ def _lines_of(file: IO[bytes], packed: IO[bytes] | None) -> list[bytes]:
     return io.BytesIO(read_at_most(file, MAX_BYTES, file.name)).readlines()
 
 
+def _records(lines: list[bytes], folder: Path, curves: bool) -> list[dict]:
+    if not curves:
+        lines = [_without_curve(line) for line in lines]
+    with collector_at_rest():
+        parsed = [_parse(line) for line in lines]
+    return [_of_this_version(record, folder) for record in parsed if record is not None]
+
+
 def _without_curve(line: bytes) -> bytes:
     start = line.find(_CURVE) + len(_CURVE)
     end = line.find(b"]", start)
     has_flat_curve = start >= len(_CURVE) and line.find(b"[", start, max(end, start)) < 0 <= end
     return line[:start] + line[end:] if has_flat_curve else line
-
-
-def _parse_all(lines: list[bytes]) -> list[dict | None]:
-    with collector_at_rest():
-        return [_parse(line) for line in lines]
 
 
 @contextlib.contextmanager
