@@ -1,4 +1,4 @@
-"""A search that ranks as it goes: random and local search, live or replayed from measured trials."""
+"""A search that ranks as it goes: random and local search and a funnel, live or replayed from measured trials."""
 
 import functools
 import math
@@ -11,6 +11,7 @@ import torch
 
 from fearlib.data.dataset import Dataset
 from fearlib.errors import InputError
+from fearlib.ranking.combinations import rank_product
 from fearlib.scores.measures import measure_network
 from fearlib.scores.minibatch import first_minibatch
 from fearlib.scores.registry import zero_cost_macs
@@ -21,6 +22,7 @@ from fearlib.sweeps.labels import kind_of
 from fearlib.sweeps.meaning import with_meaning
 from fearlib.sweeps.presets import Settings
 from fearlib.sweeps.trial import plain_arithmetic, run_trial
+from fearlib.training.loop import check_counts
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,10 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Found:
-    """The best architecture of a search by score (None if every one was dropped), and the search's cost."""
+    """The best architecture of a search by score (None if every one was dropped), and the search's cost.
+
+    A funnel's `macs` and `seconds` include its screening, whose cost stands apart, too.
+    """
 
     index: int | None
     score: float
@@ -48,6 +53,8 @@ class Found:
     dropped: int
     macs: float
     seconds: float
+    screening_macs: float = 0.0
+    screening_seconds: float = 0.0
 
 
 Evaluate = Callable[[int, float], Evaluation]  # from an architecture's index and the limit of its stage 1 in macs
@@ -78,6 +85,43 @@ def local_search(evaluate: Evaluate, start: int, ratio: float = math.inf, space:
         current, best = best, max([best, *around], key=lambda index: _value(seen[index]))
         if best == current:
             return _found(seen)
+
+
+def funnel_search(
+    screens: dict[str, Evaluate],
+    evaluate: Evaluate,
+    order: Iterable[int],
+    keep: int,
+    ratio: float = math.inf,
+    combine: Callable[[pd.DataFrame], pd.Series] = rank_product,
+) -> Found:
+    """Screen every architecture of `order`, evaluate the best `keep`, and return the best of these by both.
+
+    `screens` are cheap evaluations by name, such as `at_initialisation("synflow", ...)`; `evaluate` is the costly
+    one, under the rule for stage 1 of `random_search`, the best-screened first. `combine` makes one score of a
+    table of them, a column each: of the screens, over all architectures; of these and what `evaluate` gives, the
+    column `evaluated`, over those that were kept. One that is dropped is not returned. Of equal scores the earlier
+    wins. Raises InputError without a screen, or unless `keep` is an integer of at least 1.
+    """
+    check_counts(keep=keep)
+    if not screens:
+        raise InputError("a funnel needs at least one screen, a score that costs little.")
+    order = list(dict.fromkeys(order))
+    screened = {name: [screen(index, math.inf) for index in order] for name, screen in screens.items()}
+    table = pd.DataFrame({name: [each.score for each in found] for name, found in screened.items()}, order)
+    kept = combine(table).sort_values(ascending=False, kind="stable").index[:keep]
+    seen: dict[int, Evaluation] = {}
+    _evaluate_unseen(evaluate, kept, ratio, seen)
+    both = combine(table.loc[kept].assign(evaluated=[_value(seen[index]) for index in kept]))
+    both = both[[math.isfinite(seen[index].score) for index in kept]]
+    best = None if both.empty else int(both.idxmax())
+    cost = [each for found in screened.values() for each in found]
+    screening = sum(each.macs for each in cost), sum(each.seconds for each in cost)
+    trained = _found(seen)
+    return Found(
+        best, math.nan if best is None else float(both[best]), len(order), trained.dropped,
+        trained.macs + screening[0], trained.seconds + screening[1], *screening,
+    )  # fmt: skip
 
 
 def live(method: str, seed: int, dataset: Dataset, settings: Settings, space: str = "nats-tss") -> Evaluate:

@@ -46,7 +46,7 @@ def test_a_cell_is_what_the_sweep_measured(rows):
     """Every architecture and dataset once; of several seeds the lowest; no score and nothing measured differ."""
     wide = wide_table(rows, RESULTS)
     assert not wide.duplicated(["dataset", "index"]).any() and wide.columns.is_unique
-    assert list(wide.columns[6:]) == sorted(wide.columns[6:], key=name_order)
+    assert list(wide.columns[7:]) == sorted(wide.columns[7:], key=name_order)
     for folder in ("cifar10_compact", "zero_cost_cifar10", "cifar100_compact"):
         own = read_rows(RESULTS / folder)
         own = own[(own.seed == 0) & ~own.failed]
@@ -76,7 +76,10 @@ def test_accuracies_after_less_training_are_the_benchmarks(rows):
         table = wide[(wide.dataset == dataset) & wide.position.notna()].set_index("index")
         np.testing.assert_allclose(table.test_accuracy_12ep, beside[f"{dataset}_12ep"][table.index])
         np.testing.assert_allclose(table.test_accuracy, beside[dataset][table.index])
-    assert wide.test_accuracy_12ep[wide.dataset == "synthetic"].isna().all()
+    table = wide[wide.dataset == "cifar10"].set_index("index")
+    np.testing.assert_allclose(table.valid_accuracy[beside.index], beside.cifar10_valid_val)
+    others = wide[wide.dataset == "synthetic"]
+    assert others.test_accuracy_12ep.isna().all() and others.valid_accuracy.isna().all()
 
 
 def test_positions_are_those_of_the_papers_list():

@@ -66,8 +66,8 @@ def comparisons(
 ) -> dict[tuple[str, str, str], Comparison]:
     """Everything that `rows` of `read_scores` allow to compare, by dataset, name of the set, and positions.
 
-    The positions are "all", and those after the architectures from which `compact` was chosen. A set with
-    the same architectures and scores as one before is left out.
+    The positions are "all" and, where a score of `compact` is needed, those after the architectures from which
+    that preset was chosen. A set with the same architectures and scores as one before is left out.
     """
     found = {}
     for dataset in rows.dataset.unique():
@@ -75,11 +75,9 @@ def comparisons(
         for positions, places in (("all", place), (f"{CHOSEN_WITH + 1} and up", place[place > CHOSEN_WITH])):
             for name, needed in SETS.items():
                 each = comparison(scores, needed, places, listed)
-                same = [
-                    other for key, other in found.items()
-                    if each and key[::2] == (dataset, positions) and other.scores.equals(each.scores)
-                ]  # fmt: skip
-                if each and not same:
+                before = [other.scores for key, other in found.items() if key[::2] == (dataset, positions)]
+                is_new = each and not any(each.scores.equals(other) for other in before)
+                if is_new and (positions == "all" or FEAR in needed):
                     found[dataset, name, positions] = each
     return found
 

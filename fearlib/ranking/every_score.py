@@ -26,7 +26,8 @@ SCORES = "scores.csv.gz"
 PAPERS = "zero_cost_cifar10"  # the folder whose sweep took the paper's architectures in their order
 ACCURACIES = "accuracies.csv"  # beside it
 MAX_BYTES = 2**24
-SHORT = "_12ep"  # ending of an accuracy after the benchmark's training of 12 epochs
+# Other accuracies of the benchmark's, by the ending of their columns there.
+BESIDE = {"test_accuracy_12ep": "_12ep", "valid_accuracy": "_valid_val"}
 _SPACE = "nats-tss"
 _NO_SCORES = ("full", "train_loss")  # the accuracy itself, and what is better the smaller it is
 
@@ -100,24 +101,24 @@ def positions(results: str | Path = "results") -> pd.Series:
 def wide_table(rows: pd.DataFrame, results: str | Path = "results") -> pd.DataFrame:
     """A line a dataset and architecture, a column a score: what `results/scores.csv.gz` holds.
 
-    After `dataset`, `position`, `index` and `arch` come the accuracies in %, `test_accuracy` and, after the
-    benchmark's training of 12 epochs, `test_accuracy_12ep`; then the scores, which are empty where nothing was
-    measured and -inf where there is none.
+    After `dataset`, `position`, `index` and `arch` come accuracies in %: `test_accuracy`; `test_accuracy_12ep`,
+    after the benchmark's training of 12 epochs; `valid_accuracy`, of networks trained on half of the training
+    images. Then come the scores, which are empty where nothing was measured and -inf where there is none.
     """
     place = positions(results)
     beside = read_csv(Path(results) / PAPERS / ACCURACIES, MAX_BYTES, ["index"]).set_index("index")
     arch = rows.groupby("index").arch.first()
     parts = []
     for dataset in rows.dataset.unique():
-        each, column = scores_of(rows, dataset), dataset.replace("-", "_") + SHORT
-        index = each.scores.index
-        said = pd.DataFrame({"dataset": dataset, "position": place.reindex(index).astype("Int64")}, index)
-        said["arch"], said["test_accuracy"] = arch, each.accuracy
-        said[f"test_accuracy{SHORT}"] = beside[column] if column in beside else math.nan
+        each = scores_of(rows, dataset)
+        said = pd.DataFrame({"dataset": dataset, "position": place, "arch": arch}, each.scores.index)
+        said = said.astype({"position": "Int64"}).assign(test_accuracy=each.accuracy)
+        for name, ending in BESIDE.items():
+            said[name] = beside.get(dataset.replace("-", "_") + ending)
         parts.append(said.join(each.scores).reset_index())
     table = pd.concat(parts, ignore_index=True)
     scores = sorted(rows.name.unique(), key=name_order)
-    return table[["dataset", "position", "index", "arch", "test_accuracy", f"test_accuracy{SHORT}", *scores]]
+    return table[["dataset", "position", "index", "arch", "test_accuracy", *BESIDE, *scores]]
 
 
 def columns_table(rows: pd.DataFrame) -> pd.DataFrame:

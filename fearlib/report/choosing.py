@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from fearlib.data.registry import shown_name
 from fearlib.errors import InputError, check_least
 from fearlib.ranking.candidates import SETS, comparison, read_combinations
 from fearlib.ranking.estimate import Estimate
 from fearlib.ranking.every_score import positions, read_scores, scores_of
 from fearlib.ranking.held_out import choices
+from fearlib.report.reproduction import CORE, macs_a_second
 
 LISTED = Path("analysis/combinations.csv")
 _FREE, _FEAR, _LITTLE = "free measures", "FEAR", "a little training"
@@ -73,34 +75,55 @@ def choose(
 
     `dataset` is one of those measured in the folder `results`, None stands for all; `listed` is the list of
     combinations. A dataset is answered on the set of `SETS` that has what the budget allows. `how` and `scores`
-    say what the best candidate `on all` is made of. Raises InputError for a budget below 0, or where nothing was
-    measured that it allows.
+    say what the best candidate `on all` is made of, and `cost` what it costs. Raises InputError for a budget below
+    0, or where nothing was measured that it allows.
     """
     check_least(0, gmacs=gmacs)
     for path in (Path(results), Path(listed)):
         if not path.exists():
             raise InputError(f"{path} does not exist: run this in the repository's folder.")
     rows, place, combinations = read_scores(results), positions(results), read_combinations(listed)
-    lines = []
-    for name in [dataset] if dataset else list(rows.dataset.unique()):
+    lines, measured = [], list(rows.dataset.unique())
+    if dataset not in (None, *measured):
+        raise InputError(f"there are no rows on {dataset}: the datasets are {', '.join(measured)}.")
+    for name in [dataset] if dataset else measured:
         scores = scores_of(rows, name)
         found = {each: comparison(scores, SETS[each], place, combinations) for each in (_FREE, _FEAR, _LITTLE)}
         allowed = [each for each, of in found.items() if of and (of.candidates.gmacs <= gmacs).any()]
         if not allowed:
             continue
         within = [each for each in allowed if found[each].candidates.gmacs[SETS[each][0]] <= gmacs]
-        of = found[within[-1] if within else allowed[0]]
+        of_set = within[-1] if within else allowed[0]
+        of = found[of_set]
         table = choices(of, of, {"own": gmacs}).set_index("among")
-        line = table.loc[ALL].to_dict() | {"dataset": name, ALONE: table.spearman.get(ALONE)}
-        lines.append(line | of.candidates.loc[line["on all"], ["how", "scores"]].to_dict())
+        line = table.loc[ALL].to_dict() | {"dataset": name, "set": of_set, ALONE: table.spearman.get(ALONE)}
+        best = of.candidates.loc[line["on all"]]
+        lines.append(line | {"how": best.how, "scores": best.scores, "cost": best.gmacs})
     if not lines:
         where = f"on {dataset}" if dataset else "there"
         raise InputError(f"{gmacs:g} x 10^9 macs: nothing that costs so little was measured {where}.")
     return pd.DataFrame(lines)
 
 
-def funnel_command(dataset: str, how: str, scores: tuple[str, ...], indices: str | Path | None = None) -> str:
-    """The command that ranks architectures by these scores."""
-    words = ["fear", "funnel", "results/mine", "--dataset", dataset, "--scores", " ".join(scores)]
-    words += ["--how", how] if how != "product" else []
-    return shlex.join([*words, "--indices", str(indices or "INDICES")])
+def answers(
+    budget: float, dataset: str | None = None, results: str | Path = "results", indices: str | Path | None = None
+) -> str:
+    """`choose` at so many multiply-accumulates as a text, with the commands that rank the architectures `indices`.
+
+    Raises InputError as `choose` does.
+    """
+    rate, texts = macs_a_second(CORE, results), []
+    for line in choose(budget / 1e9, dataset, results).to_dict("records"):
+        over_all, better = Estimate.of(line, "spearman"), Estimate.of(line, "top 50%", "top 50% ")
+        alone = "" if pd.isna(line[ALONE]) else f"; FEAR alone has {line[ALONE]:.2f} there"
+        time = f"{duration(1e9 * line['cost'] / rate)} of a core at {rate:.2g} macs a second"
+        words = ["--dataset", line["dataset"], "--scores", " ".join(line["scores"]), "--how", line["how"]]
+        words += ["--indices", "INDICES" if indices is None else str(indices)]
+        texts.append(
+            f"{shown_name(line['dataset'])}: {line['on all']}\n"
+            f"  {line['cost']:.3g} x 10^9 macs an architecture, {time}\n"
+            f"  Spearman {over_all}, in the better half {better}: what is best on one half of {line['n']}\n"
+            f"  architectures, on the other half{alone}\n"
+            f"  fear funnel results/mine {shlex.join(words)}"
+        )
+    return "\n\n".join(texts)
