@@ -30,7 +30,7 @@ reproduce: $(SETUP)
 		$(BIN)/papermill --no-progress-bar --cwd analysis $${1:+-f analysis/comparisons/$$1.yaml} \
 		analysis/$$0.ipynb build/$${name}_analysis.ipynb 2> build/$$name.log && echo "$$0 $$1 is done" \
 		|| { cat build/$$name.log; exit 255; }'
-	$(BIN)/python -c "from fearlib.report.reproduction import write_page; write_page('docs/reproduce.md')"
+	$(BIN)/python -c "from fearlib.report.pages import write_pages; write_pages()"
 	@echo
 	@echo "CIFAR-10 (JPEG copy), compact preset, first 100 of the paper's architectures:"
 	@echo

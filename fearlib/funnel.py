@@ -12,10 +12,10 @@ from fearlib.errors import InputError
 from fearlib.ranking.candidates import DERIVED, HOW, combined
 from fearlib.ranking.every_score import score_name
 from fearlib.scores.registry import MEASURES
+from fearlib.sweeps import run
 from fearlib.sweeps.labels import parse_label
 from fearlib.sweeps.methods import METHODS, expand_methods
 from fearlib.sweeps.presets import Settings, preset
-from fearlib.sweeps.run import run_sweep
 from fearlib.training.loop import check_counts
 
 _IN_TRAINING = {"constant": "degradation_constant", "cosine": "degradation"}  # by the form of the learning rate
@@ -102,7 +102,7 @@ def run_funnel(
             architectures = [each for each in architectures if each.index in set(ranked.index[:keep])]
         folder, indices = Path(output) / f"{dataset}_{sweep.folder}", [each.index for each in architectures]
         of_seeds = seeds[:1] if sweep.is_free else seeds
-        rows = run_sweep(
+        rows = run.run_sweep(
             folder, dataset, sweep.settings, [sweep.method], architectures, of_seeds,
             truth=None if truth is None else truth[indices], time_budget=max(0.0, ends - time.monotonic()),
             **how_to_run,

@@ -64,6 +64,7 @@ def shown_choices(table: pd.DataFrame) -> pd.DataFrame:
         f"{Estimate.of(line, 'ahead of FEAR', 'ahead '):+.2f}" if is_known else ""
         for line, is_known in zip(lines, known)
     ]
+    table = table.assign(**{"at most": table["at most"].map("{:.3g}".format)})
     return pd.DataFrame(
         {name: table[name] for name in table.columns[: table.columns.get_loc("n") + 1]}
         | {

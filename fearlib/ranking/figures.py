@@ -314,49 +314,41 @@ def ablation(table: pd.DataFrame, standard: dict[str, float], rows: pd.DataFrame
 def combinations_cost(table: pd.DataFrame):
     """Spearman of single scores and of combinations against cost, with their fronts; also in the better half.
 
-    `table` has `dataset`, `set`, `candidate`, `n`, `spearman`, `top 50%` and `gmacs`; a column of panels a dataset
-    and set. FEAR alone is a square. Scores without a cost stand at the left edge. Returns the matplotlib figure.
+    `table` has `dataset`, `set`, `candidate`, `n`, `spearman`, `top 50%` and `gmacs`; two lines of panels a dataset,
+    a column a set. FEAR alone is a square. Scores without a cost stand at the left edge. Returns the matplotlib
+    figure.
     """
     plt = _pyplot()
-    groups = list(table.groupby(["dataset", "set"], sort=False))
+    sets, values = list(table["set"].unique()), {"spearman": "over all", "top 50%": "in the better half"}
+    rows = [(dataset, value) for dataset in table.dataset.unique() for value in values]
     figure, axes = plt.subplots(
-        2,
-        len(groups),
-        figsize=(2.6 * len(groups), 5),
-        squeeze=False,
-        sharex=True,
-        sharey="row",
+        len(rows), len(sets), figsize=(2.6 * len(sets), 2.3 * len(rows)), squeeze=False, sharex=True, sharey=True,
         layout="constrained",
-    )
-    for column, ((dataset, name), each) in zip(axes.T, groups):
-        each = each.assign(gmacs=_not_free(each.gmacs))
-        is_single = ~each.candidate.str.contains(r" \* |^mean of ")
-        for axis, value in zip(column, ("spearman", "top 50%")):
-            for label, of_kind, colour in (
-                ("combination", each[~is_single], "#009e73"),
-                ("single score", each[is_single], "#0072b2"),
-            ):
-                axis.plot(of_kind.gmacs, of_kind[value], ".", color=colour, markersize=4, alpha=0.5, label=label)
-                front = of_kind.iloc[pareto_front(of_kind.gmacs, of_kind[value])]
+    )  # fmt: skip
+    is_single = ~table.candidate.str.contains(r" \* |^mean of ")
+    is_fear = is_single & (table.candidate.str.partition("/")[2].map(kind_of) == "fear")
+    table = table.assign(gmacs=_not_free(table.gmacs))
+    for line, (dataset, value) in zip(axes, rows):
+        for axis, name in zip(line, sets):
+            here = (table.dataset == dataset) & (table["set"] == name)
+            axis.set_visible(bool(here.any()))
+            axis.set_title(f"{dataset}: {name}, n={_range(table.n[here])}\n{values[value]}", fontsize=8)
+            for label, chosen, colour in (
+                ("combination", ~is_single, "#009e73"), ("single score", is_single, "#0072b2"),
+            ):  # fmt: skip
+                each = table[here & chosen]
+                axis.plot(each.gmacs, each[value], ".", color=colour, markersize=4, alpha=0.5, label=label)
+                front = each.iloc[pareto_front(each.gmacs, each[value])]
                 axis.step(front.gmacs, front[value], where="post", color=colour, linewidth=1)
-            fear = each[each.candidate.map(lambda text: kind_of(text.partition("/")[2]) == "fear") & is_single]
-            axis.plot(
-                fear.gmacs,
-                fear[value],
-                *_MARKERS["fear"][:1],
-                color=_MARKERS["fear"][1],
-                markersize=5,
-                label="FEAR",
-            )
+            marker, colour = _MARKERS["fear"]
+            fear = table[here & is_fear]
+            axis.plot(fear.gmacs, fear[value], marker, color=colour, markersize=5, label="FEAR")
             axis.set_xscale("log")
-            axis.tick_params(labelsize=7)
-        column[0].set_title(f"{dataset}: {name}\nn={_range(each.n)}", fontsize=8)
-    axes[0, 0].set_ylim(bottom=0)
-    axes[1, 0].set_ylim(bottom=-0.2)
+            axis.set_ylim(-0.2, 1)
+            axis.tick_params(labelsize=7, labelbottom=True, labelleft=True)
     axes[0, 0].legend(fontsize=6, loc="lower right")
-    axes[0, 0].set_ylabel("Spearman, over all", fontsize=8)
-    axes[1, 0].set_ylabel("in the better half", fontsize=8)
     figure.supxlabel("cost an architecture (10$^9$ multiply-accumulates); at the left edge: none", fontsize=8)
+    figure.supylabel("Spearman with test accuracy", fontsize=8)
     return figure
 
 
@@ -367,30 +359,24 @@ def value_of_budgets(table: pd.DataFrame):
     of the halvings. FEAR alone is a square. Returns the matplotlib figure.
     """
     plt = _pyplot()
-    datasets = list(table.dataset.unique())
+    datasets, values = list(table.dataset.unique()), {"spearman": "", "top 50%": "top 50% "}
+    colours = dict(zip(table["set"].unique(), ("#0072b2", "#009e73", "#cc79a7", "#56b4e9")))
     figure, axes = plt.subplots(
-        2,
-        len(datasets),
-        figsize=(3.4 * len(datasets), 5),
-        squeeze=False,
-        sharex=True,
-        sharey="row",
+        2, len(datasets), figsize=(3.4 * len(datasets), 5), squeeze=False, sharex=True, sharey="row",
         layout="constrained",
-    )
+    )  # fmt: skip
+    table = table.assign(gmacs=_not_free(table.gmacs))
     for column, dataset in zip(axes.T, datasets):
-        of_dataset = table[table.dataset == dataset].assign(gmacs=lambda table: _not_free(table.gmacs))
-        for shift, (name, colour) in enumerate(
-            zip(of_dataset["set"].unique(), ("#0072b2", "#009e73", "#cc79a7", "#56b4e9"))
-        ):
-            each = of_dataset[of_dataset["set"] == name]
-            for axis, value, prefix in zip(column, ("spearman", "top 50%"), ("", "top 50% ")):
-                for kind, style in (("combinations too", ".-"), ("FEAR alone", "s")):
-                    line = each[each.among == kind].sort_values("gmacs")
+        for shift, (name, each) in enumerate(table[table.dataset == dataset].groupby("set", sort=False)):
+            for axis, (value, prefix) in zip(column, values.items()):
+                for among, style, label in (
+                    ("combinations too", ".-", f"{name}, n={_range(each.n)}"), ("FEAR alone", "s", None),
+                ):  # fmt: skip
+                    line = each[each.among == among].sort_values("gmacs")
                     spread = [line[value] - line[f"{prefix}low"], line[f"{prefix}high"] - line[value]]
-                    label = f"{name}, n={_range(each.n)}" if kind == "combinations too" else None
                     axis.errorbar(
-                        line.gmacs * 1.12**shift, line[value], yerr=spread, fmt=style, color=colour, markersize=4,
-                        elinewidth=0.7, linewidth=1, label=label,
+                        line.gmacs * 1.12**shift, line[value], yerr=spread, fmt=style, color=colours[name],
+                        markersize=4, elinewidth=0.7, linewidth=1, label=label,
                     )  # fmt: skip
                 axis.set_xscale("log")
                 axis.tick_params(labelsize=7)
@@ -399,7 +385,7 @@ def value_of_budgets(table: pd.DataFrame):
     axes[0, 0].set_ylabel("Spearman, held out, over all", fontsize=8)
     axes[1, 0].set_ylabel("in the better half", fontsize=8)
     figure.supxlabel("cost an architecture (10$^9$ multiply-accumulates); at the left edge: none", fontsize=8)
-    figure.suptitle("the best within each budget; squares: FEAR alone; bars: 95% of 100 halvings", fontsize=8)
+    figure.suptitle("the best within each budget; squares: FEAR alone; bars: 95% of the halvings", fontsize=8)
     return figure
 
 

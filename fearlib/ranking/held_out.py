@@ -111,12 +111,14 @@ def choices(
     of_all = chosen_on.candidates
     worth = quality(combined(chosen_on.scores, of_all).to_numpy(), chosen_on.accuracy.to_numpy())
     worth = pd.Series(worth, of_all.index)
-    rules = {ALONE: [FEAR]} if FEAR in of_all.index else {}
+    rules = {}
     for budget, gmacs in most.items():
         within = of_all[of_all.gmacs <= gmacs]
         if len(within):
             rules[budget, "single scores"] = within.index[within.scores.map(len) == 1]
             rules[budget, "combinations too"] = within.index
+    if FEAR in of_all.index:
+        rules[ALONE] = [FEAR]
     halves = held_out(chosen_on, reported_on, rules, halvings).set_index("halving")
     lines = []
     for rule, names in rules.items():
