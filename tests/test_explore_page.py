@@ -85,7 +85,7 @@ def test_the_explorer_answers_in_jupyterlab(lab):
         page.wait_for_function("window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.info")
         page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
 
-        said = page.locator(".widget-html", has_text="Spearman")
+        said = page.locator(".widget-html", has_text="bootstrap interval")
         playwright.expect(said).to_contain_text("shortreg(epochs=1), all with test accuracy (%): Spearman 1.00")
         points = page.locator(".js-plotly-plot .scatterlayer .point")
         playwright.expect(points).to_have_count(10)
@@ -129,7 +129,7 @@ def test_the_explorer_answers_in_jupyterlab(lab):
         playwright.expect(said).to_contain_text(
             "rank product of shortreg(epochs=1), snip, top 50% by cifar100_compact"
         )
-        page.get_by_label("folder").select_option("cifar100_compact")
+        page.get_by_label("folder", exact=True).select_option("cifar100_compact")
         playwright.expect(page.get_by_text("7 architectures, 1 methods, 7 rows")).to_be_visible()
         if "FEARLIB_SCREENSHOT" in os.environ:
             page.locator(".jp-OutputArea").last.screenshot(path=os.environ["FEARLIB_SCREENSHOT"])

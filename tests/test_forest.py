@@ -25,8 +25,9 @@ def close_figures():
 
 
 def line(id_, **values):
-    usual = {"claim": "CIFAR-10: a claim", "paper": 0.5, "ours": 0.4, "low": 0.3, "high": 0.6, "n": 9.0}
-    return {"id": id_, "verdict": "inconclusive", "preset": "compact(train_images=7)"} | usual | values
+    usual = {"claim": "CIFAR-10: a claim", "unit": "correlation", "beyond": 0.0, "paper": 0.5}
+    usual |= {"ours": 0.4, "low": 0.3, "high": 0.6, "n": 9.0, "preset": "compact(train_images=7)"}
+    return {"id": id_, "verdict": "inconclusive"} | usual | values
 
 
 def drawn(figure):
@@ -82,9 +83,9 @@ def test_the_same_ledger_gives_the_same_file(tmp_path):
 def test_a_panel_a_unit_and_a_claim_is_judged_from_its_own_zero():
     lines = [
         line("C3.cifar100", unit="points", paper=math.inf, beyond=-1.0),
-        line("T1.fear.common.20", unit="correlation", beyond=0.2),
+        line("T1.fear.common.20", beyond=0.2),
         line("T1.ratio.common.20", unit="ratio", paper=2.0, ours=3.0, low=2.5, high=4.0),
-        line("T9.speed", unit="furlongs", paper=-math.inf, beyond=0.0),
+        line("T9.speed", unit="furlongs", paper=-math.inf),
     ]
     figure = paper_beside_ours(pd.DataFrame(lines))
     labels = [axis.get_xlabel() for axis in figure.axes]

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from fearlib.errors import InputError, require
-from fearlib.report.claims import STAND_IN, VERDICTS
+from fearlib.report.claims import STAND_IN
+from fearlib.report.rule import VERDICTS
 from fearlib.sweeps.labels import kind_of
 
 _TITLE = "The paper beside ours, with 95% intervals"
@@ -55,10 +56,10 @@ _HEADING = 1.5  # lines, with the room above it
 def paper_beside_ours(book: pd.DataFrame):
     """For every measured line of the ledger the paper's value, ours with its 95% interval, and the verdict.
 
-    `book` as `fearlib.report.claims.ledger` makes it; without a `unit` its lines are correlations, and without
-    `beyond` judged from 0. A panel a unit, a block an exhibit, a line a claim, with the preset and n at its end; a
-    shape and a colour a verdict. A claim of a direction alone is a grey band. What has no number of ours is
-    counted, not drawn. Returns the matplotlib figure. Raises InputError for a ledger without lines.
+    `book` as `fearlib.report.claims.ledger` makes it. A panel a unit, a block an exhibit, a line a claim, with the
+    preset and n at its end; a shape and a colour a verdict. A claim of a direction alone is a grey band. What has
+    no number of ours is counted, not drawn. Returns the matplotlib figure. Raises InputError for a ledger without
+    lines.
     """
     if book.empty:
         raise InputError("the ledger has no lines to draw.")
@@ -87,14 +88,11 @@ def paper_beside_ours(book: pd.DataFrame):
 
 
 def _described(book: pd.DataFrame) -> pd.DataFrame:
-    """With the `unit`, the `exhibit`, its `dataset`, the `zero` from which a claim is judged, and `stand_in`."""
-    unit = pd.Series(book.get("unit", "correlation"), book.index)
-    beyond = pd.Series(book.get("beyond", 0.0), book.index).fillna(0)
+    """With the `exhibit`, the `images` it is about, the `zero` from which a claim is judged, and `stand_in`."""
     return book.assign(
-        unit=unit,
-        zero=beyond.where(unit != "ratio", 1.0),
         exhibit=book.id.str.partition(".")[0],
-        dataset=book.claim.str.extract(r"^([\w -]+): ", expand=False),
+        images=book.claim.str.extract(r"^([\w -]+): ", expand=False),
+        zero=book.beyond.where(book.unit != "ratio", 1.0),
         stand_in=book.claim.str.contains(STAND_IN, regex=False),
     )
 
@@ -103,8 +101,8 @@ def _blocks(of_unit: pd.DataFrame) -> Iterator[tuple[str, str, list]]:
     """For each exhibit its title, what stands at the end of its line, and its measured lines."""
     for exhibit, each in of_unit.groupby("exhibit", sort=False):
         measured = each[each.ours.notna()]
-        datasets, missing = each.dataset.dropna().unique(), len(each) - len(measured)
-        notes = [*datasets] if len(datasets) == 1 else []
+        images, missing = each.images.dropna().unique(), len(each) - len(measured)
+        notes = [*images] if len(images) == 1 else []
         notes += [f"{missing} not run"] if missing else []
         yield _EXHIBITS.get(exhibit, exhibit), ", ".join(notes), list(measured.itertuples())
 
@@ -114,7 +112,7 @@ def _label(line) -> str:
     words = [_WORDS.get(part, part) for part in line.id.split(".")[1:]]
     if words and words[-1].isdecimal():
         words[-1] = _COUNTED.get(line.exhibit, "{}").format(words[-1])
-    return (" ".join(words) or str(line.dataset)) + "†" * line.stand_in
+    return (" ".join(words) or str(line.images)) + "†" * line.stand_in
 
 
 def _draw_panel(axis, unit: str, blocks: list[tuple[str, str, list]]) -> None:
@@ -150,6 +148,7 @@ def _draw_panel(axis, unit: str, blocks: list[tuple[str, str, list]]) -> None:
     axis.set_xlabel(_UNITS.get(unit, unit), fontsize=7)
     if not measured:
         axis.set_xticks([])
+        axis.spines.bottom.set_visible(False)
 
 
 def _write(axis, across: float, place: float, text: str, **style) -> None:
