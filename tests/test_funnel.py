@@ -27,14 +27,14 @@ def looked_up(scores, cost, seen=None):
 
 
 def test_a_funnel_worked_by_hand():
-    """Of six, the three with the best rank products of a and b are trained; the second of these has no score."""
+    """Of six, the three with the best rank products of a and b are trained; the last of these gets no score."""
     a = {7: 1.0, 3: 6.0, 5: 5.0, 2: 4.0, 9: 3.0, 1: 2.0}
-    b = {7: 6.0, 3: 5.0, 5: 3.0, 2: 4.0, 9: 1.0, 1: NAN}  # products: 6 30 20 16 6 2, 1 ranking lowest in b
+    b = {7: 6.0, 3: 5.0, 5: 3.0, 2: 4.0, 9: 1.0, 1: NAN}  # products: 6 30 15 16 6 2, 1 ranking lowest in b
     trained, seen = {3: 0.2, 5: NAN, 2: 0.9}, []
     screens = {"a": looked_up(a, 10), "b": looked_up(b, 2)}
     found = funnel_search(screens, looked_up(trained, 100, seen), [7, 3, 5, 2, 9, 1, 3], keep=3)
-    assert seen == [3, 5, 2]
-    # Among the three: a 3 2 1, b 3 1 2, trained 2 1 3.
+    assert seen == [3, 2, 5]
+    # Among 3, 2 and 5: in a 3 1 2, in b 3 2 1, trained 2 3 1.
     assert (found.index, found.seen, found.dropped) == (3, 6, 1)
     assert found.score == pytest.approx(math.log(3 * 3 * 2 / 27))
     assert (found.screening_macs, found.macs, found.screening_seconds, found.seconds) == (72, 372, 36, 186)
@@ -112,20 +112,19 @@ def test_a_live_funnel_is_its_replay_and_goes_on_where_it_was(tmp_path, small):
 def test_scores_of_a_funnel(tmp_path, small):
     """Derived ones, several seeds, all kept; the ranking is the combination of the table."""
     scores = ["smoke/az_nas", "smoke/shortreg(epochs=1)", "smoke/train_top1(epoch=1,schedule=constant)"]
-    found = run_funnel(tmp_path, "synthetic", scores, ARCHITECTURES[:3], how="mean", seeds=[2, 5])
+    found = run_funnel(tmp_path, "synthetic", scores, ARCHITECTURES[:2], how="mean", seeds=[2, 5])
     rows = read_rows(tmp_path / "synthetic_smoke")
     free = rows[rows.kind.str.startswith("az_") | (rows.method == "macs")]
     assert set(free.seed) == {2} and set(rows.seed) == {2, 5}
-    table = pd.DataFrame(
-        {"az": az_nas(free[free.moment.isna()].pivot(index="index", columns="method", values="score"))}
-    )
+    wide = free[free.moment.isna()].pivot(index="index", columns="method", values="score")
+    table = pd.DataFrame({"az": az_nas(wide)})
     for column, kind in (("short", "shortreg"), ("top1", "train_top1")):
         each = rows[(rows.kind == kind) & ~(rows.moment < 1)]
         table[column] = each.groupby("index").score.mean()
     expected = rank_mean(table)
     ranking = found.ranking.set_index("index")
     assert ranking.combined.to_dict() == pytest.approx(expected.to_dict())
-    assert ranking.combined.is_monotonic_decreasing and list(found.costs.architectures) == [3, 3, 3]
+    assert ranking.combined.is_monotonic_decreasing and list(found.costs.architectures) == [2, 2, 2]
 
 
 @pytest.mark.parametrize(

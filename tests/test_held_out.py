@@ -143,6 +143,8 @@ def test_a_comparison_takes_what_was_measured_on_all():
     late = comparison(of, [FEAR], place[place > 30], LISTED)
     assert set(late.scores.index) == set(place.index[30:]) - {of.scores.index[0]}
     assert comparison(of, ["paper/meco"], place, LISTED) is None
+    either = comparison(of, [("paper/meco", FEAR, "paper/snip")], place, LISTED)
+    assert either.scores.equals(fewer.scores)  # the first that was measured
     assert comparison(of, [FEAR], place[:15], LISTED) is None
 
 

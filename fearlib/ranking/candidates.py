@@ -15,12 +15,14 @@ from fearlib.ranking.every_score import Scores, scores_of
 
 FEAR = "compact/fear(stage2_epochs=24)"
 SHORTREG = "compact/shortreg(epochs=16)"
-# By name, the scores that an architecture of a comparison has; what else was measured on all of these takes part.
+_MEASURES = ("paper/synflow", "compact/synflow")  # of all measures: they are taken together
+# By name, the scores that an architecture of a comparison has, of alternatives the first that the dataset has.
+# What else was measured on all of these takes part.
 SETS = {
     "free measures": ("paper/synflow",),
-    "FEAR": (FEAR, SHORTREG, "compact/synflow"),
-    "short training": ("compact/shortreg(epochs=4)", FEAR, SHORTREG, "compact/synflow"),
-    "a little training": ("paper/snip(epoch=0.2,schedule=constant)", FEAR, SHORTREG, "compact/synflow"),
+    "FEAR": (FEAR, SHORTREG, _MEASURES),
+    "short training": ("compact/shortreg(epochs=4)", FEAR, SHORTREG, _MEASURES),
+    "a little training": ("paper/snip(epoch=0.2,schedule=constant)", FEAR, SHORTREG, _MEASURES),
 }
 FEWEST = 20  # architectures of a comparison
 CHOSEN_WITH = 100  # architectures of the paper's list from which the preset `compact` was chosen
@@ -85,10 +87,13 @@ def comparisons(
 def comparison(scores: Scores, needed: Iterable[str], place: pd.Series, listed: pd.DataFrame) -> Comparison | None:
     """What was measured on every architecture with the scores `needed`, and combinations of the list.
 
-    `place` has the architectures that take part by index, in whose order they come. None if these are fewer than
-    `FEWEST`, or a score that is needed was never measured.
+    Of alternatives, a tuple, the first that was measured at all is needed. `place` has the architectures that take
+    part by index, in whose order they come. None if these are fewer than `FEWEST`, or a score that is needed was
+    never measured.
     """
-    needed, architectures = list(needed), place.sort_values().index
+    alternatives = [(each,) if isinstance(each, str) else each for each in needed]
+    needed = [next((name for name in names if name in scores.scores), names[0]) for names in alternatives]
+    architectures = place.sort_values().index
     if not set(needed) <= set(scores.scores):
         return None
     measured = scores.scores.reindex(architectures).dropna(subset=needed).dropna(axis=1)

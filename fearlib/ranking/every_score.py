@@ -114,7 +114,7 @@ def wide_table(rows: pd.DataFrame, results: str | Path = "results") -> pd.DataFr
         said = pd.DataFrame({"dataset": dataset, "position": place, "arch": arch}, each.scores.index)
         said = said.astype({"position": "Int64"}).assign(test_accuracy=each.accuracy)
         for name, ending in BESIDE.items():
-            said[name] = beside.get(dataset.replace("-", "_") + ending)
+            said[name] = beside.get(dataset.replace("-", "_") + ending, math.nan)
         parts.append(said.join(each.scores).reset_index())
     table = pd.concat(parts, ignore_index=True)
     scores = sorted(rows.name.unique(), key=name_order)

@@ -314,9 +314,9 @@ def ablation(table: pd.DataFrame, standard: dict[str, float], rows: pd.DataFrame
 def combinations_cost(table: pd.DataFrame):
     """Spearman of single scores and of combinations against cost, with their fronts; also in the better half.
 
-    `table` has `dataset`, `set`, `candidate`, `n`, `spearman`, `top 50%` and `gmacs`; two lines of panels a dataset,
-    a column a set. FEAR alone is a square. Scores without a cost stand at the left edge. Returns the matplotlib
-    figure.
+    `table` has `dataset`, `set`, `candidate`, `n`, `spearman`, `top 50%` and `gmacs`; two lines of panels a
+    dataset, a column a set. FEAR alone is a square. Scores without a cost stand at the left edge. Returns the
+    matplotlib figure.
     """
     plt = _pyplot()
     sets, values = list(table["set"].unique()), {"spearman": "over all", "top 50%": "in the better half"}
@@ -332,7 +332,8 @@ def combinations_cost(table: pd.DataFrame):
         for axis, name in zip(line, sets):
             here = (table.dataset == dataset) & (table["set"] == name)
             axis.set_visible(bool(here.any()))
-            axis.set_title(f"{dataset}: {name}, n={_range(table.n[here])}\n{values[value]}", fontsize=8)
+            title = f"{shown_name(dataset)}: {name}, n={_range(table.n[here])}\n{values[value]}"
+            axis.set_title(title, fontsize=8)
             for label, chosen, colour in (
                 ("combination", ~is_single, "#009e73"), ("single score", is_single, "#0072b2"),
             ):  # fmt: skip
@@ -380,7 +381,7 @@ def value_of_budgets(table: pd.DataFrame):
                     )  # fmt: skip
                 axis.set_xscale("log")
                 axis.tick_params(labelsize=7)
-        column[0].set_title(dataset, fontsize=9)
+        column[0].set_title(shown_name(dataset), fontsize=9)
         column[0].legend(fontsize=6, loc="lower right")
     axes[0, 0].set_ylabel("Spearman, held out, over all", fontsize=8)
     axes[1, 0].set_ylabel("in the better half", fontsize=8)
