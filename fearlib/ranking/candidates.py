@@ -20,6 +20,7 @@ _MEASURES = ("paper/synflow", "compact/synflow")  # of all measures: they are ta
 # What else was measured on all of these takes part.
 SETS = {
     "free measures": ("paper/synflow",),
+    "later measures": ("paper/meco",),
     "FEAR": (FEAR, SHORTREG, _MEASURES),
     "short training": ("compact/shortreg(epochs=4)", FEAR, SHORTREG, _MEASURES),
     "a little training": ("paper/snip(epoch=0.2,schedule=constant)", FEAR, SHORTREG, _MEASURES),
@@ -87,16 +88,16 @@ def comparisons(
 def comparison(scores: Scores, needed: Iterable[str], place: pd.Series, listed: pd.DataFrame) -> Comparison | None:
     """What was measured on every architecture with the scores `needed`, and combinations of the list.
 
-    Of alternatives, a tuple, the first that was measured at all is needed. `place` has the architectures that take
-    part by index, in whose order they come. None if these are fewer than `FEWEST`, or a score that is needed was
-    never measured.
+    Of alternatives, a tuple, the first that was measured on `FEWEST` architectures is needed. `place` has the
+    architectures that take part by index, in whose order they come. None if these are fewer than `FEWEST`, or a
+    score that is needed was never measured.
     """
+    counts = scores.scores.count()
     alternatives = [(each,) if isinstance(each, str) else each for each in needed]
-    needed = [next((name for name in names if name in scores.scores), names[0]) for names in alternatives]
-    architectures = place.sort_values().index
+    needed = [next((name for name in names if counts.get(name, 0) >= FEWEST), names[0]) for names in alternatives]
     if not set(needed) <= set(scores.scores):
         return None
-    measured = scores.scores.reindex(architectures).dropna(subset=needed).dropna(axis=1)
+    measured = scores.scores.reindex(place.sort_values().index).dropna(subset=needed).dropna(axis=1)
     if len(measured) < FEWEST:
         return None
     macs = scores.macs.loc[measured.index, measured.columns].mean()

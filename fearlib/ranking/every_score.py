@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from fearlib.data.registry import stands_for
 from fearlib.errors import InputError
 from fearlib.files.outside import user_path
 from fearlib.files.tables import read_csv
@@ -114,7 +115,7 @@ def wide_table(rows: pd.DataFrame, results: str | Path = "results") -> pd.DataFr
         said = pd.DataFrame({"dataset": dataset, "position": place, "arch": arch}, each.scores.index)
         said = said.astype({"position": "Int64"}).assign(test_accuracy=each.accuracy)
         for name, ending in BESIDE.items():
-            said[name] = beside.get(dataset.replace("-", "_") + ending, math.nan)
+            said[name] = beside.get(stands_for(dataset).replace("-", "_") + ending, math.nan)
         parts.append(said.join(each.scores).reset_index())
     table = pd.concat(parts, ignore_index=True)
     scores = sorted(rows.name.unique(), key=name_order)

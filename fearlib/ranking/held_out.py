@@ -85,7 +85,7 @@ def _worth(score: np.ndarray, accuracy: np.ndarray) -> dict[str, float]:
 def budgets(of: Comparison, others: Iterable[Comparison] = ()) -> dict[str, float]:
     """`BUDGETS` in 1e9 multiply-accumulates; those that allow nothing more than the one before are left out.
 
-    Costs are means over the comparison's architectures, or else over those of the first of the others to know one.
+    Costs are means over the comparison's architectures, or else over those of the first of the others that knows.
     """
     costs = pd.concat([each.candidates.gmacs for each in (of, *others)])
     costs, known, allowed = costs[~costs.index.duplicated()], {}, 0
@@ -148,7 +148,7 @@ def every_choice(found: dict[tuple[str, str, str], Comparison], halvings: int = 
     """`choices` of every comparison, whose key stands before in `dataset`, `set` and `positions`."""
     lines = []
     for key, of in found.items():
-        others = [other for (dataset, *_), other in found.items() if dataset == key[0]]
+        others = [found[other] for other in sorted(found, key=lambda other: other[0] != key[0])]
         lines.append(keyed(choices(of, of, budgets(of, others), halvings), **dict(zip(KEYS, key))))
     return pd.concat(lines, ignore_index=True)
 
@@ -162,7 +162,7 @@ def carried_over(found: dict[tuple[str, str, str], Comparison], halvings: int = 
     for one, other in itertools.permutations([key for key in found if key[2] == "all"], 2):
         both = shared(found[one], found[other]) if one[1] == other[1] else None
         if both:
-            table = choices(*both, budgets(both[0], [found[one]]), halvings)
+            table = choices(*both, budgets(both[0], [found[one], *found.values()]), halvings)
             lines.append(keyed(table, dataset=one[0], on=other[0], set=one[1]))
     return pd.concat(lines, ignore_index=True) if lines else pd.DataFrame()
 

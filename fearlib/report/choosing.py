@@ -14,12 +14,12 @@ from fearlib.ranking.held_out import choices
 from fearlib.report.reproduction import CORE, macs_a_second
 
 LISTED = Path("analysis/combinations.csv")
-_FREE, _FEAR, _LITTLE = "free measures", "FEAR", "a little training"
-# The sets on which a budget is answered: the first in which it allows something, from the largest on.
+_FREE, _LATER, _FEAR, _LITTLE = USED = ("free measures", "later measures", "FEAR", "a little training")
+# The sets on which a budget is answered: the first in which it allows something.
 ANSWERED_ON = {
-    "none": (_FREE, _FEAR),
-    "a forward pass": (_FREE, _FEAR),
-    "an epoch": (_FREE, _FEAR),
+    "none": (_LATER, _FREE, _FEAR),
+    "a forward pass": (_LATER, _FREE, _FEAR),
+    "an epoch": (_LATER, _FREE, _FEAR),
     "FEAR": (_FEAR,),
     "ten times FEAR": (_LITTLE, _FEAR),
 }
@@ -88,7 +88,7 @@ def choose(
         raise InputError(f"there are no rows on {dataset}: the datasets are {', '.join(measured)}.")
     for name in [dataset] if dataset else measured:
         scores = scores_of(rows, name)
-        found = {each: comparison(scores, SETS[each], place, combinations) for each in (_FREE, _FEAR, _LITTLE)}
+        found = {each: comparison(scores, SETS[each], place, combinations) for each in USED}
         allowed = [each for each, of in found.items() if of and (of.candidates.gmacs <= gmacs).any()]
         if not allowed:
             continue
