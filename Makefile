@@ -4,10 +4,11 @@ BIN := .venv/bin
 SETUP := .venv/.installed
 
 # A notebook of analysis/, and what of analysis/comparisons/ it takes where that is not its own.
-ANALYSES := zero_cost "fear_against_shortreg cifar10_compact" "correlations cifar10_compact" degradation \
+ANALYSES := combinations zero_cost "fear_against_shortreg cifar10_compact" "correlations cifar10_compact" \
 	"fear_against_shortreg cifar10_compact_more_architectures" "correlations cifar10_compact_more_architectures" \
-	"fear_against_shortreg cifar10_paper" synthetic "zero_cost zero_cost_whole_space" "search cifar10_compact" \
-	claims late_bloomers compact_ablation fear_ablation "correlations compact_images_10000" benchmark_12_epochs
+	"fear_against_shortreg cifar10_paper" "fear_against_shortreg cifar100_compact" synthetic search claims \
+	"zero_cost zero_cost_whole_space" late_bloomers compact_ablation fear_ablation benchmark_12_epochs \
+	"correlations compact_images_10000" degradation
 
 .PHONY: reproduce test test-slow test-cuda bench lab clean
 

@@ -92,16 +92,18 @@ EXHIBITS = {
     "T1": Exhibit(
         "FEAR beside the nearest short training on the Pareto front, in the top 10 to 100%: "
         "Spearman, `common`, seconds",
-        _RANKING, "fear_against_shortreg", ("tables/*_nearest.md",), "cifar100",
+        _RANKING, "fear_against_shortreg",
+        ("tables/*_t1.md", "tables/*_lead.md", "tables/*_nearest.md"), "cifar100",
     ),
     "T2": Exhibit(
         "Spearman of FEAR and six zero-cost measures on the synthetic dataset",
-        _SYNTHETIC, "synthetic", ("tables/synthetic_compact_scores.md", "figures/synthetic_compact_scatter.png"),
+        _SYNTHETIC, "synthetic",
+        ("tables/*_t2.md", "tables/synthetic_compact_scores.md", "figures/synthetic_compact_scatter.png"),
         "synthetic",
     ),
     "T3": Exhibit(
         "random search with FEAR and with short training of 50 epochs: the accuracy found and the seconds",
-        _SEARCH, "search", ("tables/*_search.md", "figures/*_search.png"),
+        _SEARCH, "search", ("tables/t3.md", "tables/*_search.md", "figures/*_search.png"),
     ),
     "F1": Exhibit(
         "Spearman of every zero-cost measure at initialisation and after every epoch of training",
@@ -114,7 +116,7 @@ EXHIBITS = {
     "F2": Exhibit(
         "Spearman of every zero-cost measure and of FEAR within the top x%",
         {"compact": (_MEASURES, *_RANKING["compact"]), "paper": _RANKING["paper"]},
-        "zero_cost", ("tables/zero_cost_cifar10_top.md", "figures/zero_cost_cifar10_top.png"),
+        "zero_cost", ("tables/zero_cost_*_top.md", "figures/*_top.png"),
     ),
     "F3": Exhibit(
         "the time to a training accuracy against final accuracy: there are no late bloomers",
@@ -129,7 +131,7 @@ EXHIBITS = {
     "C2": Exhibit("FEAR ranks best among the top performers", _RANKING, "claims", ("claims.md",)),
     "C3": Exhibit(
         "FEAR makes random search 2.4 times cheaper, and it finds no worse", _SEARCH, "search",
-        ("tables/*_search.md",),
+        ("tables/t3.md", "tables/*_search.md"),
     ),
     "C4": Exhibit(
         "zero-cost measures break down as training proceeds", _DEGRADATION, "degradation",

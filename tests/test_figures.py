@@ -62,11 +62,25 @@ def test_top_percent_draws_the_table_and_the_published(rows):  # noqa: F811
     panels = {axis.get_title(): axis for axis in figure.axes if axis.get_visible()}
     assert list(panels) == list(table.method.unique())
     (preset,), count = rows.preset.unique(), table.n[table.top == 100].max()
-    assert f"{preset} preset" in figure.get_suptitle() and f"{count} at 100%" in figure.get_suptitle()
+    title = figure.get_suptitle().replace("\n", " ")
+    assert f"{preset} preset, zero-cost measures at the {preset} preset" in title and f"{count} at 100%" in title
     for method, axis in panels.items():
         drawn = axis.lines[1].get_xydata()  # the first is the line at 0
         np.testing.assert_allclose(drawn, table[table.method == method][["top", "spearman"]])
     np.testing.assert_allclose(panels["synflow"].lines[2].get_xydata(), [[100, 0.5]])
+
+
+def test_a_figure_of_few_methods_says_where_their_scores_are_from(rows):  # noqa: F811
+    """Zero-cost scores may be of other networks than those that were trained."""
+    rows = rows.assign(preset=np.where(rows.method == "synflow", "paper", "compact"))
+    titles = []
+    for methods in (["fear", "synflow"], ["fear"], ["synflow"]):
+        each = rows[rows.method.isin(methods)]
+        figure = top_percent(top_table(each, (50, 100), resamples=20), each)
+        assert len(figure.axes) == len(methods)
+        titles.append(figure.get_suptitle().replace("\n", " "))
+    assert "compact preset, zero-cost measures at the paper preset" in titles[0]
+    assert "compact preset, n=" in titles[1] and "paper preset, n=" in titles[2]
 
 
 def test_degradation_draws_a_line_a_schedule(rows):  # noqa: F811
@@ -97,8 +111,8 @@ def test_labels_of_the_cost_figure_are_apart_and_inside(rows):  # noqa: F811
 
 def test_search_figure_draws_the_table(rows):  # noqa: F811
     table = pd.DataFrame({"method": ["fear(stage2_epochs=2)"] * 2 + ["params"], "ratio": [2.0, np.inf, np.inf]})
-    table = table.assign(length=20, orders=9, found=[92.0, 91.0, 90.0], macs=[1e12, 4e12, 0.0])
-    table["found se"] = 0.5
+    table = table.assign(n=40, length=20, orders=9, found=[92.0, 91.0, 90.0], macs=[1e12, 4e12, 0.0])
+    table["found low"], table["found high"] = table.found - 1, table.found + 1
     (axis,) = search_cost(table, rows).axes
     drawn = {text.get_text(): text.xy for text in axis.texts}
     assert drawn["fear, ratio 2"] == (1, 92) and drawn["fear(stage2_epochs=2)"] == (4, 91)

@@ -2,6 +2,7 @@
 
 import math
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from fearlib.ranking.zero_cost import (
     VALIDATION,
     beside_naslib,
     between_seeds,
+    measures_beside,
     other_accuracies,
     published_comparison,
     validation_accuracies,
@@ -107,3 +109,17 @@ def test_the_published_rest_on_validation_accuracies():
     assert line["low"] <= -ours <= line["high"] and line["change"] == pytest.approx(-2 * ours)
     assert line["change low"] <= line["change"] <= line["change high"]
     assert line["published less ours"] == pytest.approx(0.58 + ours)
+
+
+def test_measures_are_a_sweeps_own_or_those_of_full_size_networks_beside_it(tmp_path):
+    """Of one seed, and those that all the architectures have."""
+    for folder, preset in (("cifar10_compact", "compact"), ("cifar10_paper", "paper")):
+        architectures = read_rows(RESULTS / folder)["index"].unique()[:5]
+        rows = measures_beside(RESULTS / folder, architectures)
+        assert set(rows["index"]) == set(architectures) and set(rows.preset) == {preset}
+        assert {"synflow", "zico"} <= set(rows.method) and not rows.duplicated(["index", "method"]).any()
+    assert (
+        set(measures_beside(RESULTS / "cifar10_paper", [1, 2, 3]).method) == set()
+    )  # not among the paper's 1,000
+    shutil.copytree(RESULTS / "cifar10_paper", tmp_path / "cifar10_paper")
+    assert measures_beside(tmp_path / "cifar10_paper", architectures).empty

@@ -13,6 +13,7 @@ from fearlib.errors import require
 from fearlib.files.outside import user_path
 from fearlib.ranking.estimate import estimate
 from fearlib.ranking.statistics import pareto_front, spearman
+from fearlib.scores.registry import MEASURES
 from fearlib.sweeps.labels import kind_of
 
 _MARKERS = {"fear": ("s", "#d55e00"), "shortreg": ("o", "#0072b2")}
@@ -75,7 +76,7 @@ def cost_against_spearman(table: pd.DataFrame, rows: pd.DataFrame):
 
 
 def search_cost(table: pd.DataFrame, rows: pd.DataFrame):
-    """Accuracy that random search finds against its cost, with two standard errors either way; the paper's T3.
+    """Accuracy that random search finds against its cost, with its 95% interval; the paper's T3.
 
     `table` as `fearlib.search.random_search_table` makes it of trials in `rows`. Returns the matplotlib figure.
     """
@@ -87,13 +88,13 @@ def search_cost(table: pd.DataFrame, rows: pd.DataFrame):
         method if np.isinf(ratio) else f"{kind}, ratio {ratio:g}"
         for method, kind, ratio in zip(table.method, kinds, table.ratio)
     ]
-    spread = 2 * table["found se"]
-    _points(axis, names, kinds, table.macs / 1e12, table.found, table.found - spread, table.found + spread)
+    _points(axis, names, kinds, table.macs / 1e12, table.found, table["found low"], table["found high"])
     cost = "cost of the search (10$^{12}$ multiply-accumulates)"
     axis.set_xlabel(cost + "; at the left edge: none" * bool((table.macs == 0).any()))
     axis.set_ylabel("test accuracy of the architecture found (%)")
-    seen = f"{table.length[0]} of {rows['index'].nunique()} architectures, {table.orders[0]} orders"
-    axis.set_title(f"{_where(rows)}, {seen},\nbars: two standard errors", fontsize=9)
+    seen = f"{table.length[0]} of {table.n[0]} architectures, {table.orders[0]} orders"
+    title = f"{_where(rows)}, {seen}, bars: 95% bootstrap over architectures"
+    axis.set_title(textwrap.fill(title, 80), fontsize=9)
     return figure
 
 
@@ -119,6 +120,17 @@ def _points(axis, names, kinds, cost, value, low, high) -> None:
                 va="center",
                 arrowprops={"arrowstyle": "-", "color": "0.7", "linewidth": 0.5},
             )
+
+
+def _log_scale(axis, cost: pd.Series) -> None:
+    """For costs across, with as many numbers as there is room for."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    axis.set_xscale("log")
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    if cost.max() < 30 * cost.min():
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.xaxis.set_major_formatter("{x:g}")
 
 
 def _not_free(cost: pd.Series) -> pd.Series:
@@ -150,7 +162,8 @@ def top_percent(
             axis.legend(fontsize=7, loc="lower right")
         axis.set_xticks(range(20, 101, 20))
     count = _range(table.n[table.top == 100])
-    figure.suptitle(f"{_where(rows)}, n={count} at 100%, bands: 95% bootstrap", fontsize=9)
+    title = f"{_where(rows)}, n={count} at 100%, bands: 95% bootstrap"
+    figure.suptitle(textwrap.fill(title, int(13 * figure.get_figwidth())), fontsize=9)
     figure.supxlabel("top x% by test accuracy", fontsize=9)
     figure.supylabel("Spearman with test accuracy", fontsize=9)
     return figure
@@ -178,6 +191,8 @@ def pareto(table: pd.DataFrame, rows: pd.DataFrame, value: str = "spearman"):
         for family in (*_MARKERS, "zero-cost"):
             marker, colour = _MARKERS.get(family, _OTHER_MARKER)
             of_family = each[each.family == family]
+            if of_family.empty:
+                continue
             spread = None
             if value == "spearman":
                 below, above = of_family.spearman - of_family.low, of_family.high - of_family.spearman
@@ -189,11 +204,12 @@ def pareto(table: pd.DataFrame, rows: pd.DataFrame, value: str = "spearman"):
             if family == "shortreg":
                 front = of_family.iloc[pareto_front(of_family.gmacs, of_family[value])]
                 axis.plot(front.gmacs, front[value], color=colour, linewidth=0.8, label="shortreg's Pareto front")
-        axis.set_xscale("log")
+        _log_scale(axis, each.gmacs)
         axis.axhline(0, color="0.5", linewidth=0.8, zorder=0)
         axis.set_title(f"top {top:g}%, n={_range(table.n[table.top == top])}", fontsize=9)
         axis.tick_params(labelsize=7, labelbottom=True)
-    axis.legend(fontsize=6, loc="lower left")
+    if axis.containers:  # of very few architectures there may be nothing to draw
+        axis.legend(fontsize=6, loc="lower left")
     figure.suptitle(_where(rows), fontsize=9)
     cost = "cost an architecture in the top x% (10$^9$ multiply-accumulates)"
     figure.supxlabel(cost + "; at the left edge: none" * bool((table.gmacs == 0).any()), fontsize=9)
@@ -402,9 +418,10 @@ def save_figure(figure, path: str | Path) -> None:
 def _panels(titles: list[str], columns: int):
     """A figure of small axes on one scale of correlation, by title."""
     plt = _pyplot()
+    columns = min(columns, max(len(titles), 1))
     lines = -(-len(titles) // columns)
     figure, axes = plt.subplots(
-        lines, columns, figsize=(2.4 * columns, 2.0 * lines), squeeze=False, sharex=True, sharey=True,
+        lines, columns, figsize=(max(2.4 * columns, 3.4), 2.0 * lines), squeeze=False, sharex=True, sharey=True,
         layout="constrained",
     )  # fmt: skip
     for axis, title in zip(axes.flat, titles):
@@ -438,4 +455,8 @@ def _range(counts: pd.Series) -> str:
 
 
 def _where(rows: pd.DataFrame) -> str:
-    return f"{', '.join(map(shown_name, rows.dataset.unique()))}, {', '.join(rows.preset.unique())} preset"
+    """The data and the preset; beside trained methods also the preset at which zero-cost scores were taken."""
+    free = rows.method.map(kind_of).isin(MEASURES)
+    measured, trained = (", ".join(rows.preset[which].unique()) for which in (free, ~free))
+    where = f"{', '.join(map(shown_name, rows.dataset.unique()))}, {trained or measured} preset"
+    return f"{where}, zero-cost measures at the {measured} preset" if trained and measured else where

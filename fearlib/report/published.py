@@ -4,10 +4,9 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from fearlib.ranking.against_shortreg import TOPS
+from fearlib.ranking.against_shortreg import SECONDS, TOPS
 
 _NAMES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "imagenet16-120": "ImageNet16-120"}
-_SECONDS = {"spearman": "seconds", "common": "common_seconds"}  # beside each value of T1
 
 
 def ledger_claims(values: pd.DataFrame) -> pd.DataFrame:
@@ -36,7 +35,7 @@ def published_values(values: pd.DataFrame, beginning: str) -> dict[str, float]:
 def _of_t1(paper: pd.Series) -> Iterator[tuple]:
     for top in TOPS:
         where = "over all" if top == 100 else f"in the top {top}%"
-        for value, seconds in _SECONDS.items():
+        for value, seconds in SECONDS.items():
             ratio = paper[f"T1.fear.{seconds}.{top}"] / paper[f"T1.shortreg.{seconds}.{top}"]
             said = f"CIFAR-100: cost of FEAR over that of short training, in seconds beside {value}, {where}"
             yield f"T1.ratio.{value}.{top}", "T1", said, ratio, "ratio"
