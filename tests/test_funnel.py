@@ -11,6 +11,7 @@ from fearlib import Architecture, InputError, preset, read_rows, run_sweep
 from fearlib.funnel import run_funnel
 from fearlib.ranking.combinations import az_nas, rank_mean, rank_product
 from fearlib.search import Evaluation, funnel_search, live, replay
+from fearlib.searches import funnel_searches
 from fearlib.sweeps.rows import read_curves
 from fearlib.sweeps.run import cached_dataset
 
@@ -56,6 +57,22 @@ def test_a_funnel_agrees_with_a_slow_account():
             best = max(scored, key=lambda index: both[index], default=None)
             assert (found.index, found.dropped) == (best, 4 - len(scored))
             assert found.macs == 2 * 9 + 5 * 4 and found.screening_macs == 18
+
+
+def test_many_funnels_at_once_are_what_each_would_be():
+    rng = np.random.default_rng(1)
+    table = pd.DataFrame(rng.integers(0, 4, (15, 3)).astype(float), columns=["a", "b", "c"])
+    table = table.mask(rng.random(table.shape) < 0.2).set_axis(range(100, 115))
+    screens = {name: looked_up(table[name], 3.0) for name in "ab"}
+    evaluate = looked_up(table["c"], 7.0)
+    orders = np.array([rng.permutation(15)[:9] for _ in range(60)])
+    for keep in (1, 4, 20):
+        many = funnel_searches(screens, evaluate, list(table.index), orders, keep)
+        for line, order in zip(many.to_dict("records"), orders):
+            one = funnel_search(screens, evaluate, table.index[order].tolist(), keep)
+            assert line.pop("place") == (-1 if one.index is None else one.index - 100)
+            assert line == {name: getattr(one, name.replace(" ", "_")) for name in line}
+    assert (many.macs == 9 * (2 * 3 + 7)).all()
 
 
 def test_what_a_funnel_refuses():

@@ -61,7 +61,7 @@ def shown_choices(table: pd.DataFrame) -> pd.DataFrame:
     """`choices` as texts to read, after the columns that say of which comparison they are."""
     lines, known = table.to_dict("records"), table["ahead of FEAR"].notna()
     ahead = [
-        f"{Estimate.of(line, 'ahead of FEAR', 'ahead '):+.2f}" if is_known else ""
+        f"{Estimate.of(line, 'ahead of FEAR', 'ahead of FEAR '):+.2f}" if is_known else ""
         for line, is_known in zip(lines, known)
     ]
     table = table.assign(**{"at most": table["at most"].map("{:.3g}".format)})

@@ -76,9 +76,9 @@ def cost_against_spearman(table: pd.DataFrame, rows: pd.DataFrame):
 
 
 def search_cost(table: pd.DataFrame, rows: pd.DataFrame):
-    """Accuracy that random search finds against its cost, with its 95% interval; the paper's T3.
+    """Accuracy that searches find against their cost, with 95% intervals; the paper's T3.
 
-    `table` as `fearlib.search.random_search_table` makes it of trials in `rows`. Returns the matplotlib figure.
+    `table` as `fearlib.searches.random_search_table` makes it of trials in `rows`. Returns the matplotlib figure.
     """
     plt = _pyplot()
     figure, axis = plt.subplots(figsize=(6.5, 4.2), layout="constrained")
@@ -338,7 +338,7 @@ def combinations_cost(table: pd.DataFrame):
     sets, values = list(table["set"].unique()), {"spearman": "over all", "top 50%": "in the better half"}
     rows = [(dataset, value) for dataset in table.dataset.unique() for value in values]
     figure, axes = plt.subplots(
-        len(rows), len(sets), figsize=(2.6 * len(sets), 2.3 * len(rows)), squeeze=False, sharex=True, sharey=True,
+        len(rows), len(sets), figsize=(2.6 * len(sets), 1.8 * len(rows)), squeeze=False, sharex=True, sharey=True,
         layout="constrained",
     )  # fmt: skip
     is_single = ~table.candidate.str.contains(r" \* |^mean of ")
@@ -348,8 +348,7 @@ def combinations_cost(table: pd.DataFrame):
         for axis, name in zip(line, sets):
             here = (table.dataset == dataset) & (table["set"] == name)
             axis.set_visible(bool(here.any()))
-            title = f"{shown_name(dataset)}: {name}, n={_range(table.n[here])}\n{values[value]}"
-            axis.set_title(title, fontsize=8)
+            axis.set_title(f"{name}, n={_range(table.n[here])}", fontsize=8)
             for label, chosen, colour in (
                 ("combination", ~is_single, "#009e73"), ("single score", is_single, "#0072b2"),
             ):  # fmt: skip
@@ -363,6 +362,8 @@ def combinations_cost(table: pd.DataFrame):
             axis.set_xscale("log")
             axis.set_ylim(-0.2, 1)
             axis.tick_params(labelsize=7, labelbottom=True, labelleft=True)
+        first = next(axis for axis in line if axis.get_visible())
+        first.set_ylabel(f"{shown_name(dataset)},\n{values[value]}", fontsize=8)
     axes[0, 0].legend(fontsize=6, loc="lower right")
     figure.supxlabel("cost an architecture (10$^9$ multiply-accumulates); at the left edge: none", fontsize=8)
     figure.supylabel("Spearman with test accuracy", fontsize=8)
@@ -370,39 +371,46 @@ def combinations_cost(table: pd.DataFrame):
 
 
 def value_of_budgets(table: pd.DataFrame):
-    """What the best score or combination within a budget is worth, against cost; a column of panels a dataset.
+    """What the best score or combination within each budget is worth; a column of panels a dataset, a line a set.
 
-    `table` as `fearlib.ranking.held_out.choices` makes it, with `dataset` and `set`. A line a set; bars hold 95%
-    of the halvings. FEAR alone is a square. Returns the matplotlib figure.
+    `table` as `fearlib.ranking.held_out.choices` makes it, with `dataset` and `set`; bars hold 95% of the
+    halvings. FEAR alone is an empty square beside its budget. Returns the matplotlib figure.
     """
     plt = _pyplot()
-    datasets, values = list(table.dataset.unique()), {"spearman": "", "top 50%": "top 50% "}
-    colours = dict(zip(table["set"].unique(), ("#0072b2", "#009e73", "#cc79a7", "#56b4e9")))
+    datasets, budgets = list(table.dataset.unique()), list(table.sort_values("at most").budget.unique())
+    sets, values = list(table["set"].unique()), {"spearman": "", "top 50%": "top 50% "}
     figure, axes = plt.subplots(
-        2, len(datasets), figsize=(3.4 * len(datasets), 5), squeeze=False, sharex=True, sharey="row",
+        2, len(datasets), figsize=(4 * len(datasets), 5), squeeze=False, sharex="col", sharey="row",
         layout="constrained",
     )  # fmt: skip
-    table = table.assign(gmacs=_not_free(table.gmacs))
     for column, dataset in zip(axes.T, datasets):
-        for shift, (name, each) in enumerate(table[table.dataset == dataset].groupby("set", sort=False)):
-            for axis, (value, prefix) in zip(column, values.items()):
-                for among, style, label in (
-                    ("combinations too", ".-", f"{name}, n={_range(each.n)}"), ("FEAR alone", "s", None),
-                ):  # fmt: skip
-                    line = each[each.among == among].sort_values("gmacs")
+        here = table[table.dataset == dataset]
+        for name, each in here.groupby("set", sort=False):
+            colour, shift = _COLOURS[sets.index(name)], 0.14 * (sets.index(name) - (len(sets) - 1) / 2)
+            for among, style, beside, label in (
+                ("combinations too", "o-", 0, f"{name}, n={_range(each.n)}"), ("FEAR alone", "s", 0.07, None),
+            ):  # fmt: skip
+                line = each[each.among == among]
+                places = [budgets.index(budget) + shift + beside for budget in line.budget]
+                for axis, (value, prefix) in zip(column, values.items()):
                     spread = [line[value] - line[f"{prefix}low"], line[f"{prefix}high"] - line[value]]
                     axis.errorbar(
-                        line.gmacs * 1.12**shift, line[value], yerr=spread, fmt=style, color=colours[name],
-                        markersize=4, elinewidth=0.7, linewidth=1, label=label,
+                        places, line[value], yerr=spread, fmt=style, color=colour, markersize=4, elinewidth=0.7,
+                        markerfacecolor="white" if beside else colour, linewidth=0.7, label=label,
                     )  # fmt: skip
-                axis.set_xscale("log")
-                axis.tick_params(labelsize=7)
+        most = here.groupby("budget")["at most"].median()
+        ticks = [f"{name}\n{float(f'{most[name]:.2g}'):g}" if name in most else name for name in budgets]
+        column[1].set_xticks(range(len(budgets)), [tick.replace("times ", "times\n") for tick in ticks])
+        column[1].set_xlim(-0.5, len(budgets) - 0.5)
         column[0].set_title(shown_name(dataset), fontsize=9)
-        column[0].legend(fontsize=6, loc="lower right")
-    axes[0, 0].set_ylabel("Spearman, held out, over all", fontsize=8)
+        column[1].legend(fontsize=6, loc="lower right")
+        for axis in column:
+            axis.tick_params(labelsize=7)
+            axis.grid(axis="x", visible=False)
+    axes[0, 0].set_ylabel("Spearman held out, over all", fontsize=8)
     axes[1, 0].set_ylabel("in the better half", fontsize=8)
-    figure.supxlabel("cost an architecture (10$^9$ multiply-accumulates); at the left edge: none", fontsize=8)
-    figure.suptitle("the best within each budget; squares: FEAR alone; bars: 95% of the halvings", fontsize=8)
+    figure.supxlabel("budget, and its 10$^9$ multiply-accumulates an architecture", fontsize=8)
+    figure.suptitle("the best within each budget; empty squares: FEAR alone; bars: 95% of halvings", fontsize=8)
     return figure
 
 

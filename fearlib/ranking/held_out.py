@@ -129,7 +129,7 @@ def choices(
         line |= {column: each[column].mean() for column in ("common 10%", "ndcg 10%", "gmacs")}
         if ALONE in rules:
             ahead = each.spearman - halves[halves.rule == ALONE].spearman
-            line |= _with_range("ahead of FEAR", ahead, "ahead ")
+            line |= _with_range("ahead of FEAR", ahead, "ahead of FEAR ")
         line |= {"chosen": often.index[0], "share": often.iloc[0] / len(each), "on all": worth[names].idxmax()}
         lines.append(line)
     return pd.DataFrame(lines)
