@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 
 from fearlib import InputError, read_rows, spearman
+from fearlib.ranking.combinations import AZ_NAS
+from fearlib.ranking.later import later_measures, undefined_parts
 from fearlib.ranking.tables import save_table
 from fearlib.ranking.zero_cost import (
     VALIDATION,
@@ -123,3 +125,32 @@ def test_measures_are_a_sweeps_own_or_those_of_full_size_networks_beside_it(tmp_
     )  # not among the paper's 1,000
     shutil.copytree(RESULTS / "cifar10_paper", tmp_path / "cifar10_paper")
     assert measures_beside(tmp_path / "cifar10_paper", architectures).empty
+
+
+def test_what_is_undefined_is_ranked_worst_or_left_out():
+    """A perfect measure that is undefined for the best architecture, and for the worst."""
+    accuracies = pd.DataFrame({"test": ACCURACY, "other": -ACCURACY})
+    best = np.where(INDICES == 19, math.nan, ACCURACY)
+    table = later_measures(pd.DataFrame({"meco": best, "swap": ACCURACY, "zico": 0.0}), accuracies, {"swap": 0.9})
+    meco, swap = (table[table.accuracy == "test"].set_index("measure").loc[name] for name in ("meco", "swap"))
+    moved = np.r_[1:20, 0]  # the best's place is the lowest
+    assert meco.spearman == pytest.approx(spearman(moved, ACCURACY)) and meco.without == pytest.approx(1)
+    assert (meco.n, meco.out, swap.out) == (20, 1, 0) and swap.published == 0.9 and math.isnan(meco.published)
+    assert len(table) == 4 and table[table.accuracy == "other"].spearman.tolist()[1] == pytest.approx(-1)
+
+
+def test_az_nas_by_what_is_done_with_an_undefined_part():
+    """Its four parts agree, the trainability below 0, and the worst architecture has no part but macs."""
+    scores = pd.DataFrame({name: ACCURACY - 100 * (name == "az_trainability") for name in AZ_NAS})
+    scores.loc[0, list(AZ_NAS[:3])] = math.nan
+    table = undefined_parts(scores, pd.DataFrame({"test": ACCURACY})).set_index("undefined parts")
+    assert table.n.to_dict() == {
+        "ranked worst": 20, "architecture left out": 19, "counted as 0": 20, "ranked best": 20,
+    }  # fmt: skip
+    for treatment in ("ranked worst", "architecture left out"):
+        assert table.spearman[treatment] == pytest.approx(1)
+    log = np.log(np.r_[1:21] / 20)
+    zero = [log[0] * 3 + log[19], *(4 * log[1:] + np.log(np.r_[1:20] / np.r_[2:21]))]
+    assert table.spearman["counted as 0"] == pytest.approx(spearman(zero, ACCURACY))
+    best = [3 * log[19] + log[0], *(3 * np.log(np.r_[1:20] / 20) + log[1:])]
+    assert table.spearman["ranked best"] == pytest.approx(spearman(best, ACCURACY))

@@ -1,6 +1,6 @@
 """The ledger becomes a forest plot: every number of the paper beside ours, long and narrow as a phone is."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -34,7 +34,7 @@ _WORDS = {
 }
 _COUNTED = {"T1": "{}%", "F1": "epoch {}"}  # the number at the end of an id
 _UNITS = {
-    "correlation": "Spearman, common, or a difference of two",
+    "correlation": "Spearman, common, or a difference (cut at ±1)",
     "ratio": "ratio of costs, log scale",
     "points": "percentage points of test accuracy",
 }
@@ -136,7 +136,7 @@ def _draw_panel(axis, unit: str, blocks: list[tuple[str, str, list]]) -> None:
         _write(axis, (_LEFT - 0.07) / _WIDTH, at, _label(line), ha="right", fontsize=7)
         _write(axis, 0.98, at, f"{kind_of(line.preset)} {line.n:.0f}", ha="right", color="0.35")
         _draw_values(axis, at, line)
-    ends = axis.get_xlim()
+    ends = _ends(axis, unit, measured.values())
     for at, line in measured.items():
         if np.isinf(line.paper):
             end = ends[line.paper > 0]
@@ -149,6 +149,14 @@ def _draw_panel(axis, unit: str, blocks: list[tuple[str, str, list]]) -> None:
     if not measured:
         axis.set_xticks([])
         axis.spines.bottom.set_visible(False)
+
+
+def _ends(axis, unit: str, lines: Iterable) -> tuple[float, float]:
+    """Of the scale. The interval of a difference may go beyond what a correlation can be: there it is cut."""
+    if unit != "correlation":
+        return axis.get_xlim()
+    end = 1.05 * max([1.0, *(abs(line.ours) for line in lines)])
+    return -end, end
 
 
 def _write(axis, across: float, place: float, text: str, **style) -> None:

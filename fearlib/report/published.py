@@ -14,8 +14,10 @@ def ledger_claims(values: pd.DataFrame) -> pd.DataFrame:
 
     `values` has the paper's numbers by `id`, with `source`, `claim` and `paper`. What can never be had again gives
     way to what can: seconds on the paper's hardware to the ratio of two methods' costs, and the accuracies that
-    two searches found among 500 architectures to their difference. From T1 comes FEAR's lead in Spearman, too.
+    two searches found among 500 architectures to their difference. From T1 comes FEAR's lead in Spearman, too. The
+    numbers of source `later`, of other papers, make no claim.
     """
+    values = values[values.source != "later"]
     replaced = values.id.str.contains("seconds") | values.id.str.fullmatch(r"T3\..*\.accuracy")
     words = values.id.str.startswith("C3.").map({True: "points", False: "correlation"})
     kept, paper = values.assign(unit=words)[~replaced], values.set_index("id").paper
