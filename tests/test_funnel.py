@@ -10,8 +10,8 @@ import fearlib.funnel
 from fearlib import Architecture, InputError, preset, read_rows, run_sweep
 from fearlib.funnel import run_funnel
 from fearlib.ranking.combinations import az_nas, rank_mean, rank_product
+from fearlib.report.random_orders import funnel_searches
 from fearlib.search import Evaluation, funnel_search, live, replay
-from fearlib.searches import funnel_searches
 from fearlib.sweeps.rows import read_curves
 from fearlib.sweeps.run import cached_dataset
 
@@ -111,7 +111,9 @@ def test_a_live_funnel_is_its_replay_and_goes_on_where_it_was(tmp_path, small):
     again = run_funnel(*call, time_budget=0)  # all is there
     pd.testing.assert_frame_equal(found.ranking, again.ranking)
 
-    rows = run_sweep(tmp_path / "all", "synthetic", small, ["fear", "zero_cost"], ARCHITECTURES)
+    rows = run_sweep(
+        tmp_path / "all", "synthetic", small, ["fear", "zero_cost(measures=synflow+jacob_cov)"], ARCHITECTURES
+    )
     (fear,) = [method for method in rows.method.unique() if method.startswith("fear")]
     own = read_rows(tmp_path / "mine" / "synthetic_smoke")
     assert own[own.method == fear]["index"].nunique() == 3 and own[own.method == "synflow"]["index"].nunique() == 6

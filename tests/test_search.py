@@ -10,6 +10,7 @@ import pytest
 
 from fearlib import Architecture, preset
 from fearlib.errors import InputError
+from fearlib.report.random_orders import random_search_table, random_searches
 from fearlib.search import (
     Evaluation,
     at_initialisation,
@@ -18,7 +19,6 @@ from fearlib.search import (
     random_search,
     replay,
 )
-from fearlib.searches import random_search_table, random_searches
 from fearlib.sweeps.rows import read_curves
 from fearlib.sweeps.run import cached_dataset, run_sweep
 
@@ -87,7 +87,7 @@ def test_without_stages_nothing_is_dropped_by_the_ratio():
     rows["macs"], rows["seconds"] = [10, 20, 30], [1.0, 2.0, 3.0]
     curves = pd.DataFrame(columns=["index", "method", "seed", "stage"])
     found = random_search(replay(rows, curves, "synflow", IMAGES, BATCH), [9, 8, 7], 1.2)
-    assert dataclasses.astuple(found) == (8, 3.0, 3, 0, 60, 6.0)
+    assert dataclasses.astuple(found) == (8, 3.0, 3, 0, 60, 6.0, 0, 0)
 
 
 def test_all_dropped_is_nothing_found():

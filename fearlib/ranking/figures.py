@@ -78,7 +78,7 @@ def cost_against_spearman(table: pd.DataFrame, rows: pd.DataFrame):
 def search_cost(table: pd.DataFrame, rows: pd.DataFrame):
     """Accuracy that searches find against their cost, with 95% intervals; the paper's T3.
 
-    `table` as `fearlib.searches.random_search_table` makes it of trials in `rows`. Returns the matplotlib figure.
+    `table` as `random_search_table` makes it of trials in `rows`. Returns the matplotlib figure.
     """
     plt = _pyplot()
     figure, axis = plt.subplots(figsize=(6.5, 4.2), layout="constrained")

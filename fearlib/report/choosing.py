@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from fearlib.data.registry import shown_name
-from fearlib.errors import InputError, check_least
+from fearlib.data.registry import DATASETS, shown_name
+from fearlib.errors import InputError, check_least, require
 from fearlib.ranking.candidates import SETS, comparison, read_combinations
 from fearlib.ranking.estimate import Estimate
 from fearlib.ranking.every_score import positions, read_scores, scores_of
@@ -60,6 +60,23 @@ def shown_guide(table: pd.DataFrame, macs_a_second: float) -> pd.DataFrame:
             "FEAR alone there": table[ALONE].map("{:.2f}".format).replace("nan", ""),
         }
     )
+
+
+def coverage(columns: pd.DataFrame) -> str:
+    """On how many architectures of each dataset that was measured, of `columns_table`, as Markdown.
+
+    A column a set, by the score that its architectures have.
+    """
+    require("tabulate", "print tables")
+    counts = columns.assign(count=columns.n + columns.out).set_index(["dataset", "score"])["count"]
+    scores = {f"{name}: `{SETS[name][0]}`": SETS[name][0] for name in USED}
+    lines = [
+        {"dataset": shown_name(dataset)}
+        | {name: counts.get((dataset, score), "not measured") for name, score in scores.items()}
+        for dataset in DATASETS
+        if dataset != "synthetic"
+    ]
+    return pd.DataFrame(lines).to_markdown(index=False, disable_numparse=True)
 
 
 def duration(seconds: float) -> str:

@@ -6,6 +6,7 @@ from fearlib.errors import InputError
 from fearlib.files.tables import read_csv
 from fearlib.files.write import replace_file
 from fearlib.report import reproduction
+from fearlib.report.choosing import coverage
 from fearlib.report.score_columns import groups_of_columns
 
 MAX_BYTES = 2**24
@@ -23,7 +24,10 @@ def pages(root: Path) -> dict[str, dict[str, str]]:
     columns = read_csv(results / "tables" / "scores.csv", MAX_BYTES)
     return {
         "docs/reproduce.md": reproduction.tables(results),
-        "docs/choosing.md": {"guide": (results / "tables" / "choosing.md").read_text().strip()},
+        "docs/choosing.md": {
+            "guide": (results / "tables" / "choosing.md").read_text().strip(),
+            "measured": coverage(columns),
+        },
         "results/scores.md": {"columns": groups_of_columns(columns)},
     }
 
