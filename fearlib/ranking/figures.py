@@ -18,6 +18,7 @@ from fearlib.sweeps.labels import kind_of
 
 _MARKERS = {"fear": ("s", "#d55e00"), "shortreg": ("o", "#0072b2")}
 _OTHER_MARKER = ("^", "#009e73")
+_SEARCH_MARKERS = {**_MARKERS, "funnel": ("D", "#cc79a7")}
 _COLOURS = ("#0072b2", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
 
 
@@ -102,7 +103,7 @@ def _points(axis, names, kinds, cost, value, low, high) -> None:
     """Values, ascending, with error bars against cost on a log scale, in the colours of their kinds of method."""
     points = pd.DataFrame({"name": names, "kind": kinds, "cost": _not_free(cost), "value": value})
     for point, below, above in zip(points.itertuples(), value - low, high - value):
-        marker, colour = _MARKERS.get(point.kind, _OTHER_MARKER)
+        marker, colour = _SEARCH_MARKERS.get(point.kind, _OTHER_MARKER)
         error = [[max(below, 0)], [max(above, 0)]]
         axis.errorbar(point.cost, point.value, yerr=error, fmt=marker, color=colour, markersize=5, elinewidth=0.8)
     axis.set_xscale("log")

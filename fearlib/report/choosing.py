@@ -129,18 +129,19 @@ def answers(
 
     Raises InputError as `choose` does.
     """
-    rate, texts = macs_a_second(CORE, results), []
-    for line in choose(budget / 1e9, dataset, results).to_dict("records"):
+    lines, texts = choose(budget / 1e9, dataset, results).to_dict("records"), []
+    rate = macs_a_second(CORE, results)
+    for line in lines:
         over_all, better = Estimate.of(line, "spearman"), Estimate.of(line, "top 50%", "top 50% ")
-        alone = "" if pd.isna(line[ALONE]) else f"; FEAR alone has {line[ALONE]:.2f} there"
+        alone = "" if pd.isna(line[ALONE]) else f"; FEAR alone {line[ALONE]:.2f}"
         time = f"{duration(1e9 * line['cost'] / rate)} of a core at {rate:.2g} macs a second"
         words = ["--dataset", line["dataset"], "--scores", " ".join(line["scores"]), "--how", line["how"]]
         words += ["--indices", "INDICES" if indices is None else str(indices)]
         texts.append(
             f"{shown_name(line['dataset'])}: {line['on all']}\n"
             f"  {line['cost']:.3g} x 10^9 macs an architecture, {time}\n"
-            f"  Spearman {over_all}, in the better half {better}: what is best on one half of {line['n']}\n"
-            f"  architectures, on the other half{alone}\n"
+            f"  held out, chosen on one half of {line['n']} architectures and measured on the other:\n"
+            f"  Spearman {over_all}, in the better half {better}{alone}\n"
             f"  fear funnel results/mine {shlex.join(words)}"
         )
     return "\n\n".join(texts)

@@ -17,10 +17,11 @@ def groups_of_columns(columns: pd.DataFrame) -> str:
         measured = each.assign(count=each.n + each.out).groupby("dataset")["count"]
         counts = [f"{dataset} {_range(each.min(), each.max(), ',d')}" for dataset, each in measured]
         labels = dict.fromkeys(f"`{_short(name)}`" for name in each.score)
+        moments = dict.fromkeys(f"{moment:g}" for moment in map(_moment, each.score) if not math.isnan(moment))
         lines.append(
             {
                 "columns": f"`{preset}/...`: " + ", ".join(labels),
-                "what": way,
+                "what": f"after {', '.join(moments)} epochs of {way}" if moments else way,
                 "architectures": ", ".join(counts),
                 "10^9 macs": _range(each.gmacs.min(), each.gmacs.max(), ",.4g"),
             }
@@ -30,18 +31,21 @@ def groups_of_columns(columns: pd.DataFrame) -> str:
 
 def _way(name: str) -> str:
     label = read_label(name.partition("/")[2])
-    moment = label.number("epoch")
-    if not math.isnan(moment):
-        rate = "a constant rate" if "epochs" not in label.arguments else f"a cosine of {label.arguments['epochs']}"
-        return f"after {moment:g} epochs of training at {rate}"
+    if not math.isnan(_moment(name)):
+        epochs = label.arguments.get("epochs")
+        return "training at a constant rate" if epochs is None else f"training at a cosine of {epochs}"
     kinds = {"fear": "FEAR: training accuracy at the end", "shortreg": "short training: training accuracy"}
     return kinds.get(label.name, "at initialisation")
+
+
+def _moment(name: str) -> float:
+    return read_label(name.partition("/")[2]).number("epoch")
 
 
 def _short(name: str) -> str:
     """Without the moment, which the line says."""
     label = read_label(name.partition("/")[2])
-    return str(label) if math.isnan(label.number("epoch")) else f"{label.name}(...)"
+    return str(label) if math.isnan(_moment(name)) else f"{label.name}(...)"
 
 
 def _range(low: float, high: float, form: str) -> str:
