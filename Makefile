@@ -4,11 +4,11 @@ BIN := .venv/bin
 SETUP := .venv/.installed
 
 # A notebook of analysis/, and what of analysis/comparisons/ it takes where that is not its own.
-ANALYSES := zero_cost "fear_against_shortreg cifar10_compact" "correlations cifar10_compact" degradation \
+ANALYSES := combinations zero_cost "fear_against_shortreg cifar10_compact" "correlations cifar10_compact" \
 	"fear_against_shortreg cifar10_compact_more_architectures" "correlations cifar10_compact_more_architectures" \
 	"fear_against_shortreg cifar10_paper" "fear_against_shortreg cifar100_compact" synthetic search claims \
 	"zero_cost zero_cost_whole_space" late_bloomers cells compact_ablation fear_ablation benchmark_12_epochs \
-	"correlations compact_images_10000"
+	"correlations compact_images_10000" degradation
 
 .PHONY: reproduce test test-slow test-cuda bench lab clean
 
@@ -31,7 +31,7 @@ reproduce: $(SETUP)
 		$(BIN)/papermill --no-progress-bar --cwd analysis $${1:+-f analysis/comparisons/$$1.yaml} \
 		analysis/$$0.ipynb build/$${name}_analysis.ipynb 2> build/$$name.log && echo "$$0 $$1 is done" \
 		|| { cat build/$$name.log; exit 255; }'
-	$(BIN)/python -c "from fearlib.report.reproduction import write_page; write_page('docs/reproduce.md')"
+	$(BIN)/python -c "from fearlib.report.pages import write_pages; write_pages()"
 	@echo
 	@echo "CIFAR-10 (JPEG copy), compact preset, first 100 of the paper's architectures:"
 	@echo

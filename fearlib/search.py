@@ -1,4 +1,4 @@
-"""A search that ranks as it goes: random and local search, live or replayed from measured trials."""
+"""A search that ranks as it goes: random and local search and a funnel, live or replayed from measured trials."""
 
 import functools
 import math
@@ -11,6 +11,7 @@ import torch
 
 from fearlib.data.dataset import Dataset
 from fearlib.errors import InputError
+from fearlib.ranking.combinations import rank_product
 from fearlib.scores.measures import measure_network
 from fearlib.scores.minibatch import first_minibatch
 from fearlib.scores.registry import zero_cost_macs
@@ -21,6 +22,7 @@ from fearlib.sweeps.labels import kind_of
 from fearlib.sweeps.meaning import with_meaning
 from fearlib.sweeps.presets import Settings
 from fearlib.sweeps.trial import plain_arithmetic, run_trial
+from fearlib.training.loop import check_counts
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,10 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Found:
-    """The best architecture of a search by score (None if every one was dropped), and the search's cost."""
+    """The best architecture of a search by score (None if every one was dropped), and the search's cost.
+
+    A funnel's `macs` and `seconds` include its screening, whose cost stands apart, too.
+    """
 
     index: int | None
     score: float
@@ -48,6 +53,8 @@ class Found:
     dropped: int
     macs: float
     seconds: float
+    screening_macs: float = 0.0
+    screening_seconds: float = 0.0
 
 
 Evaluate = Callable[[int, float], Evaluation]  # from an architecture's index and the limit of its stage 1 in macs
@@ -75,9 +82,45 @@ def local_search(evaluate: Evaluate, start: int, ratio: float = math.inf, space:
     while True:
         around = [neighbour.index for neighbour in find_space(space).kind.from_index(best).neighbours()]
         _evaluate_unseen(evaluate, around, ratio, seen)
-        current, best = best, max([best, *around], key=lambda index: _value(seen[index]))
+        current, best = best, max([best, *around], key=lambda index: value_of(seen[index]))
         if best == current:
             return _found(seen)
+
+
+def funnel_search(
+    screens: dict[str, Evaluate],
+    evaluate: Evaluate,
+    order: Iterable[int],
+    keep: int,
+    combine: Callable[[pd.DataFrame], pd.Series] = rank_product,
+) -> Found:
+    """Screen every architecture of `order`, evaluate the best `keep`, and return the best of these by both.
+
+    `screens` are cheap evaluations by name, such as `at_initialisation("synflow", ...)`; `evaluate` is the costly
+    one. `combine` makes one score of a
+    table of them, a column each: of the screens, over all architectures; of these and what `evaluate` gives, the
+    column `evaluated`, over those that were kept. One that is dropped is not returned. Of equal scores the earlier
+    wins. Raises InputError without a screen, or unless `keep` is an integer of at least 1.
+    """
+    check_counts(keep=keep)
+    if not screens:
+        raise InputError("a funnel needs at least one screen, a score that costs little.")
+    order = list(dict.fromkeys(order))
+    screened = {name: [screen(index, math.inf) for index in order] for name, screen in screens.items()}
+    table = pd.DataFrame({name: [each.score for each in found] for name, found in screened.items()}, order)
+    kept = combine(table).sort_values(ascending=False, kind="stable").index[:keep]
+    seen: dict[int, Evaluation] = {}
+    _evaluate_unseen(evaluate, kept, math.inf, seen)
+    both = combine(table.loc[kept].assign(evaluated=[value_of(seen[index]) for index in kept]))
+    both = both[[math.isfinite(seen[index].score) for index in kept]]
+    best = None if both.empty else int(both.idxmax())
+    cost = [each for found in screened.values() for each in found]
+    screening = sum(each.macs for each in cost), sum(each.seconds for each in cost)
+    trained = _found(seen)
+    return Found(
+        best, math.nan if best is None else float(both[best]), len(order), trained.dropped,
+        trained.macs + screening[0], trained.seconds + screening[1], *screening,
+    )  # fmt: skip
 
 
 def live(method: str, seed: int, dataset: Dataset, settings: Settings, space: str = "nats-tss") -> Evaluate:
@@ -162,19 +205,21 @@ def _end_of_step(images: float, train_images: int, batch_size: int) -> int:
 
 def _evaluate_unseen(evaluate: Evaluate, order: Iterable[int], ratio: float, seen: dict[int, Evaluation]) -> None:
     """Evaluate those of `order` that `seen` lacks, and add them to it."""
-    _check_ratio(ratio)
+    check_ratio(ratio)
     for index in order:
         if index not in seen:
             cheapest = min((each.stage1 for each in seen.values()), default=math.inf)
             seen[index] = evaluate(index, ratio * cheapest)
 
 
-def _check_ratio(ratio: float) -> None:
+def check_ratio(ratio: float) -> None:
+    """Raise InputError unless stage 1 may cost something."""
     if not ratio > 0:
         raise InputError(f"ratio {ratio!r}: the limit of stage 1 must be above 0 times the cheapest.")
 
 
-def _value(evaluation: Evaluation) -> float:
+def value_of(evaluation: Evaluation) -> float:
+    """Its score, -inf for what was dropped."""
     return evaluation.score if math.isfinite(evaluation.score) else -math.inf
 
 
@@ -185,117 +230,3 @@ def _found(seen: dict[int, Evaluation]) -> Found:
         best, scored.get(best, math.nan), len(seen), len(seen) - len(scored),
         sum(each.macs for each in seen.values()), sum(each.seconds for each in seen.values()),
     )  # fmt: skip
-
-
-def random_searches(
-    evaluate: Evaluate, indices: list[int], orders: np.ndarray, ratio: float = math.inf
-) -> pd.DataFrame:
-    """`random_search` in many orders at once, a line each.
-
-    `orders` (searches x length) are places in `indices`; what stands in one twice counts as two architectures.
-    Columns: `place` of the best-scored (-1 if every one was dropped), `dropped`, and the search's `macs` and
-    `seconds`.
-    """
-    _check_ratio(ratio)
-    score, stage1, macs, seconds = _while_cheapest(evaluate, indices, ratio)
-    cheapest, best = np.full(len(orders), len(indices)), np.full(len(orders), -1)
-    least, highest = np.full(len(orders), math.inf), np.full(len(orders), -math.inf)
-    dropped, spent = np.zeros(len(orders), dtype=int), np.zeros((2, len(orders)))
-    for place in orders.T:
-        now = place, cheapest
-        dropped += np.isinf(score[now])
-        spent += macs[now], seconds[now]
-        best, highest = np.where(score[now] > highest, place, best), np.maximum(score[now], highest)
-        cheapest, least = np.where(stage1[now] < least, place, cheapest), np.minimum(stage1[now], least)
-    return pd.DataFrame({"place": best, "dropped": dropped, "macs": spent[0], "seconds": spent[1]})
-
-
-def _while_cheapest(evaluate: Evaluate, indices: list[int], ratio: float) -> np.ndarray:
-    """Score (-inf: dropped), macs of stage 1, all macs and seconds of each architecture: a matrix each.
-
-    A row for the architecture that is looked at, a column for the one that is the cheapest so far, and a last one
-    for none.
-    """
-    whole = [evaluate(index, math.inf) for index in indices]
-    limits = [ratio * each.stage1 for each in whole] + [math.inf]
-    table = [
-        [each if math.isinf(limit) else evaluate(index, limit) for limit in limits]
-        for index, each in zip(indices, whole)
-    ]
-    values = [[(_value(each), each.stage1, each.macs, each.seconds) for each in line] for line in table]
-    return np.array(values).transpose(2, 0, 1)
-
-
-def random_search_table(
-    evaluations: dict[tuple[str, float], Evaluate],
-    accuracy: pd.Series,
-    length: int,
-    orders: int = 200,
-    reference: tuple[str, float] | None = None,
-    resamples: int = 400,
-    seed: int = 0,
-) -> pd.DataFrame:
-    """What random search finds and costs, over `orders` random orders; the paper's third table.
-
-    `evaluations` by method and ratio, `accuracy` the test accuracy in % by architecture index. Every search sees
-    `length` of these architectures without replacement, the same for all methods. A line a method and ratio:
-    `found`, the mean accuracy of the best-scored architecture, `macs` and `seconds`, the mean cost of the search,
-    each with its standard deviation over the orders (`found sd` and so on); `dropped`, the mean number without a
-    score; `lost`, searches that found nothing, which have no accuracy. Of a `reference` among the evaluations, the
-    `difference` of what is found to what it finds, and the `speedup`, its macs over theirs. `found`, `difference`
-    and `speedup` have 95% intervals, `found low` and so on: the paired bootstrap over architectures, its resamples
-    searched in `_ORDERS` orders each. Raises InputError if there are fewer than `length` architectures.
-    """
-    if not 1 <= length <= len(accuracy):
-        raise InputError(f"a search cannot see {length} of {len(accuracy)} architectures.")
-    if accuracy.isna().any() or orders < 1:
-        raise InputError("searches need a test accuracy of every architecture, and at least one order.")
-    rng, number = np.random.default_rng(seed), len(accuracy)
-    drawn = np.array([rng.permutation(number)[:length] for _ in range(orders)])
-    samples = rng.integers(number, size=(resamples, number)).repeat(_ORDERS, axis=0)
-    again = rng.permuted(samples, axis=1)[:, :length]
-    each = {key: _searched(evaluate, accuracy, drawn, key[1]) for key, evaluate in evaluations.items()}
-    resampled = {key: _searched(evaluate, accuracy, again, key[1]) for key, evaluate in evaluations.items()}
-    means = {key: found.groupby(found.index // _ORDERS).mean() for key, found in resampled.items()}
-    return pd.DataFrame(
-        [
-            {"method": method, "ratio": ratio, "length": length, "orders": orders, "n": number}
-            | _summary(each[method, ratio], means[method, ratio])
-            | ({} if reference is None else _beside(each, means, (method, ratio), reference))
-            for method, ratio in evaluations
-        ]
-    )
-
-
-_ORDERS = 100  # of a resample
-
-
-def _searched(evaluate: Evaluate, accuracy: pd.Series, orders: np.ndarray, ratio: float) -> pd.DataFrame:
-    """`random_searches` with the accuracy `found`, NaN where nothing was."""
-    searches = random_searches(evaluate, accuracy.index.tolist(), orders, ratio)
-    return searches.assign(found=np.append(accuracy.to_numpy(), math.nan)[searches.place])
-
-
-def _summary(each: pd.DataFrame, means: pd.DataFrame) -> dict[str, float]:
-    line = {}
-    for column in ("found", "macs", "seconds"):
-        line |= {column: each[column].mean(), f"{column} sd": each[column].std()}
-    line |= _with_interval("found", line["found"], means.found)
-    return line | {"dropped": each.dropped.mean(), "lost": int((each.place < 0).sum())}
-
-
-def _beside(
-    each: dict[tuple, pd.DataFrame], means: dict[tuple, pd.DataFrame], key: tuple, reference: tuple
-) -> dict[str, float]:
-    difference = each[key].found.mean() - each[reference].found.mean()
-    line = _with_interval("difference", difference, means[key].found - means[reference].found)
-    with np.errstate(divide="ignore", invalid="ignore"):  # what costs nothing is endlessly faster
-        speedup = np.log(each[reference].macs.mean() / each[key].macs.mean())
-        logarithms = _with_interval("speedup", speedup, np.log(means[reference].macs / means[key].macs))
-        return line | {name: float(np.exp(value)) for name, value in logarithms.items()}
-
-
-def _with_interval(name: str, value: float, resampled: pd.Series) -> dict[str, float]:
-    """By the resamples' spread about their mean, for a search of fewer different architectures finds less."""
-    low, high = value + (resampled - resampled.mean()).quantile([0.025, 0.975])
-    return {name: value, f"{name} low": float(low), f"{name} high": float(high)}

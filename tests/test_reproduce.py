@@ -18,7 +18,7 @@ from fearlib.sweeps.journal import read_journal
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("tables", "figures")
-FEW = {"orders": 2, "resamples": 2, "ratios": [4.0], "measures": ["params"]}  # of the searches
+FEW = {"orders": 2, "resamples": 2, "halvings": 2, "ratios": [4.0], "measures": ["params"]}  # of searches
 
 
 def analyses():

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -9,14 +10,13 @@ import pytest
 
 from fearlib import Architecture, preset
 from fearlib.errors import InputError
+from fearlib.report.random_orders import random_search_table, random_searches
 from fearlib.search import (
     Evaluation,
     at_initialisation,
     live,
     local_search,
     random_search,
-    random_search_table,
-    random_searches,
     replay,
 )
 from fearlib.sweeps.rows import read_curves
@@ -87,7 +87,7 @@ def test_without_stages_nothing_is_dropped_by_the_ratio():
     rows["macs"], rows["seconds"] = [10, 20, 30], [1.0, 2.0, 3.0]
     curves = pd.DataFrame(columns=["index", "method", "seed", "stage"])
     found = random_search(replay(rows, curves, "synflow", IMAGES, BATCH), [9, 8, 7], 1.2)
-    assert dataclasses.astuple(found) == (8, 3.0, 3, 0, 60, 6.0)
+    assert dataclasses.astuple(found) == (8, 3.0, 3, 0, 60, 6.0, 0, 0)
 
 
 def test_all_dropped_is_nothing_found():
@@ -190,8 +190,8 @@ def test_random_search_table_is_the_mean_over_orders():
     rows, curves, trials = made_up(np.random.default_rng(2))
     accuracy = pd.Series(np.random.default_rng(3).uniform(80, 95, len(trials)), index=sorted(trials))
     evaluate = replay(rows, curves, "fear", IMAGES, BATCH)
-    evaluations = {("fear", 1.2): evaluate, ("fear", INF): evaluate}
-    table = random_search_table(evaluations, accuracy, 7, 50, ("fear", INF), resamples=20, seed=1)
+    searches = {("fear", ratio): partial(random_searches, evaluate, ratio=ratio) for ratio in (1.2, INF)}
+    table = random_search_table(searches, accuracy, 7, 50, ("fear", INF), resamples=20, seed=1)
     rng = np.random.default_rng(1)
     orders = [accuracy.index[rng.permutation(len(trials))[:7]].tolist() for _ in range(50)]
     means = []
@@ -209,7 +209,7 @@ def test_random_search_table_is_the_mean_over_orders():
     assert table["difference low"][0] < table.difference[0] < table["difference high"][0]
     assert list(table.loc[1, ["difference", "difference low", "difference high"]]) == [0, 0, 0]
     assert list(table.loc[1, ["speedup", "speedup low", "speedup high"]]) == [1, 1, 1]
-    everything = random_search_table({("fear", INF): evaluate}, accuracy, len(trials), orders=3, resamples=1)
+    everything = random_search_table(dict([searches.popitem()]), accuracy, len(trials), orders=3, resamples=1)
     assert everything["found sd"][0] == pytest.approx(0, abs=1e-9) and everything.macs[0] == rows.macs.sum()
     with pytest.raises(InputError, match="cannot see 13 of 12"):
         random_search_table({}, accuracy, 13)
@@ -221,9 +221,8 @@ def test_random_search_table_is_the_mean_over_orders():
 def test_the_interval_of_a_search_is_that_of_the_mean_where_the_search_is_a_mean():
     """Of one architecture each, a search finds the mean accuracy, whose standard error is known."""
     accuracy = pd.Series(np.random.default_rng(5).normal(90, 2, 150))
-    table = random_search_table(
-        {("any", INF): lambda index, limit: Evaluation(1.0, INF, 1.0, 1.0)}, accuracy, 1, 20_000
-    )
+    search = partial(random_searches, lambda index, limit: Evaluation(1.0, INF, 1.0, 1.0))
+    table = random_search_table({("any", INF): search}, accuracy, 1, 20_000)
     half = (table["found high"] - table["found low"])[0] / 2
     with_orders = accuracy.std() * math.sqrt(1 / 150 + 1 / 100)  # and of a resample's hundred orders
     assert half == pytest.approx(1.96 * with_orders, rel=0.15)

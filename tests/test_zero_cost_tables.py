@@ -11,7 +11,7 @@ import pytest
 
 from fearlib import InputError, read_rows, spearman
 from fearlib.ranking.combinations import AZ_NAS
-from fearlib.ranking.later import later_measures, undefined_parts
+from fearlib.ranking.later import az_nas_forms, later_measures
 from fearlib.ranking.tables import save_table
 from fearlib.ranking.zero_cost import (
     VALIDATION,
@@ -139,18 +139,24 @@ def test_what_is_undefined_is_ranked_worst_or_left_out():
     assert len(table) == 4 and table[table.accuracy == "other"].spearman.tolist()[1] == pytest.approx(-1)
 
 
-def test_az_nas_by_what_is_done_with_an_undefined_part():
+def test_az_nas_in_forms_that_could_explain_what_users_report():
     """Its four parts agree, the trainability below 0, and the worst architecture has no part but macs."""
     scores = pd.DataFrame({name: ACCURACY - 100 * (name == "az_trainability") for name in AZ_NAS})
     scores.loc[0, list(AZ_NAS[:3])] = math.nan
-    table = undefined_parts(scores, pd.DataFrame({"test": ACCURACY})).set_index("undefined parts")
-    assert table.n.to_dict() == {
-        "ranked worst": 20, "architecture left out": 19, "counted as 0": 20, "ranked best": 20,
-    }  # fmt: skip
-    for treatment in ("ranked worst", "architecture left out"):
-        assert table.spearman[treatment] == pytest.approx(1)
+    published = {"cifar10": {"az_nas": 0.91, "az_nas.reported": 0.75}}
+    table = az_nas_forms(scores, pd.DataFrame({"cifar10": ACCURACY, "cifar100": -ACCURACY}), published)
+    assert table[table.accuracy == "cifar100"][["published", "reported"]].isna().all(axis=None)
+    table = table[table.accuracy == "cifar10"].set_index("form")
+    assert set(table.published) == {0.91} and set(table.reported) == {0.75}
+    assert table.n.to_dict() == dict.fromkeys(table.index, 20) | {"undefined left out": 19}
     log = np.log(np.r_[1:21] / 20)
-    zero = [log[0] * 3 + log[19], *(4 * log[1:] + np.log(np.r_[1:20] / np.r_[2:21]))]
-    assert table.spearman["counted as 0"] == pytest.approx(spearman(zero, ACCURACY))
-    best = [3 * log[19] + log[0], *(3 * np.log(np.r_[1:20] / 20) + log[1:])]
-    assert table.spearman["ranked best"] == pytest.approx(spearman(best, ACCURACY))
+    expected = {
+        "undefined ranked worst": ACCURACY,
+        "undefined left out": ACCURACY,
+        # the trainability of 0 is the best of 20, and all others have one rank less
+        "undefined counted as 0": [3 * log[0] + log[19], *(3 * log[1:] + log[:19])],
+        "undefined ranked best": [3 * log[19] + log[0], *(3 * log[:19] + log[1:])],
+        "macs alone": ACCURACY,
+    }
+    for form, score in expected.items():
+        assert table.spearman[form] == pytest.approx(spearman(score, ACCURACY)), form

@@ -21,6 +21,7 @@ from fearlib.sweeps.labels import kind_of
 
 _MARKERS = {"fear": ("s", "#d55e00"), "shortreg": ("o", "#0072b2")}
 _OTHER_MARKER = ("^", "#009e73")
+_SEARCH_MARKERS = {**_MARKERS, "funnel": ("D", "#cc79a7")}
 _COLOURS = ("#0072b2", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
 
 
@@ -79,9 +80,9 @@ def cost_against_spearman(table: pd.DataFrame, rows: pd.DataFrame):
 
 
 def search_cost(table: pd.DataFrame, rows: pd.DataFrame):
-    """Accuracy that random search finds against its cost, with its 95% interval; the paper's T3.
+    """Accuracy that searches find against their cost, with 95% intervals; the paper's T3.
 
-    `table` as `fearlib.search.random_search_table` makes it of trials in `rows`. Returns the matplotlib figure.
+    `table` as `random_search_table` makes it of trials in `rows`. Returns the matplotlib figure.
     """
     plt = _pyplot()
     figure, axis = plt.subplots(figsize=(6.5, 4.2), layout="constrained")
@@ -105,7 +106,7 @@ def _points(axis, names, kinds, cost, value, low, high) -> None:
     """Values, ascending, with error bars against cost on a log scale, in the colours of their kinds of method."""
     points = pd.DataFrame({"name": names, "kind": kinds, "cost": _not_free(cost), "value": value})
     for point, below, above in zip(points.itertuples(), value - low, high - value):
-        marker, colour = _MARKERS.get(point.kind, _OTHER_MARKER)
+        marker, colour = _SEARCH_MARKERS.get(point.kind, _OTHER_MARKER)
         error = [[max(below, 0)], [max(above, 0)]]
         axis.errorbar(point.cost, point.value, yerr=error, fmt=marker, color=colour, markersize=5, elinewidth=0.8)
     axis.set_xscale("log")
@@ -366,6 +367,93 @@ def ablation(table: pd.DataFrame, standard: dict[str, float], rows: pd.DataFrame
     figure.suptitle(f"{_where(rows)}; orange: as the preset has it", fontsize=9)
     figure.supxlabel("value, architectures with a score, 10$^9$ multiply-accumulates an architecture", fontsize=8)
     figure.supylabel("Spearman with test accuracy,\n95% bootstrap", fontsize=8)
+    return figure
+
+
+def combinations_cost(table: pd.DataFrame):
+    """Spearman of single scores and of combinations against cost, with their fronts; also in the better half.
+
+    `table` has `dataset`, `set`, `candidate`, `n`, `spearman`, `top 50%` and `gmacs`; two lines of panels a
+    dataset, a column a set. FEAR alone is a square. Scores without a cost stand at the left edge. Returns the
+    matplotlib figure.
+    """
+    plt = _pyplot()
+    sets, values = list(table["set"].unique()), {"spearman": "over all", "top 50%": "in the better half"}
+    rows = [(dataset, value) for dataset in table.dataset.unique() for value in values]
+    figure, axes = plt.subplots(
+        len(rows), len(sets), figsize=(2.6 * len(sets), 1.8 * len(rows)), squeeze=False, sharex=True, sharey=True,
+        layout="constrained",
+    )  # fmt: skip
+    is_single = ~table.candidate.str.contains(r" \* |^mean of ")
+    is_fear = is_single & (table.candidate.str.partition("/")[2].map(kind_of) == "fear")
+    table = table.assign(gmacs=_not_free(table.gmacs))
+    for line, (dataset, value) in zip(axes, rows):
+        for axis, name in zip(line, sets):
+            here = (table.dataset == dataset) & (table["set"] == name)
+            axis.set_visible(bool(here.any()))
+            axis.set_title(f"{name}, n={_range(table.n[here])}", fontsize=8)
+            for label, chosen, colour in (
+                ("combination", ~is_single, "#009e73"), ("single score", is_single, "#0072b2"),
+            ):  # fmt: skip
+                each = table[here & chosen]
+                axis.plot(each.gmacs, each[value], ".", color=colour, markersize=4, alpha=0.5, label=label)
+                front = each.iloc[pareto_front(each.gmacs, each[value])]
+                axis.step(front.gmacs, front[value], where="post", color=colour, linewidth=1)
+            marker, colour = _MARKERS["fear"]
+            fear = table[here & is_fear]
+            axis.plot(fear.gmacs, fear[value], marker, color=colour, markersize=5, label="FEAR")
+            axis.set_xscale("log")
+            axis.set_ylim(-0.2, 1)
+            axis.tick_params(labelsize=7, labelbottom=True, labelleft=True)
+        first = next(axis for axis in line if axis.get_visible())
+        first.set_ylabel(f"{shown_name(dataset)},\n{values[value]}", fontsize=8)
+    axes[0, 0].legend(fontsize=6, loc="lower right")
+    figure.supxlabel("cost an architecture (10$^9$ multiply-accumulates); at the left edge: none", fontsize=8)
+    figure.supylabel("Spearman with test accuracy", fontsize=8)
+    return figure
+
+
+def value_of_budgets(table: pd.DataFrame):
+    """What the best score or combination within each budget is worth; a column of panels a dataset, a line a set.
+
+    `table` as `fearlib.ranking.held_out.choices` makes it, with `dataset` and `set`; bars hold 95% of the
+    halvings. FEAR alone is an empty square beside its budget. Returns the matplotlib figure.
+    """
+    plt = _pyplot()
+    datasets, budgets = list(table.dataset.unique()), list(table.sort_values("at most").budget.unique())
+    sets, values = list(table["set"].unique()), {"spearman": "", "top 50%": "top 50% "}
+    figure, axes = plt.subplots(
+        2, len(datasets), figsize=(4 * len(datasets), 5), squeeze=False, sharex="col", sharey="row",
+        layout="constrained",
+    )  # fmt: skip
+    for column, dataset in zip(axes.T, datasets):
+        here = table[table.dataset == dataset]
+        for name, each in here.groupby("set", sort=False):
+            colour, shift = _COLOURS[sets.index(name)], 0.14 * (sets.index(name) - (len(sets) - 1) / 2)
+            for among, style, beside, label in (
+                ("combinations too", "o-", 0, f"{name}, n={_range(each.n)}"), ("FEAR alone", "s", 0.07, None),
+            ):  # fmt: skip
+                line = each[each.among == among]
+                places = [budgets.index(budget) + shift + beside for budget in line.budget]
+                for axis, (value, prefix) in zip(column, values.items()):
+                    spread = [line[value] - line[f"{prefix}low"], line[f"{prefix}high"] - line[value]]
+                    axis.errorbar(
+                        places, line[value], yerr=spread, fmt=style, color=colour, markersize=4, elinewidth=0.7,
+                        markerfacecolor="white" if beside else colour, linewidth=0.7, label=label,
+                    )  # fmt: skip
+        most = here.groupby("budget")["at most"].median()
+        ticks = [f"{name}\n{float(f'{most[name]:.2g}'):g}" if name in most else name for name in budgets]
+        column[1].set_xticks(range(len(budgets)), [tick.replace("times ", "times\n") for tick in ticks])
+        column[1].set_xlim(-0.5, len(budgets) - 0.5)
+        column[0].set_title(shown_name(dataset), fontsize=9)
+        column[1].legend(fontsize=6, loc="lower right")
+        for axis in column:
+            axis.tick_params(labelsize=7)
+            axis.grid(axis="x", visible=False)
+    axes[0, 0].set_ylabel("Spearman held out, over all", fontsize=8)
+    axes[1, 0].set_ylabel("in the better half", fontsize=8)
+    figure.supxlabel("budget, and its 10$^9$ multiply-accumulates an architecture", fontsize=8)
+    figure.suptitle("the best within each budget; empty squares: FEAR alone; bars: 95% of halvings", fontsize=8)
     return figure
 
 

@@ -1,4 +1,4 @@
-"""The measures after the paper beside their published values; and what az_nas makes of an undefined part."""
+"""The measures after the paper beside their published values, and the forms that az_nas could have."""
 
 import math
 from collections.abc import Mapping
@@ -42,26 +42,30 @@ def _columns(scores: pd.DataFrame) -> dict[str, pd.Series]:
     return found | combined
 
 
-def undefined_parts(scores: pd.DataFrame, accuracies: pd.DataFrame) -> pd.DataFrame:
-    """Spearman of `az_nas`, by what is done with architectures of which a part is undefined.
+def az_nas_forms(
+    scores: pd.DataFrame, accuracies: pd.DataFrame, published: Mapping[str, Mapping[str, float]]
+) -> pd.DataFrame:
+    """Spearman of `az_nas` in the forms that could explain why users report less than is published.
 
     The authors rank an undefined part worst. It could also be counted as 0, which is the best trainability; be
-    ranked best; or the architecture be left out. `scores` and `accuracies` as of `later_measures`. A line each of
-    these and kind of accuracy: `undefined parts`, `accuracy`, `n`, `spearman`, `low`, `high`. Raises InputError
-    if a part is missing.
+    ranked best; or the architecture be left out. Last, `macs` alone is what remains where the other three parts
+    say nothing. `scores` as of `later_measures`; `accuracies` a column a dataset, on the same index; `published`
+    by dataset, with `az_nas` and what is reported as `az_nas.reported`. A line each form and dataset: `form`,
+    `accuracy`, `n`, `spearman`, `low`, `high`, `published`, `reported`. Raises InputError if a part is missing.
     """
-    undefined = scores[list(AZ_NAS)]
-    treated = {
-        "ranked worst": undefined,
-        "architecture left out": undefined.dropna(),
-        "counted as 0": undefined.fillna(0),
-        "ranked best": undefined.fillna(undefined.max() + 1),
+    parts = scores[list(AZ_NAS)]
+    forms = {
+        "undefined ranked worst": parts,
+        "undefined left out": parts.dropna(),
+        "undefined counted as 0": parts.fillna(0),
+        "undefined ranked best": parts.fillna(parts.max() + 1),
     }
+    forms = {name: az_nas(each) for name, each in forms.items()} | {"macs alone": parts.macs}
     lines = []
-    for treatment, parts in treated.items():
-        score = az_nas(parts)
-        for kind, accuracy in accuracies.loc[parts.index].items():
-            found = estimate(spearman, score, accuracy)
-            line = {"undefined parts": treatment, "accuracy": kind, "n": found.n}
-            lines.append(line | found.columns("spearman"))
+    for form, score in forms.items():
+        for dataset, accuracy in accuracies.loc[score.index].items():
+            found, others = estimate(spearman, score, accuracy), published.get(dataset, {})
+            line = {"form": form, "accuracy": dataset, "n": found.n} | found.columns("spearman")
+            line |= {"published": others.get("az_nas", math.nan)}
+            lines.append(line | {"reported": others.get("az_nas.reported", math.nan)})
     return pd.DataFrame(lines)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +12,8 @@ from fearlib.ranking.estimate import Estimate
 from fearlib.ranking.finished import finished_architectures, finished_rows, methods_of, preset_method
 from fearlib.ranking.tables import beside_paper
 from fearlib.ranking.zero_cost import measures_beside
-from fearlib.search import Evaluate, random_search_table, replay
+from fearlib.report.random_orders import funnel_searches, random_search_table, random_searches
+from fearlib.search import Evaluate, replay
 from fearlib.sweeps.labels import kind_of, read_label
 from fearlib.sweeps.manifest import read_manifest
 from fearlib.sweeps.methods import parse_method
@@ -19,6 +21,7 @@ from fearlib.sweeps.rows import read_curves, read_rows
 
 RATIO, EPOCHS = 4.0, 50  # of the paper's searches: FEAR's limit, and the length of short training
 _TRAINED = ("fear", "shortreg")
+_FUNNEL = "funnel"
 
 
 def searched_pair(rows: pd.DataFrame) -> tuple[str, str] | None:
@@ -59,23 +62,34 @@ def search_table(
     ratios: Iterable[float],
     measures: Iterable[str] = (),
     length: int | None = None,
+    screen: Iterable[str] = (),
+    keep: Iterable[int] = (),
     **how,
 ) -> pd.DataFrame:
     """`random_search_table` of methods in `rows`, those of `searched_rows` or a part of them.
 
     Every training, and each of the `measures` that the rows have, is searched without a limit, and every FEAR with
-    the `ratios` too. The reference is the short training of `searched_pair`. A search sees `length` architectures,
-    by default half of them. `how` goes to `random_search_table`.
+    the `ratios` too. Funnels screen by the measures `screen`, where the rows have all of these, and train the best
+    `keep` with FEAR and with short training, those of `searched_pair`: `funnel(train=fear,keep=10)`. The reference
+    is the short training. A search sees `length` architectures, by default half of them. `how` goes to
+    `random_search_table`.
     """
+    pair, known, screen = searched_pair(rows), set(rows.method), list(screen)
     trained = methods_of(rows, *_TRAINED)
-    searched = [(method, math.inf) for method in (*trained, *measures) if method in set(rows.method)]
-    searched += [(method, ratio) for method in methods_of(rows, "fear") for ratio in ratios]
-    evaluations = {method: evaluation for method, evaluation in _evaluations(folder, rows, dict(searched))}
+    ones = [(method, math.inf) for method in (*trained, *measures) if method in known]
+    ones += [(method, ratio) for method in methods_of(rows, "fear") for ratio in ratios]
+    evaluations = dict(_evaluations(folder, rows, {*dict(ones), *screen} & known))
+    searches = {(name, ratio): partial(random_searches, evaluations[name], ratio=ratio) for name, ratio in ones}
+    for label in pair if screen and set(screen) <= known else ():
+        screens, train = {name: evaluations[name] for name in screen}, kind_of(label)
+        for kept in keep:
+            searches[f"{_FUNNEL}(train={train},keep={kept})", math.inf] = partial(
+                funnel_searches, screens, evaluations[label], keep=kept
+            )
     accuracy = rows.groupby("index").test_accuracy.first()
     table = random_search_table(
-        {(method, ratio): evaluations[method] for method, ratio in searched}, accuracy,
-        len(accuracy) // 2 if length is None else length, reference=(searched_pair(rows)[1], math.inf), **how,
-    )  # fmt: skip
+        searches, accuracy, len(accuracy) // 2 if length is None else length, reference=(pair[1], math.inf), **how
+    )
     return table.sort_values(["method", "ratio"], ignore_index=True)
 
 
@@ -92,7 +106,7 @@ def shown_searches(table: pd.DataFrame) -> pd.DataFrame:
     """`search_table` as texts to read."""
     lines = []
     for line in table.to_dict("records"):
-        trained = kind_of(line["method"]) in _TRAINED
+        trained = kind_of(line["method"]) in (*_TRAINED, _FUNNEL)
         compared = {name: Estimate.of(line, name, f"{name} ") for name in ("found", "difference", "speedup")}
         lines.append(
             {
@@ -102,6 +116,7 @@ def shown_searches(table: pd.DataFrame) -> pd.DataFrame:
                 "found (95%)": str(compared["found"]),
                 "less the reference (95%)": str(compared["difference"]),
                 "10^12 macs": f"{line['macs'] / 1e12:.2f} ± {line['macs sd'] / 1e12:.2f}",
+                "of these screening": f"{line['screening macs'] / 1e12:.2f}" if line["screening macs"] else "",
                 "speedup (95%)": str(compared["speedup"]) if trained else "",
                 "seconds": f"{line['seconds']:.0f}",
                 "dropped": f"{line['dropped']:.1f}",
