@@ -7,8 +7,8 @@ SETUP := .venv/.installed
 ANALYSES := combinations zero_cost "fear_against_shortreg cifar10_compact" "correlations cifar10_compact" \
 	"fear_against_shortreg cifar10_compact_more_architectures" "correlations cifar10_compact_more_architectures" \
 	"fear_against_shortreg cifar10_paper" "fear_against_shortreg cifar100_compact" synthetic search claims \
-	"zero_cost zero_cost_whole_space" late_bloomers cells compact_ablation fear_ablation benchmark_12_epochs \
-	"correlations compact_images_10000" degradation
+	"zero_cost zero_cost_whole_space" late_bloomers compact_ablation fear_ablation benchmark_12_epochs \
+	"correlations compact_images_10000" "cells cifar10_compact_more_architectures" degradation
 
 .PHONY: reproduce test test-slow test-cuda bench lab clean
 

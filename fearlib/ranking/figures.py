@@ -241,9 +241,10 @@ def late_bloomers(times: dict[str, pd.DataFrame]):
             edge = reached[cost].max() * 1.15
             least, most = reached.test_accuracy.min(), reached.test_accuracy.max()
             far = never < least - (most - least)
-            axis.plot([edge] * (~far).sum(), never[~far], "x", color="#d55e00", markersize=4, label="never")
+            if not far.all():
+                axis.plot([edge] * (~far).sum(), never[~far], "x", color="#d55e00", markersize=4, label="never")
             if far.any():
-                bottom = axis.get_ylim()[0]
+                bottom = table.test_accuracy.drop(never[far].index).min() - 0.1 * (most - least)
                 axis.plot(edge, bottom, "v", color="#d55e00", markersize=5, label="never, far below")
                 axis.annotate(
                     f"{far.sum()} at {_range(never[far].round().astype(int))}%", (edge, bottom), (-5, 2),
