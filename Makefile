@@ -3,10 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.installed
 
-# A notebook of analysis/, the folder of results/ and the method that it compares with where they are not its own.
-ANALYSES := zero_cost fear_against_shortreg correlations degradation "correlations cifar10_compact_long" \
-	synthetic "zero_cost zero_cost_whole_space" search claims late_bloomers compact_ablation fear_ablation \
-	"correlations archive/former_preset/compact_images_10000 fear(stage2_epochs=8)"
+# A notebook of analysis/, and what of analysis/comparisons/ it takes where that is not its own.
+ANALYSES := zero_cost "fear_against_shortreg cifar10_compact" "correlations cifar10_compact" degradation \
+	"fear_against_shortreg cifar10_compact_more_architectures" "correlations cifar10_compact_more_architectures" \
+	"fear_against_shortreg cifar10_paper" synthetic "zero_cost zero_cost_whole_space" "search cifar10_compact" \
+	claims late_bloomers compact_ablation fear_ablation "correlations compact_images_10000" benchmark_12_epochs
 
 .PHONY: reproduce test test-slow test-cuda bench lab clean
 
@@ -25,9 +26,8 @@ reproduce: $(SETUP)
 		$(BIN)/papermill --no-progress-bar --stderr-file >(cat >&2) --cwd notebooks \
 			notebooks/$$name.ipynb build/$$name.ipynb 2> build/$$name.log || { cat build/$$name.log; exit 1; }; done
 	@echo "The analysis notebooks, two at a time, for about two minutes:"
-	@printf '%s\n' $(ANALYSES) | xargs -P 2 -L 1 sh -c 'name=$$0$${1:+_$${1##*/}}; \
-		$(BIN)/papermill --no-progress-bar --cwd analysis \
-		$${1:+-p results ../results/$$1} $${2:+-p reference "$$2"} \
+	@printf '%s\n' $(ANALYSES) | xargs -P 2 -L 1 sh -c 'name=$$0$${1:+_$$1}; \
+		$(BIN)/papermill --no-progress-bar --cwd analysis $${1:+-f analysis/comparisons/$$1.yaml} \
 		analysis/$$0.ipynb build/$${name}_analysis.ipynb 2> build/$$name.log && echo "$$0 $$1 is done" \
 		|| { cat build/$$name.log; exit 255; }'
 	$(BIN)/python -c "from fearlib.report.reproduction import write_page; write_page('docs/reproduce.md')"

@@ -56,17 +56,20 @@ _EXISTING = _Kind("a file or folder that exists", lambda value: _TEXT.fits(value
 _SEED, _COUNT, _SHARE = _whole(0), _whole(1), _number(0, 1)
 KINDS = {
     "preset": _choice(PRESETS),
-    "overrides": _NAMED,
+    **dict.fromkeys(("overrides", "compared"), _NAMED),
     **dict.fromkeys(("dataset", "archive_dataset"), _DATASET),
     **dict.fromkeys(
-        ("data_folder", "indices_file", "truth", "validation", "archive", "logs", "naslib"), _or(_EXISTING, _NONE)
+        ("data_folder", "indices_file", "truth", "validation", "archive", "logs", "naslib", "zero_cost"),
+        _or(_EXISTING, _NONE),
     ),
-    **dict.fromkeys(("measured", "rows"), _EXISTING),
-    **dict.fromkeys(("output", "method", "reference", "chosen_on", "benchmark", "darts"), _TEXT),
+    **dict.fromkeys(("measured", "rows", "benchmark"), _EXISTING),
+    **dict.fromkeys(("output", "method", "reference", "chosen_on", "darts"), _TEXT),
     "widgets": _EITHER,
     "results": _or(_TEXT, _list_of(_TEXT)),
     "sweeps": _or(_NAMED, _list_of(_TEXT)),
-    **dict.fromkeys(("methods", "references"), _list_of(_TEXT)),
+    "references": _list_of(_TEXT),
+    "methods": _or(_list_of(_TEXT), _NONE),
+    "name": _or(_TEXT, _NONE),
     "measures": _list_of(_choice(MEASURES)),
     "schedules": _list_of(_choice(("cosine", "constant"))),
     **dict.fromkeys(("seed", "sample_seed", "order_seed"), _SEED),

@@ -5,6 +5,7 @@ import contextlib
 import io
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from unittest import mock
 
 import matplotlib.pyplot as plt
@@ -12,9 +13,9 @@ import matplotlib.pyplot as plt
 ROOT = Path(__file__).parents[1]
 
 
-def run_notebook(name: str, **parameters) -> str:
+def run_notebook(name: str, /, **parameters) -> str:
     """Run a notebook in its folder with these parameters; what its cells print and show, as text and HTML."""
-    path, namespace = ROOT / name, {}
+    path, namespace = ROOT / name, {"display": show}
     with contextlib.chdir(path.parent), contextlib.redirect_stdout(io.StringIO()) as said:
         with mock.patch("IPython.display.display", show):
             for cell in json.loads(path.read_text())["cells"]:
@@ -38,5 +39,7 @@ def run_cell(source: str, namespace: dict) -> None:
             show(value)
 
 
-def show(value) -> None:
+def show(value, **_) -> SimpleNamespace:
+    """Print a value; what takes its place later is printed below it."""
     print(value._repr_html_() if hasattr(value, "_repr_html_") else value)
+    return SimpleNamespace(update=show)

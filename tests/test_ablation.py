@@ -53,6 +53,8 @@ def test_stage_1_ends_where_it_looked_last(monkeypatch):
     (name, found), *others = read_runs("results/long").items()
     assert name == "long: fear(stage2_epochs=24), seed 1" and not others
     assert found.ends.to_dict() == {3: pytest.approx((0.2 + 0.6) / 2)} and found.rows.score[3] == 0.7
+    monkeypatch.setattr(ablation, "finished_rows", lambda folder, methods: rows[~rows.method.isin(methods)])
+    assert not read_runs("results/long", [trial["method"]])
 
 
 def test_the_gain_is_what_the_end_of_stage_1_hides():

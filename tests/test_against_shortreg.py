@@ -31,12 +31,12 @@ def test_the_common_set_is_where_every_fear_gives_a_score(monkeypatch):
     free = pd.concat([rows_of("synflow", ACCURACY, seed) for seed in (0, 1)])
     finished = pd.concat([ROWS, other])
     finished = finished[finished["index"] < 15]
-    monkeypatch.setattr(against, "finished_rows", lambda folder: finished)
+    monkeypatch.setattr(against, "finished_rows", lambda folder, methods: finished[finished.method != methods])
     monkeypatch.setattr(against, "read_rows", lambda folder: free)
-    rows, on_common = against.read_comparison("a sweep", "measures")
+    rows, on_common = against.read_comparison("a sweep", zero_cost="measures")
     assert set(rows["index"]) == set(range(15)) and set(on_common["index"]) == set(range(15)) - {0, 1, 9}
     assert (rows[rows.method == "synflow"].seed == 0).all() and (rows.method == "synflow").sum() == 15
-    assert "synflow" not in set(against.read_comparison("a sweep")[0].method)
+    assert set(against.read_comparison("a sweep", SHORT)[0].method) == {*finished.method} - {SHORT}
 
 
 def test_the_nearest_short_training_over_both_sets():
@@ -64,20 +64,17 @@ def test_tops_as_texts():
     assert with_errors(table, "macs", 1e12, 1) == ["2.5 ± 0.1"]
 
 
-def test_training_beside_test_accuracy_as_the_score(monkeypatch):
+def test_training_beside_test_accuracy_as_the_score():
     curves = pd.DataFrame(
         {"index": INDICES, "method": FEAR, "seed": 0, "stage": 2, "train_top1": -ACCURACY, "val_top1": ACCURACY}
     )
     earlier = curves.assign(train_top1=0.0, val_top1=math.nan)
-    monkeypatch.setattr(against, "read_rows", lambda folder: ROWS)
-    monkeypatch.setattr(against, "read_curves", lambda folder: pd.concat([earlier, curves]))
-    monkeypatch.setattr(against, "finished_architectures", lambda folder: list(range(12)))
-    table = against.training_or_test_accuracy("results/a").set_index("top")
-    assert list(table.n) == [6, 12] and set(table.sweep) == {"a"}
+    rows = ROWS[ROWS["index"] < 12]
+    table = against.training_or_test_accuracy(rows, pd.concat([earlier, curves])).set_index("top")
+    assert list(table.n) == [6, 12] and set(table.FEAR) == {FEAR}
     assert table["training accuracy"][100] == pytest.approx(-1) and table["test accuracy"][100] == pytest.approx(1)
     assert table.difference[50] == pytest.approx(-2)
-    monkeypatch.setattr(against, "read_curves", lambda folder: earlier)
-    assert against.training_or_test_accuracy("results/a").empty
+    assert against.training_or_test_accuracy(rows, earlier).empty
 
 
 def test_short_training_of_the_benchmark():

@@ -118,7 +118,11 @@ def test_status_redraws_a_terminal_until_ctrl_c(run, growing, monkeypatch):
     slept = SimpleNamespace(sleep=lambda seconds: next(pauses)(), strftime=time.strftime)
     monkeypatch.setattr("fearlib.cli.results.time", slept)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    code, out, err = run("status", growing, "--watch")
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
+    try:
+        code, out, err = run("status", growing, "--watch")
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert code == 0 and not err and out.count("2 finished, 0 failed, 0 remaining") == 2
     assert f"process {os.getpid()} on" in out and "| shortreg(epochs=1) |" in out
 

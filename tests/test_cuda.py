@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from fearlib import Architecture, build_network, fear, preset, shortreg
-from fearlib.scores.measures import FIFTEEN, MEASURES, measure_network
+from fearlib.scores.measures import MEASURES, measure_network
 from fearlib.scores.minibatch import first_minibatch, noise_minibatch
+from fearlib.scores.registry import FIFTEEN
 from fearlib.spaces.registry import build, find_space
 from fearlib.sweeps.run import cached_dataset, run_sweep
 from fearlib.training.loop import train, training_step

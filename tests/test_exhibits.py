@@ -130,7 +130,7 @@ def test_what_cannot_be_done_is_refused(tmp_path, words, message):
 @pytest.mark.parametrize(
     "folder, methods, share",
     [
-        ("cifar10_compact", "fear shortreg(epochs=4) shortreg(epochs=8) shortreg(epochs=16) zero_cost", 0.01),
+        ("cifar10_compact", "fear shortreg(epochs=16) zero_cost", 0.01),
         ("cifar100_compact", "fear shortreg(epochs=8) shortreg(epochs=16)", 0.05),
         ("cifar10_paper", "fear shortreg(epochs=2) shortreg(epochs=8)", 0.05),
         ("synthetic_compact", "fear(stage2_epochs=12) zero_cost full", 0.1),
@@ -152,12 +152,15 @@ def test_costs_are_those_of_the_sweeps_that_were_run(folder, methods, share):
 
 
 def test_the_cost_of_degradation_is_its_training_and_its_measures():
+    """On 100 architectures; the estimate is of those behind it, which are larger."""
     rows = read_rows(RESULTS / "degradation_cifar10")
     cosine = rows[rows.method.str.contains("schedule=cosine")]
     training = cosine[cosine.method.str.startswith("train_top1(epoch=8")].macs.mean()
     start = cosine[cosine.method.str.contains("(epoch=0,", regex=False)].groupby("index").macs.sum().mean()
     sweep = Sweep("", "compact", "degradation(epochs=8)", 1, {"train_images": 10_000})
-    assert sweep_macs(sweep, "cifar10", RESULTS) == pytest.approx(training + 13 * start, rel=0.01)
+    all_sizes = read_rows(RESULTS / "cifar10_compact").query("method == 'macs'").set_index("index").score
+    larger = all_sizes.mean() / all_sizes[cosine["index"].unique()].mean()
+    assert sweep_macs(sweep, "cifar10", RESULTS) == pytest.approx(larger * (training + 13 * start), rel=0.01)
 
 
 def test_the_hours_of_t1_are_those_of_the_paper_scale_page():

@@ -1,5 +1,6 @@
 """The explorer in a real JupyterLab page, in a browser without a window."""
 
+import json
 import os
 import re
 import shutil
@@ -24,7 +25,7 @@ TOKEN = "test"
 
 @pytest.fixture
 def lab(tmp_path):
-    """A JupyterLab with the notebook and a small sweep; gives the sweep's folder and the page's URL."""
+    """A JupyterLab with the notebook and two small sweeps; gives the newer one's folder and the page's URL."""
     (tmp_path / "analysis").mkdir()
     shutil.copy(NOTEBOOK, tmp_path / "analysis")
     records = [
@@ -32,7 +33,12 @@ def lab(tmp_path):
         for method, step in (("shortreg(epochs=1)", 1), ("zero_cost", 7))
         for index in range(10)
     ]
+    other = [trial(index, score=(index * 3 % 7 + 1) / 20, accuracy=40.0 + index) for index in range(2, 9)]
+    make(tmp_path / "results" / "cifar100_compact", other)
     sweep = make(tmp_path / "results" / "cifar10_compact", records)
+    manifest = json.loads((sweep / "manifest.json").read_text())
+    manifest["sittings"] = [{"started": "2026-01-01T00:00:00Z"}]  # so that it is the newest
+    (sweep / "manifest.json").write_text(json.dumps(manifest))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -79,7 +85,7 @@ def test_the_explorer_answers_in_jupyterlab(lab):
         page.wait_for_function("window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.info")
         page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
 
-        said = page.locator(".widget-html", has_text="Spearman")
+        said = page.locator(".widget-html", has_text="bootstrap interval")
         playwright.expect(said).to_contain_text("shortreg(epochs=1), all with test accuracy (%): Spearman 1.00")
         points = page.locator(".js-plotly-plot .scatterlayer .point")
         playwright.expect(points).to_have_count(10)
@@ -96,6 +102,7 @@ def test_the_explorer_answers_in_jupyterlab(lab):
         assert re.search(r"n = 5\b", said.inner_text()) and said.inner_text() != before
 
         best = points.last  # of those in the top, which are drawn last
+        best.scroll_into_view_if_needed()
         box = best.bounding_box()
         page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
         playwright.expect(page.locator(".hovertext")).to_contain_text("nor_conv")
@@ -110,6 +117,20 @@ def test_the_explorer_answers_in_jupyterlab(lab):
         page.locator("button.widget-button", has_text="Refresh").click()
         playwright.expect(page.get_by_text("11 architectures, 3 methods, 31 rows")).to_be_visible()
         playwright.expect(page.get_by_text("1 new trial")).to_be_visible()
+
+        page.get_by_label("beside it").select_option("cifar100_compact")
+        playwright.expect(
+            page.get_by_text("Spearman with test accuracy here and there, in cifar100_compact")
+        ).to_be_visible()
+        page.get_by_label("vertical axis").select_option("shortreg(epochs=1)")
+        page.get_by_label("horizontal axis").select_option("cifar100_compact: shortreg(epochs=1)")
+        playwright.expect(points).to_have_count(7)
+        page.get_by_label("combine").select_option(["shortreg(epochs=1)", "snip"])
+        playwright.expect(said).to_contain_text(
+            "rank product of shortreg(epochs=1), snip, top 50% by cifar100_compact"
+        )
+        page.get_by_label("folder", exact=True).select_option("cifar100_compact")
+        playwright.expect(page.get_by_text("7 architectures, 1 methods, 7 rows")).to_be_visible()
         if "FEARLIB_SCREENSHOT" in os.environ:
             page.locator(".jp-OutputArea").last.screenshot(path=os.environ["FEARLIB_SCREENSHOT"])
         browser.close()

@@ -302,7 +302,7 @@ def test_the_widgets_open_another_folder_and_one_beside(folder):
     assert "foreign has no architecture in common" in shown.message.value
     shown.folder.value = other
     assert "8 architectures" in shown.heading.value and shown.message.value == shown.compared.value == ""
-    assert shown.beside.value is None and shown.of.value == "shortreg(epochs=1)"
+    assert shown.beside.value == "" and shown.of.value == "shortreg(epochs=1)"
     append_to_journal(other, trial(9, score=0.9, accuracy=10.0))
     shown.refresh.click()
     assert "9 architectures" in shown.heading.value

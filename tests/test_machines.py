@@ -27,6 +27,7 @@ from fearlib.explorer.known_scores import known_scores, results_folders
 from fearlib.files.outside import read_json, user_path
 from fearlib.parameters import check_parameters
 from fearlib.ranking.figures import save_figure
+from fearlib.ranking.finished import finished_architectures, finished_rows
 from fearlib.ranking.tables import save_table
 from fearlib.report import write_report
 from fearlib.sweeps.indices import read_indices
@@ -43,7 +44,7 @@ from fearlib.sweeps.journal import (
 from fearlib.sweeps.manifest import MANIFEST, read_manifest
 from fearlib.sweeps.merge import merge_sweeps
 from fearlib.sweeps.reader import Results
-from fearlib.sweeps.rows import ROWS, finished_architectures, read_curves
+from fearlib.sweeps.rows import ROWS, read_curves
 from fearlib.sweeps.run import Trial, _run
 from fearlib.sweeps.status import sweep_status
 
@@ -79,6 +80,7 @@ READ = {
     "read_indices of a folder": read_indices,
     "read_indices of a file": lambda folder: read_indices(f"{folder}/../indices.txt"),
     "finished_architectures": finished_architectures,
+    "finished_rows": finished_rows,
     "sweep_status": lambda folder: sweep_status(folder).methods,
     "read_manifest": read_manifest,
     "read_journal": read_journal,

@@ -116,7 +116,7 @@ def test_search_finds_an_architecture_and_all_its_scores(visit):
     lines = page.locator("#detail details[open] tr").all_inner_texts()
     (line,) = (line.split("\t") for line in lines if line.startswith("synflow\t"))
     assert float(line[1]) == pytest.approx(synflow[288], rel=1e-4)
-    assert line[2] == f"{int(synflow.rank(ascending=False)[288])} of 100"
+    assert line[2] == f"{int(synflow.rank(ascending=False)[288])} of 164"
     everything = page.text_content("#detail")
     assert all(method in everything for method in of_it.method.unique())
     part = "|nor_conv_3x3~0|+|nor_conv_3x3~0|"
@@ -130,7 +130,7 @@ def test_search_finds_an_architecture_and_all_its_scores(visit):
 def test_plot_shows_the_tables_statistics_and_takes_keys_and_clicks(visit):
     page = visit()
     choose_sweep(page, "cifar10_compact")
-    table = pd.read_csv(RESULTS / "tables" / "cifar10_compact.csv").set_index("method")
+    table = pd.read_csv(RESULTS / "tables" / "cifar10_compact_more_architectures.csv").set_index("method")
     for method in ("fear(stage2_epochs=24)", "synflow", "grasp"):
         page.select_option("#scatter-y", label=method)
         line = table.loc[method]

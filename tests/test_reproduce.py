@@ -6,8 +6,15 @@ import shlex
 from pathlib import Path
 from unittest.mock import MagicMock
 
+import pytest
+import yaml
+
 from fearlib.ranking import estimate, figures, tables
 from fearlib.ranking import statistics as ranking
+from fearlib.ranking.finished import finished_architectures
+from fearlib.report import forest, measuring
+from fearlib.report.exhibits import read_captions
+from fearlib.sweeps.journal import read_journal
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("tables", "figures")
@@ -15,9 +22,15 @@ FEW = {"orders": 2, "ratios": [2.0], "measures": ["params"]}  # of the searches
 
 
 def analyses():
-    """The notebooks of the Makefile's list, each with the folder and the method given to it, if any."""
+    """The notebooks of the Makefile's list, each with the parameters given to it."""
     listed = re.search(r"^ANALYSES := (.*)$", (ROOT / "Makefile").read_text().replace("\\\n", " "), re.M)[1]
-    return [shlex.split(analysis) for analysis in shlex.split(listed)]
+    for analysis in shlex.split(listed):
+        notebook, *names = shlex.split(analysis)
+        yield notebook, comparison(*names) if names else {}
+
+
+def comparison(name):
+    return yaml.safe_load((ROOT / "analysis" / "comparisons" / f"{name}.yaml").read_text())
 
 
 def execute(notebook, **parameters):
@@ -42,16 +55,52 @@ def test_every_committed_table_and_figure_is_made_again(tmp_path, monkeypatch):
     for name, function in vars(figures).copy().items():
         if getattr(function, "__module__", "") == figures.__name__:
             monkeypatch.setattr(figures, name, save_figure if name == "save_figure" else MagicMock())
+    monkeypatch.setattr(measuring, "measure_claims", lambda *_: [])
+    monkeypatch.setattr(forest, "paper_beside_ours", MagicMock())
     monkeypatch.chdir(ROOT / "analysis")
-    for notebook, *given in analyses():
-        if notebook == "claims":  # writes the ledger alone
-            continue
-        given = dict(zip(("results", "reference"), given))
-        if given:
-            given["results"] = f"../results/{given['results']}"
+    for notebook, given in analyses():
         execute(notebook, output=str(tmp_path), **FEW, **given)
     made, committed = (
         {str(path.relative_to(root)) for folder in FOLDERS for path in (root / folder).iterdir()}
         for root in (tmp_path, ROOT / "results")
     )
     assert made == committed
+
+
+COMPARISONS = sorted(path.stem for path in (ROOT / "analysis" / "comparisons").iterdir())
+
+
+@pytest.mark.parametrize("name", COMPARISONS)
+def test_a_comparison_is_used_under_its_name_and_takes_parameters_that_its_notebooks_have(name):
+    given = comparison(name)
+    assert given.get("name", Path(given["results"]).name) == name
+    notebooks = [notebook for notebook, parameters in analyses() if parameters == given]
+    assert notebooks
+    for notebook in notebooks:
+        cells = json.loads((ROOT / "analysis" / f"{notebook}.ipynb").read_text())["cells"]
+        (source,) = ("".join(cell["source"]) for cell in cells if "parameters" in cell["metadata"].get("tags", []))
+        assert given.keys() <= {line.split(" = ")[0] for line in source.splitlines()}
+
+
+def test_captions_name_the_comparison_by_which_the_makefile_makes_them():
+    for (_, name), said in read_captions(ROOT / "results").items():
+        found = re.fullmatch(r"-f analysis/comparisons/(\w+)\.yaml", said["parameters"])
+        assert not found or name.startswith(found[1])
+        if said["notebook"].startswith("analysis/"):
+            given = comparison(found[1]) if found else {}
+            assert (Path(said["notebook"]).stem, given) in list(analyses()), name
+
+
+def test_committed_comparisons_stay_as_they_are_beside_a_half_run_method(tmp_path):
+    """Short training of 50 epochs on three architectures: a comparison that names it has these alone."""
+    folder, longer = ROOT / "results" / "cifar10_compact", "shortreg(epochs=50)"
+    journal = [record | {"curve": []} for record in read_journal(folder)]
+    done = [record for record in journal if record["trial"]["method"] == "shortreg(epochs=16)"][:3]
+    for record in journal + [each | {"trial": each["trial"] | {"method": longer}} for each in done]:
+        (tmp_path / "journal.jsonl").open("a").write(json.dumps(record) + "\n")
+    for name, architectures in (("cifar10_compact", 100), ("cifar10_compact_more_architectures", 164)):
+        methods = comparison(name)["methods"]
+        finished = finished_architectures(tmp_path, methods)
+        assert finished == finished_architectures(folder, methods) and len(finished) == architectures
+    assert len(finished_architectures(tmp_path)) == 100
+    assert finished_architectures(tmp_path, [*methods, longer]) == [each["trial"]["index"] for each in done]

@@ -26,6 +26,7 @@ from fearlib import (
     ranking_table,
     run_sweep,
 )
+from fearlib.ranking.finished import finished_architectures
 from fearlib.scores.registry import FIFTEEN, Measure
 from fearlib.sweeps import methods
 from fearlib.sweeps.journal import JOURNAL, PACKED, read_journal
@@ -33,14 +34,7 @@ from fearlib.sweeps.meaning import MEANING, with_meaning
 from fearlib.sweeps.merge import merge_sweeps
 from fearlib.sweeps.methods import Method, expand_methods, parse_method
 from fearlib.sweeps.reader import Results
-from fearlib.sweeps.rows import (
-    CURVE_COLUMNS,
-    ROW_COLUMNS,
-    finished_architectures,
-    read_curves,
-    read_rows,
-    write_tables,
-)
+from fearlib.sweeps.rows import CURVE_COLUMNS, ROW_COLUMNS, read_curves, read_rows, write_tables
 
 ARCHITECTURES = [Architecture.from_index(index) for index in (12148, 13226, 1291)]
 METHODS = ["fear", "shortreg", "zero_cost"]

@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +7,7 @@ from scipy import stats
 
 from fearlib import Architecture, InputError, ranking_table, read_rows
 from fearlib.ranking.degradation import for_readers
+from fearlib.ranking.finished import finished_architectures
 from fearlib.ranking.tables import (
     common_table,
     compare_methods,
@@ -18,8 +18,7 @@ from fearlib.ranking.tables import (
 )
 from fearlib.spaces.darts import sample_genotypes
 from fearlib.sweeps.indices import read_indices
-from fearlib.sweeps.journal import append_to_journal
-from fearlib.sweeps.rows import ROW_COLUMNS, finished_architectures
+from fearlib.sweeps.rows import ROW_COLUMNS
 
 
 @pytest.fixture(scope="module")
@@ -362,42 +361,3 @@ def test_at_a_constant_rate_trainings_of_all_lengths_are_one():
     shown = for_readers(table)["Over all architectures"].set_index("measure")
     assert shown.n.to_dict() == {"snip": "12 to 1, 4 to 2", "train_top1": "12 to 1, 4 to 2"}
     assert shown["0"].to_dict() == {"snip": "1.00 (1.00..1.00)", "train_top1": ""}
-
-
-def test_finished_architectures_end_before_the_first_that_is_not(tmp_path):
-    trials = [(5, "a"), (3, "a"), (5, "b"), (9, "a"), (9, "b"), (3, "c"), (5, "c"), (9, "c")]
-    row = {"method": "a", "score": 0.5, "seconds": 1.0, "macs": 1, "outcome": "ok"}
-    lines = [
-        {"trial": {"index": index, "method": method, "seed": 0}, "test_accuracy": 1, "rows": [row], "curve": []}
-        for index, method in trials
-    ]
-    (tmp_path / "journal.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert finished_architectures(tmp_path) == [5]
-    (tmp_path / "journal.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines[:1]))
-    assert finished_architectures(tmp_path) == [5]
-
-
-def test_a_half_run_method_does_not_shorten_what_others_are_compared_on(tmp_path):
-    """Nor is an architecture passed over that only the half-run method has reached: it may be a slow one."""
-    trials = [
-        (5, "a(x=1)"),
-        (5, "b"),
-        (5, "c"),
-        (3, "b"),
-        (3, "a(x=1)"),
-        (9, "c"),
-        (7, "b"),
-        (7, "a(x=1)"),
-        (7, "a"),
-    ]
-    row = {"method": "a", "score": 0.5, "seconds": 1.0, "macs": 1, "outcome": "ok"}
-    for index, method in trials:
-        trial = {"index": index, "method": method, "seed": 0}
-        append_to_journal(tmp_path, {"trial": trial, "test_accuracy": 1, "rows": [row], "curve": []})
-    expected = {("a(x=1)", "b"): [5, 3], ("b",): [5, 3], ("c",): [5], ("a",): [], ("b", "c"): [5]}
-    assert {methods: finished_architectures(tmp_path, methods) for methods in expected} == expected
-    assert finished_architectures(tmp_path) == []
-    with pytest.raises(
-        InputError, match=r"no trials of 'fear': the methods of its journal are a, a\(x=1\), b, c\."
-    ):
-        finished_architectures(tmp_path, ["a", "fear"])

@@ -59,7 +59,7 @@ def test_ours_beside_naslib_s(tmp_path):
     assert table.spearman.to_dict() == pytest.approx({"snip": expected, "jacob_cov": -1})
     for wrong, says in (
         (pd.concat([theirs, theirs]), "has 'arch0' twice"),
-        (theirs.assign(arch="a").head(1), "none"),
+        (theirs.assign(arch="a").head(1), "has none of the architectures"),
     ):
         wrong.to_csv(tmp_path / "wrong.csv", index=False)
         with pytest.raises(InputError, match=says):

@@ -1,6 +1,7 @@
 """The widgets of results folders."""
 
 import functools
+import threading
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ from fearlib.explorer.views import (
     scale_of,
     scatter_figure,
     static_html,
+    static_view,
     table_html,
 )
 from fearlib.ranking.tables import method_order
@@ -28,7 +30,7 @@ from fearlib.spaces.nats import Architecture
 from fearlib.spaces.registry import parse_architecture
 from fearlib.sweeps.reader import Results
 
-_NOTHING = "nothing"
+_NOTHING = {"nothing": ""}
 
 
 class Explorer:
@@ -43,7 +45,8 @@ class Explorer:
         widgets = require("ipywidgets", "explore results in a notebook")
         require("anywidget", "explore results in a notebook")
         graph = require("plotly.graph_objects", "draw interactive figures")
-        self.results, self.other, self.scores, self.answering = results, None, scores_of(results.rows), False
+        self.results, self.other, self.scores = results, None, scores_of(results.rows)
+        self.lock, self.answering = threading.RLock(), False
         paths = {path.resolve().name: path for path in (*map(Path, folders), results.folder)}
         of, against = first_axes(self.scores)
         wide, label = widgets.Layout(width="330px"), {"description_width": "105px"}
@@ -55,7 +58,7 @@ class Explorer:
             description="Refresh", icon="refresh", tooltip="Read the trials that are new"
         )
         self.folder = choice(description="folder", options=paths, value=results.folder)
-        self.beside = choice(description="beside it", options={_NOTHING: None} | paths)
+        self.beside = choice(description="beside it", options=_NOTHING | paths)
         self.compared = widgets.HTML()
         self.of = choice(description="vertical axis", options=axes_of(self.scores), value=of)
         self.against = choice(description="horizontal axis", options=axes_of(self.scores), value=against)
@@ -122,17 +125,21 @@ class Explorer:
         self.page.observe(self._show_page, "value")
 
     def _answer(self, answer: Callable[[], None]) -> Callable[..., None]:
-        """A handler of events that shows what is wrong in a sentence. What one sets itself raises no other."""
+        """A handler of events that shows what is wrong in a sentence.
+
+        Events come in several threads and wait for each other. Those of what a handler itself sets are left alone.
+        """
 
         def handler(*_) -> None:
-            if not self.answering:
-                self.answering = True
-                try:
-                    answer()
-                except (InputError, OSError) as error:
-                    self.message.value = paragraph(str(error))
-                finally:
-                    self.answering = False
+            with self.lock:
+                if not self.answering:
+                    self.answering = True
+                    try:
+                        answer()
+                    except (InputError, OSError) as error:
+                        self.message.value = paragraph(str(error))
+                    finally:
+                        self.answering = False
 
         return handler
 
@@ -155,11 +162,11 @@ class Explorer:
         results = Results(self.folder.value)
         scores_of(results.rows)  # refuses one that has none
         self.results, self.other, self.message.value = results, None, ""
-        self.beside.value, self.architecture.value = None, ""  # which may be of another search space
+        self.beside.value = self.architecture.value = ""  # which may be of another search space
         self._show_all()
 
     def _open_beside(self) -> None:
-        other = self.beside.value and Results(self.beside.value)
+        other = Results(self.beside.value) if self.beside.value else None
         if other:  # refuses what cannot stand there
             beside(scores_of(self.results.rows), scores_of(other.rows), _name(other))
         self.other, self.message.value = other, ""
@@ -260,6 +267,17 @@ class Explorer:
 
     def _show_page(self, *_) -> None:
         self.table.value = page_of(self.filtered, self.page.value)
+
+
+def explore(folder: str | Path, folders: Iterable[str | Path] = (), widgets: bool = True):
+    """The `Explorer` of a results folder; or its `static_view`, where no widgets are wanted, or none are there."""
+    results = Results(folder)
+    if widgets:
+        try:
+            return Explorer(results, folders)
+        except ImportError as error:
+            print(error)
+    return require("IPython.display", "show HTML in a notebook").HTML(static_view(results))
 
 
 def _name(results: Results) -> str:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from fearlib.ranking.estimate import estimate
-from fearlib.ranking.finished import methods_of
+from fearlib.ranking.finished import finished_rows, methods_of
 from fearlib.ranking.statistics import (
     spearman,
     spearman_difference,
@@ -45,10 +45,13 @@ def fear_settings(label: str, preset: dict, names: Iterable[str]) -> dict:
     return {name: values.get(name, 1) for name in names}
 
 
-def read_runs(folder: str | Path) -> dict[str, Run]:
-    """Every FEAR in a sweep's folder, by a name such as `cifar10_compact: fear(stage2_epochs=24), seed 0`."""
+def read_runs(folder: str | Path, methods: Iterable[str] | None = None) -> dict[str, Run]:
+    """Every FEAR in a sweep's folder, by a name such as `cifar10_compact: fear(stage2_epochs=24), seed 0`.
+
+    Each on all that it has, or `methods` alone on the architectures that are finished with all of these.
+    """
     folder = Path(folder)
-    rows, curves = read_rows(folder), read_curves(folder)
+    rows, curves = read_rows(folder) if methods is None else finished_rows(folder, methods), read_curves(folder)
     preset = read_manifest(folder)["configuration"]["settings"]
     runs = {}
     for (method, seed), each in rows[rows.method.isin(methods_of(rows, "fear"))].groupby(["method", "seed"]):

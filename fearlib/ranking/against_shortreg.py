@@ -1,5 +1,6 @@
 """FEAR against short training: the tables behind the paper's T1 and F4, as numbers and as texts to read."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -9,19 +10,21 @@ from fearlib.ranking.finished import finished_rows, methods_of
 from fearlib.ranking.statistics import common, spearman, spearman_difference, top_indices
 from fearlib.ranking.tables import compare_methods, in_papers_form, nearest_shortreg, top_table, with_errors
 from fearlib.sweeps.meaning import with_meaning
-from fearlib.sweeps.rows import finished_architectures, read_curves, read_rows
+from fearlib.sweeps.rows import read_rows
 
 TOPS = (10, 20, 30, 40, 50, 100)
 
 
-def read_comparison(folder: str | Path, measures: str | Path | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The finished rows of a sweep, and of them those on the common set: where every FEAR gives a score.
+def read_comparison(
+    folder: str | Path, methods: Iterable[str] | None = None, zero_cost: str | Path | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The `finished_rows` of the methods, and of them those on the common set: where every FEAR gives a score.
 
-    `measures` is the folder with the zero-cost measures where the sweep has none: the first seed's are taken.
+    `zero_cost` is the folder with the zero-cost measures where the sweep has none: the first seed's are taken.
     """
-    rows = finished_rows(folder)
-    if measures is not None:
-        free = read_rows(measures)
+    rows = finished_rows(folder, methods)
+    if zero_cost is not None:
+        free = read_rows(zero_cost)
         free = free[(free.seed == free.seed.min()) & free["index"].isin(rows["index"])]
         rows = pd.concat([rows, free])
     fear = rows[with_meaning(rows).kind == "fear"]
@@ -84,23 +87,21 @@ def shown_tops(tops: pd.DataFrame) -> pd.DataFrame:
     return every
 
 
-def training_or_test_accuracy(folder: str | Path) -> pd.DataFrame:
+def training_or_test_accuracy(rows: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     """How FEAR would rank by the test accuracy at the end of stage 2, where it takes the training accuracy.
 
-    A line a setting of `FEAR` and a `top`, over the finished architectures with both: Spearman of each, and
+    A line a setting of `FEAR` and a `top`, over the architectures of the rows with both: Spearman of each, and
     that of the training accuracy less that of the other (`difference`). Empty if no test accuracy was recorded.
     """
-    finished = finished_architectures(folder)  # before the rows, which may become more meanwhile
-    rows, curves = read_rows(folder), read_curves(folder)
     accuracy = rows.groupby("index").test_accuracy.first()
     ends = curves[curves.method.isin(methods_of(rows, "fear")) & (curves.stage == 2) & curves.val_top1.notna()]
-    ends = ends[ends["index"].isin(finished)]
+    ends = ends[ends["index"].isin(rows["index"])]
     lines = []
     for method, of_method in ends.groupby("method"):
         each = of_method.groupby("index")[["train_top1", "val_top1"]].mean().join(accuracy).dropna()
         for top in (50, 100):
             best = each.iloc[top_indices(each.test_accuracy, top)]
-            line = {"sweep": Path(folder).name, "FEAR": method, "top": top, "n": len(best)}
+            line = {"FEAR": method, "top": top, "n": len(best)}
             line["training accuracy"] = spearman(best.train_top1, best.test_accuracy)
             line["test accuracy"] = spearman(best.val_top1, best.test_accuracy)
             difference = estimate(spearman_difference, best.train_top1, best.val_top1, best.test_accuracy)

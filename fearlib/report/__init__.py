@@ -23,6 +23,7 @@ from fearlib.report.scores import scores
 
 CLAIMS = "claims.csv"
 NUMBERS = ("paper", "beyond", "ours", "low", "high", "n", "architectures", "to_decide")  # columns of the ledger
+OPENING = "paper_beside_ours"  # the figure that the page opens with
 MAX_CLAIMS_BYTES = 2**24
 MAX_BYTES = 8_000_000  # of the page
 TEMPLATES = Path(__file__).parent
@@ -72,7 +73,8 @@ def render(results: Path) -> str:
         rules=RULES,
         sources=list(dict.fromkeys(claim["source"] for claim in claims)),
         tables=of_tables,
-        figures=of_figures,
+        opening=[figure for figure in of_figures if figure["name"] == OPENING],
+        figures=[figure for figure in of_figures if figure["name"] != OPENING],
         sweeps=sweeps,
         architectures=sum(map(len, measured["architectures"].values())),
         latest=max((sweep["latest"] for sweep in sweeps), default="")[:10],

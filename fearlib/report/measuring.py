@@ -14,7 +14,7 @@ from fearlib.errors import InputError
 from fearlib.ranking.against_shortreg import TOPS
 from fearlib.ranking.degradation import with_start
 from fearlib.ranking.estimate import Estimate, estimate
-from fearlib.ranking.finished import finished_rows, methods_of, preset_method
+from fearlib.ranking.finished import comparable_methods, finished_rows, methods_of, preset_method
 from fearlib.ranking.statistics import common, spearman, spearman_difference
 from fearlib.ranking.tables import (
     compare_methods,
@@ -101,7 +101,8 @@ def _command(folder: Path, methods: tuple, indices: frozenset, seeds: frozenset)
     """The commands that make those methods' trials on those architectures, and all seeds of a truth of our own."""
     manifest = read_manifest(folder)
     trials = [record["trial"] for record in read_journal(folder, curves=False)]
-    trials = [t for t in trials if {t["method"], parse_label(t["method"]).name} & set(methods)]
+    kinds = set(methods) - {t["method"] for t in trials}
+    trials = [t for t in trials if t["method"] in methods or parse_label(t["method"]).name in kinds]
     trials = [t for t in trials if t["index"] in indices]
     trials = [t for t in trials if t["seed"] in seeds or t["method"] == "full"]
     with_truth = any(sitting["truth"] for sitting in manifest["sittings"])
@@ -168,26 +169,28 @@ def _is_moment_of_cosine(method: str) -> bool:
 def _fear_alone(ids: list[str], results: Path) -> Iterator[dict]:
     for claim, (dataset,) in _asked(ids, "C1."):
         (folder,) = _folders(results, dataset, "{}_paper")
-        if (rows := _finished_with_fear(folder)) is not None:
+        if holds_sweep(folder) and methods_of(rows := read_rows(folder), "fear"):
             fear = preset_method(rows)
-            each = rows[rows.method == fear]
-            yield _line(claim, folder, (fear,), each, Estimate.of(ranking_table(each).iloc[0], "spearman"))
+            if len(each := finished_rows(folder, [fear])):
+                yield _line(claim, folder, (fear,), each, Estimate.of(ranking_table(each).iloc[0], "spearman"))
 
 
 def _fear_among_others(ids: list[str], results: Path) -> Iterator[dict]:
     """FEAR less the best other method in the top half, the zero-cost measures of a sweep of their own included."""
     for claim, (dataset,) in _asked(ids, "C2."):
         folder, measures = _folders(results, dataset, "{}_paper", "zero_cost_{}")
-        if (rows := _finished_with_fear(folder)) is not None and holds_sweep(measures):
+        methods, rows = _comparison(folder, *_TRAINED)
+        if methods and holds_sweep(measures):
             free = _first_seed(read_rows(measures))
             free = free[free["index"].isin(rows["index"])]
-            yield from _ahead_of_best(claim, folder, _TRAINED, pd.concat([rows, free]), rows, percent=50)
+            yield from _ahead_of_best(claim, folder, methods, pd.concat([rows, free]), rows, percent=50)
 
 
 def _against_shortreg(ids: list[str], results: Path) -> Iterator[dict]:
     """T1 in the paper's form. Chance gives `common` x% in the top x%."""
     folder = results / "cifar100_paper"
-    if (rows := _finished_with_fear(folder)) is None or not methods_of(rows, "shortreg"):
+    methods, rows = _comparison(folder, *_TRAINED)
+    if not methods or not methods_of(rows, "shortreg"):
         return
     fear = preset_method(rows)
     form = in_papers_form(rows, fear)
@@ -203,21 +206,22 @@ def _against_shortreg(ids: list[str], results: Path) -> Iterator[dict]:
             each = form[form.method == method].groupby("index")[["score", "test_accuracy"]].mean()
             shared = estimate(partial(common, percent=int(top)), each.score, each.test_accuracy)
             chance, found = int(top) / 100, replace(shared, n=found.n)
-        yield _line(claim, folder, _TRAINED, rows[rows.method == method], found, int(top), chance)
+        yield _line(claim, folder, methods, rows[rows.method == method], found, int(top), chance)
 
 
 def _synthetic(ids: list[str], results: Path) -> Iterator[dict]:
     """Against our own full training. C5 compares FEAR with the best of the measures that look at no data."""
     folder = results / "synthetic_compact"
-    if (rows := _finished_with_fear(folder)) is None:
+    methods, rows = _comparison(folder, "full", "fear", "zero_cost")
+    if not methods:
         return
-    fear, made_by = preset_method(rows), ("full", "fear", "zero_cost")
+    fear = preset_method(rows)
     for claim, (name,) in _asked(ids, "T2."):
         each = rows[rows.method == (fear if name == "fear" else name)]
         if len(each):
-            yield _line(claim, folder, made_by, each, Estimate.of(ranking_table(each).iloc[0], "spearman"))
+            yield _line(claim, folder, methods, each, Estimate.of(ranking_table(each).iloc[0], "spearman"))
     if "C5" in ids:
-        yield from _ahead_of_best("C5", folder, made_by, rows[rows.method.isin((fear, *DATA_AGNOSTIC))], rows)
+        yield from _ahead_of_best("C5", folder, methods, rows[rows.method.isin((fear, *DATA_AGNOSTIC))], rows)
 
 
 def _ahead_of_best(
@@ -243,7 +247,10 @@ def _first_seed(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows.seed == rows.seed.min()]
 
 
-def _finished_with_fear(folder: Path) -> pd.DataFrame | None:
-    """The rows of the architectures up to the first that is not finished, or nothing where there is no FEAR."""
-    rows = finished_rows(folder) if holds_sweep(folder) else None
-    return rows if rows is not None and methods_of(rows, "fear") else None
+def _comparison(folder: Path, *kinds: str) -> tuple[tuple[str, ...], pd.DataFrame]:
+    """The comparable methods of these kinds and their rows; no methods where there is no FEAR among them yet."""
+    if not holds_sweep(folder):
+        return (), pd.DataFrame()
+    methods = tuple(comparable_methods(folder, *kinds))
+    rows = finished_rows(folder, methods)
+    return (methods if methods_of(rows, "fear") else ()), rows

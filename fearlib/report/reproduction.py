@@ -156,9 +156,9 @@ def _state(verdicts: pd.Series, exists: bool) -> str:
 
 
 def _macs_of_an_image(folder: Path) -> float:
-    """In a forward and a backward pass, the mean over the architectures of one regular training in `folder`."""
+    """In a forward and a backward pass, the mean over one regular training, that of the most architectures."""
     rows, configuration = _rows(folder), read_manifest(folder)["configuration"]
-    label = rows.method[rows.kind.isin(_REGULAR)].iloc[0]
+    label = rows.method[rows.kind.isin(_REGULAR)].mode()[0]
     epochs = parse_method(label)[1].get("epochs", configuration["settings"]["full_epochs"])
     return rows.macs[rows.method == label].mean() / epochs / configuration["train_images"]
 

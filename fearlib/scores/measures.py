@@ -55,10 +55,10 @@ def zero_cost(
 
     The network gives logits (batch, classes) and nothing else; its parameters are float32 or float64, as are
     `images` (batch, channels, height, width), normalised. `labels` (batch,) are class numbers from 0. `seed` draws
-    the noise that `zen` looks at, and what a network draws itself, as dropout does. A measure that is not defined
-    for the network and these images, or comes out as NaN or infinite, is NaN, with a warning that says why.
-    Measures share their passes. The network is left as it was; inference mode, no_grad and autocast play no part.
-    Raises InputError for an unknown measure, and for a network, images or labels of another kind.
+    the weights and the noise that some measures take, and what a network draws, as dropout does. A measure that is
+    not defined for the network and these images, or comes out as NaN or infinite, is NaN, with a warning that says
+    why. Measures share their passes. The network is left as it was; inference mode, no_grad and autocast play no
+    part. Raises InputError for an unknown measure, and for a network, images or labels of another kind.
     """
     results = measure_network(network, images, labels, measures, seed)
     for name, result in results.items():

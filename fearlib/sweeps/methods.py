@@ -197,8 +197,10 @@ def expand_methods(methods: list[str], settings: Settings) -> list[str]:
     so on, as the settings say.
 
     A method may carry arguments of its own, `fear(stage2_epochs=8,threshold=0.5)`.
-    Raises InputError for an unknown method or argument.
+    Raises InputError if there are none, or for an unknown method or argument.
     """
+    if not methods:
+        raise InputError(f"no methods are given: the methods are {', '.join(METHODS)}.")
     labels = []
     for mention in methods:
         name, given = parse_method(mention)

@@ -1,7 +1,6 @@
 """A journal becomes tidy rows and learning curves, and the rows are read again."""
 
 import functools
-import itertools
 import math
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,7 +14,7 @@ from fearlib.files.tables import read_csv
 from fearlib.files.write import replace_file
 from fearlib.spaces.registry import find_space
 from fearlib.sweeps.journal import FORMS, JOURNAL, START, Position, end_of_journal, has_journal, read_journal
-from fearlib.sweeps.labels import UNDEFINED, has_failed, parse_label, truth_method
+from fearlib.sweeps.labels import UNDEFINED, has_failed, truth_method
 from fearlib.sweeps.manifest import MANIFEST, read_manifest
 from fearlib.sweeps.meaning import MEANING, with_meaning
 
@@ -240,29 +239,3 @@ def known_accuracy(folder: str | Path) -> pd.Series:
 
 def _no_sweep(folder: str | Path) -> InputError:
     return InputError(f"{folder} holds neither {ROWS} nor {JOURNAL}: run a sweep into it first.")
-
-
-def finished_architectures(folder: str | Path, methods: Iterable[str] | None = None) -> list[int]:
-    """The indices that the sweep in `folder` has finished with every method, up to the first that it has not.
-
-    In the order in which the sweep came to them. Of a sweep that was cut short, later ones may be finished too,
-    but to take these would favour architectures that train fast. `methods` are those that are compared, each by
-    its label in the journal, else by its name (`fear`: all of its settings); others may be half done. Raises
-    InputError if one of them has no trial.
-    """
-    records = read_journal(folder, curves=False)
-    labels = {record["trial"]["method"] for record in records}
-    if methods is not None:
-        labels = set().union(*(_labels_of(method, labels, folder) for method in methods))
-    done = {}
-    for record in records:
-        done.setdefault(record["trial"]["index"], set()).add(record["trial"]["method"])
-    return list(itertools.takewhile(lambda index: labels <= done[index], done))
-
-
-def _labels_of(method: str, labels: set[str], folder: str | Path) -> set[str]:
-    found = {method} & labels or {label for label in labels if method == parse_label(label).name}
-    if not found:
-        known = ", ".join(sorted(labels)) or "none"
-        raise InputError(f"{folder} has no trials of {method!r}: the methods of its journal are {known}.")
-    return found
