@@ -10,8 +10,9 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from fearlib import DATASETS, MEASURES, METHODS, preset, read_rows, run_sweep, sample_architectures
+from fearlib import DATASETS, MEASURES, METHODS, load_dataset, preset, read_rows, run_sweep, sample_architectures
 from fearlib.cli.commands import app
+from fearlib.scores.minibatch import noise_minibatch
 from fearlib.spaces.registry import SPACES, space_of
 
 ROOT = Path(__file__).parents[1]
@@ -26,8 +27,9 @@ ELSEWHERE = (
     ".venv/bin/fear data synthetic",
     ".venv/bin/papermill",
 )
+READ = ("cifar10_compact", "cifar10_paper", "tables", "zero_cost_cifar10")
 SMALL = {
-    "train_images": 100, "stage1_epochs": 2, "threshold": 0.1, "full_epochs": 1, "shortreg_epochs": (1,),
+    "train_images": 40, "stage1_epochs": 2, "threshold": 0.1, "full_epochs": 1, "shortreg_epochs": (1,),
     "stage2_epochs": 1, "zero_cost_batch": 8,
 }  # fmt: skip
 
@@ -42,9 +44,9 @@ def with_snippets(language):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A place to run in that has the results, as the repository's root does, but for their figures and archive."""
+    """A place to run in that has the results that the commands read, as the repository's root has them all."""
     (tmp_path / "results").mkdir()
-    results = [path for path in (ROOT / "results").iterdir() if path.name not in ("figures", "archive")]
+    results = [path for path in (ROOT / "results").iterdir() if path.is_file() or path.name in READ]
     for path in (*results, ROOT / "Makefile", ROOT / "docs"):
         (tmp_path / path.relative_to(ROOT)).symlink_to(path)
     monkeypatch.chdir(tmp_path)
@@ -56,11 +58,21 @@ def two_architectures(count, seed):
     return sample_architectures(min(count, 2), seed)
 
 
+def small_preset(*words, **settings):
+    return preset(*words, **settings | {"train_images": 40, "zero_cost_batch": 8})
+
+
+def small_dataset(name, **sizes):
+    return load_dataset(name, **sizes | {"train_images": 40})
+
+
 @pytest.mark.parametrize("document", with_snippets("python"))
 def test_python_runs(document, folder, monkeypatch, capsys):
     for registry in (MEASURES, METHODS, DATASETS, SPACES):
         monkeypatch.setattr(registry, "_entries", dict(registry))
     monkeypatch.setattr("fearlib.sample_architectures", two_architectures)
+    monkeypatch.setattr("fearlib.preset", small_preset)
+    monkeypatch.setattr("fearlib.load_dataset", small_dataset)
     if document == "docs/sweeps.md":  # of workers, whose processes would import everything
         monkeypatch.setattr("fearlib.run_sweep", shrunk)
     exec("\n".join(snippets(document, "python")), {"__name__": "__main__"})
@@ -89,6 +101,7 @@ def shrunk(folder, dataset, settings, methods, architectures, seeds=(0,), **_):
 @pytest.mark.parametrize("document", with_snippets("sh"))
 def test_commands_run(document, folder, monkeypatch):
     monkeypatch.setattr("fearlib.sweeps.run.run_sweep", shrunk)
+    monkeypatch.setattr("fearlib.scores.minibatch.noise_minibatch", lambda *_: noise_minibatch(4, 8, 0))
     monkeypatch.setenv("COLUMNS", "200")
     known = read_rows("results/zero_cost_cifar10").drop_duplicates("index")
     truth = known[["index", "arch"]].assign(cifar10=known.test_accuracy)
