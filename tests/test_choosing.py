@@ -2,6 +2,7 @@
 
 import math
 import shlex
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +11,7 @@ from test_held_out import FEAR, LISTED, made_up
 
 from fearlib.errors import InputError
 from fearlib.ranking.candidates import SHORTREG
+from fearlib.ranking.held_out import choices
 from fearlib.report import choosing
 from fearlib.report.choosing import answers, choose, coverage, duration, guide
 
@@ -24,6 +26,7 @@ def measured(monkeypatch):
         monkeypatch.setattr(choosing, name, lambda *_, value=value: value)
     nothing = of._replace(scores=of.scores[[]])
     monkeypatch.setattr(choosing, "scores_of", lambda _, dataset: of if dataset == "cifar10" else nothing)
+    monkeypatch.setattr(choosing, "choices", partial(choices, halvings=3))
     monkeypatch.setattr(choosing, "macs_a_second", lambda *_: 2e9)
     return of
 

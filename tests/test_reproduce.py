@@ -1,4 +1,7 @@
-"""`make reproduce` makes every committed table and figure: its notebooks, without resampling or drawing."""
+"""`make reproduce` makes every committed table and figure: its notebooks, without resampling or drawing.
+
+They read each journal once.
+"""
 
 import json
 import re
@@ -6,14 +9,16 @@ import shlex
 from pathlib import Path
 from unittest.mock import MagicMock
 
+import numpy as np
 import pytest
 import yaml
 
-from fearlib.ranking import estimate, figures, tables
+from fearlib.ranking import degradation, estimate, figures, tables
 from fearlib.ranking import statistics as ranking
 from fearlib.ranking.finished import finished_architectures
 from fearlib.report import forest, measuring
 from fearlib.report.captioned import read_captions
+from fearlib.sweeps import journal
 from fearlib.sweeps.journal import read_journal
 
 ROOT = Path(__file__).parents[1]
@@ -48,6 +53,16 @@ def test_every_committed_table_and_figure_is_made_again(tmp_path, monkeypatch):
         for suffix in (".png", ".pdf"):
             path.with_suffix(suffix).touch()
 
+    records, parsed = journal._records, {}
+
+    def records_once(lines, folder, curves):
+        key = Path(folder).resolve(), len(lines), curves
+        if key not in parsed:
+            parsed[key] = records(lines, folder, curves)
+        return parsed[key]
+
+    monkeypatch.setattr(journal, "_records", records_once)
+    monkeypatch.setattr(degradation, "with_start", lambda *_: np.ones((3, 3)))
     for module in (ranking, estimate):
         monkeypatch.setattr(module, "bootstrap_interval", lambda *_, **__: (0.0, 0.0))
     for module in (ranking, tables):
@@ -94,9 +109,9 @@ def test_captions_name_the_comparison_by_which_the_makefile_makes_them():
 def test_committed_comparisons_stay_as_they_are_beside_a_half_run_method(tmp_path):
     """Short training of 50 epochs on three architectures: a comparison that names it has these alone."""
     folder, longer = ROOT / "results" / "cifar10_compact", "shortreg(epochs=50)"
-    journal = [record | {"curve": []} for record in read_journal(folder)]
-    done = [record for record in journal if record["trial"]["method"] == "shortreg(epochs=16)"][:3]
-    for record in journal + [each | {"trial": each["trial"] | {"method": longer}} for each in done]:
+    records = [record | {"curve": []} for record in read_journal(folder)]
+    done = [record for record in records if record["trial"]["method"] == "shortreg(epochs=16)"][:3]
+    for record in records + [each | {"trial": each["trial"] | {"method": longer}} for each in done]:
         (tmp_path / "journal.jsonl").open("a").write(json.dumps(record) + "\n")
     for name, architectures in (("cifar10_compact", 100), ("cifar10_compact_more_architectures", 164)):
         methods = comparison(name)["methods"]

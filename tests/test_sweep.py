@@ -1,16 +1,20 @@
+import contextlib
 import gzip
+import io
 import json
 import math
+import multiprocessing
 import random
 import re
+import resource
 import shutil
 import signal
-import subprocess
-import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 
 from fearlib import (
@@ -34,6 +38,7 @@ from fearlib.sweeps.rows import CURVE_COLUMNS, ROW_COLUMNS, read_curves, read_ro
 
 ARCHITECTURES = [Architecture.from_index(index) for index in (12148, 13226, 1291)]
 METHODS = ["fear", "shortreg", "zero_cost"]
+FORKED = multiprocessing.get_context("fork")  # processes that need not import anything again
 
 
 def results(folder):
@@ -96,12 +101,12 @@ def test_a_rerun_does_nothing_and_more_methods_only_what_is_missing(undisturbed,
     assert (rows.test_accuracy == rows["index"].map(truth)).all()
 
 
-def test_killed_at_random_moments_and_resumed(undisturbed, tmp_path):
+def test_killed_at_random_moments_and_resumed(undisturbed, tiny_settings, tmp_path):
     """SIGKILL, again and again, until a run gets through: the rows are those of an undisturbed sweep."""
     moment = random.Random()
     for attempt in range(5):
         folder = tmp_path / str(attempt)
-        if killed_and_resumed(folder, moment) > 0:
+        if killed_and_resumed(folder, moment, tiny_settings) > 0:
             break
     else:
         pytest.fail("every run was over before it could be killed")
@@ -110,35 +115,41 @@ def test_killed_at_random_moments_and_resumed(undisturbed, tmp_path):
     assert_same(folder, undisturbed)
 
 
-def killed_and_resumed(folder, moment, most=2):
+def killed_and_resumed(folder, moment, settings, most=2):
     """Start the sweep and kill it some trials later, at most so often, then let it finish; how often it was."""
-    script = f"""
-from fearlib import Architecture, preset, run_sweep
-settings = preset("smoke", "synthetic", train_images=100, stage1_epochs=2, threshold=0.1, full_epochs=1,
-                  shortreg_epochs=(1,), zero_cost_batch=8)
-architectures = [Architecture.from_index(index) for index in (12148, 13226, 1291)]
-run_sweep({str(folder)!r}, "synthetic", settings, {METHODS}, architectures)
-"""
     kills = 0
     while True:
-        run = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
+        run = FORKED.Process(target=run_sweep, args=(folder, "synthetic", settings, METHODS, ARCHITECTURES))
+        run.start()
         wanted = len(read_journal(folder)) + moment.randint(0, 2)
-        while run.poll() is None and (len(read_journal(folder)) <= wanted or kills >= most):
+        while run.is_alive() and (len(read_journal(folder)) <= wanted or kills >= most):
             time.sleep(0.01)
         time.sleep(moment.random() * 0.2)
-        if run.poll() is not None:
-            assert run.returncode == 0
+        if not run.is_alive():
+            assert run.exitcode == 0
             sittings = json.loads((folder / "manifest.json").read_text())["sittings"]
             assert len(sittings) >= kills and sum(sitting["trials"] for sitting in sittings) == 9
             return kills
-        run.send_signal(signal.SIGKILL)
-        run.wait()
+        run.kill()
+        run.join()
         kills += 1
 
 
-def test_two_workers_give_the_same_rows(undisturbed, tiny_settings, tmp_path):
-    run_sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES, workers=2)
+def test_two_workers_give_the_same_rows_although_one_is_killed(undisturbed, tiny_settings, tmp_path):
+    killed = []
+
+    def kill_a_worker(_):
+        if not killed:
+            killed.extend(filter(is_a_worker, psutil.Process().children(recursive=True)))
+            killed[0].kill()
+
+    run_sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES, workers=2, after_trial=kill_a_worker)
+    assert len(killed) == 2 and len(read_journal(tmp_path)) == 9
     assert_same(tmp_path, undisturbed)
+
+
+def is_a_worker(process):
+    return "spawn_main" in " ".join(process.cmdline())
 
 
 def test_another_configuration_is_refused(undisturbed, tiny_settings):
@@ -258,27 +269,26 @@ def test_a_results_folder_that_is_a_file(tiny_settings, tmp_path):
         run_sweep(tmp_path / "file", "synthetic", tiny_settings, METHODS, ARCHITECTURES)
 
 
-def test_a_disk_that_fills_up_during_the_sweep(undisturbed, data_folder, tmp_path):
+def test_a_disk_that_fills_up_during_the_sweep(undisturbed, tiny_settings, tmp_path):
     """The sentence is the journal's own, what was finished is safe, and the sweep continues with room."""
-    script = f"""
-import resource, signal
-from fearlib import Architecture, InputError, preset, run_sweep
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-settings = preset("smoke", "synthetic", train_images=100, stage1_epochs=2, threshold=0.1, full_epochs=1,
-                  shortreg_epochs=(1,), zero_cost_batch=8)
-architectures = [Architecture.from_index(index) for index in (12148, 13226, 1291)]
-for limit in (4000, -1):
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, -1))
-    try:
-        run_sweep({str(tmp_path)!r}, "synthetic", settings, {METHODS}, architectures)
-    except InputError as error:
-        print(error)
-"""
-    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
-    (sentence,) = run.stdout.splitlines()
-    assert "every trial before this one is safe" in sentence
+    with ProcessPoolExecutor(1, FORKED) as process:
+        sentences = process.submit(on_a_full_disk, tmp_path, tiny_settings).result()
+    assert len(sentences) == 1 and "every trial before this one is safe" in sentences[0]
     assert_same(tmp_path, undisturbed)
+
+
+def on_a_full_disk(folder, settings):
+    """Run the sweep twice, the first time with files of 4 KB at most; what it was stopped by."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    sentences = []
+    for limit in (4000, -1):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, -1))
+        try:
+            with contextlib.redirect_stderr(io.StringIO()):  # which pytest keeps in a file
+                run_sweep(folder, "synthetic", settings, METHODS, ARCHITECTURES)
+        except InputError as error:
+            sentences.append(str(error))
+    return sentences
 
 
 def test_no_worker_at_all(tiny_settings, tmp_path):

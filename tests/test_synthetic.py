@@ -63,9 +63,10 @@ def test_a_rare_class_is_reported_and_still_has_test_images():
 
 
 @pytest.mark.filterwarnings("ignore:the rarest")
-def test_cached_and_neither_augmented_nor_normalised(tmp_path):
-    made = load_dataset("synthetic", tmp_path, resolution=16, train_images=100)
-    again = load_dataset("synthetic", tmp_path, resolution=16, train_images=100)
+@pytest.mark.parametrize("train_images", [100, 40])  # 40 make four images a class, one of which is for testing
+def test_cached_and_neither_augmented_nor_normalised(tmp_path, train_images):
+    made = load_dataset("synthetic", tmp_path, resolution=16, train_images=train_images)
+    again = load_dataset("synthetic", tmp_path, resolution=16, train_images=train_images)
     assert made.fingerprint == again.fingerprint and made.padding == 0
     originals = {tuple(image.flatten().tolist()) for image in made.train_images}
     for images, _ in made.training_batches(32, torch.Generator()):

@@ -85,7 +85,8 @@ def _read_arrays(path: Path, resolution: int, train_images: int) -> dict[str, to
     arrays = torch.load(path, weights_only=True, map_location="cpu")
     if not isinstance(arrays, dict):
         raise ValueError("it holds something else")
-    for part, images in (("train", train_images), ("test", train_images // 5)):
+    of_class = _most_of_a_class(train_images)
+    for part, images in (("train", CLASSES * (of_class * 5 // 6)), ("test", CLASSES * -(-of_class // 6))):
         pictures, labels = arrays[f"{part}_images"], arrays[f"{part}_labels"]
         count = len(labels)
         if not (
@@ -96,6 +97,10 @@ def _read_arrays(path: Path, resolution: int, train_images: int) -> dict[str, to
         ):
             raise ValueError(f"its {part}ing images and labels are not {images} at most, of {resolution} pixels")
     return arrays
+
+
+def _most_of_a_class(train_images: int) -> int:
+    return train_images * 6 // 5 // CLASSES
 
 
 def _is_plain(array: object, kind: torch.dtype, shape: tuple[int, ...]) -> bool:
@@ -119,7 +124,7 @@ def generate_synthetic(resolution: int, train_images: int) -> dict[str, torch.Te
     Returns float32 images (count, 3, side, side) and int64 labels (count,).
     """
     tqdm = require("tqdm", "show progress").tqdm
-    cap = train_images * 6 // 5 // CLASSES
+    cap = _most_of_a_class(train_images)
     draws = train_images * DRAWS_PER_TRAIN_IMAGE
     with torch.random.fork_rng(devices=[]), torch.inference_mode():
         torch.manual_seed(SEED)

@@ -253,26 +253,24 @@ def _spearman_by_rows(scores: np.ndarray, accuracy: np.ndarray, axis: int = -1) 
     """`spearman` in each row, of values given as `_order`."""
     known = (scores >= 0) & (accuracy >= 0)
     count = known.sum(axis=axis)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # nothing known, or a constant: no correlation
-        x, y = _standard_ranks(scores, known), _standard_ranks(accuracy, known)
-        correlation = np.nansum(x * y, axis=axis) / count
-    defined = (count >= 3) & ~np.isnan(x).all(axis=axis) & ~np.isnan(y).all(axis=axis)
-    return np.where(defined, np.clip(correlation, -1, 1), np.nan)
+    with np.errstate(divide="ignore", invalid="ignore"):  # nothing known, or a constant: no correlation
+        x, y = _standard_ranks(scores, known, count), _standard_ranks(accuracy, known, count)
+        correlation = (x * y).sum(axis=axis) / count
+    return np.where(count >= 3, np.clip(correlation, -1, 1), np.nan)
 
 
-def _standard_ranks(order: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Ranks in each row of what is known, with mean 0 and deviation 1; NaN for the rest, and for a constant.
+def _standard_ranks(order: np.ndarray, known: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """Ranks in each row of what is known, with mean 0 and deviation 1, and 0 for the rest; NaN for a constant.
 
     Found by counting, which takes a tenth of the time that sorting every row does.
     """
-    rows, width = len(order), max(int(order.max()), 0) + 1
-    places = order + width * np.arange(rows)[:, None]
-    counts = np.bincount(places[known], minlength=rows * width).reshape(rows, width)
+    rows, width = len(order), max(int(order.max()), 0) + 2
+    places = np.where(known, order, -1) + (width * np.arange(rows)[:, None] + 1)  # in 64 bits
+    counts = np.bincount(places.ravel(), minlength=rows * width).reshape(rows, width)
+    counts[:, 0] = 0  # the place of what is not known
     rank_of_place = counts.cumsum(axis=1) - (counts - 1) / 2  # the average of the ranks that equal values share
-    ranks = np.where(known, np.take_along_axis(rank_of_place, np.maximum(order, 0), axis=1), np.nan)
-    centred = ranks - np.nanmean(ranks, axis=1, keepdims=True)
-    deviation = np.sqrt(np.nanmean(centred**2, axis=1, keepdims=True))
+    centred = np.where(known, rank_of_place.ravel()[places] - (count[:, None] + 1) / 2, 0)
+    deviation = np.sqrt((centred**2).sum(axis=1, keepdims=True) / count[:, None])
     return centred / np.where(deviation > 0, deviation, np.nan)
 
 
