@@ -32,7 +32,7 @@ def scatter(rows: pd.DataFrame, methods: list[str] | None = None, columns: int =
     Returns the matplotlib figure.
     """
     plt = _pyplot()
-    methods = methods or sorted(rows.method.unique(), key=method_order)
+    methods = methods or list(rows.method.unique())
     lines = -(-len(methods) // columns)
     figure, axes = plt.subplots(
         lines, columns, figsize=(2.9 * columns, 2.7 * lines), squeeze=False, layout="constrained"
