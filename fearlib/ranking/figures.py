@@ -283,7 +283,7 @@ def best_and_worst_cells(rows: pd.DataFrame):
         for axis, which, index in zip(line, ("best", "worst"), (score.idxmax(), score.idxmin())):
             draw_cell(parse_architecture(architectures[index], space), axis)
             equal = (score == score[index]).sum()
-            title = f"{method}: {which}" + (f", one of {equal}" if equal > 1 else "")
+            title = f"{method}: {which}{f', one of {equal}' if equal > 1 else ''}"
             rank = f"{accuracy[index]:.1f}% test accuracy, rank {ranks[index]} of {len(ranks)}"
             axis.set_title(f"{title}\n{rank}", fontsize=9)
     figure.suptitle(_where(rows), fontsize=9)
