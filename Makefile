@@ -4,10 +4,12 @@ BIN := .venv/bin
 SETUP := .venv/.installed
 
 # A notebook of analysis/, and what of analysis/comparisons/ it takes where that is not its own.
-ANALYSES := zero_cost "fear_against_shortreg cifar10_compact" "correlations cifar10_compact" degradation \
+ANALYSES := combinations zero_cost "fear_against_shortreg cifar10_compact" "correlations cifar10_compact" \
 	"fear_against_shortreg cifar10_compact_more_architectures" "correlations cifar10_compact_more_architectures" \
-	"fear_against_shortreg cifar10_paper" synthetic "zero_cost zero_cost_whole_space" "search cifar10_compact" \
-	claims late_bloomers compact_ablation fear_ablation "correlations compact_images_10000" benchmark_12_epochs
+	"fear_against_shortreg cifar10_paper" "fear_against_shortreg cifar100_compact" synthetic search claims \
+	"zero_cost zero_cost_whole_space" "zero_cost zero_cost_cifar100" "zero_cost zero_cost_tinyimagenet16-120" \
+	late_bloomers compact_ablation fear_ablation benchmark_12_epochs "correlations compact_images_10000" \
+	"cells cifar10_compact_more_architectures" degradation
 
 .PHONY: reproduce test test-slow test-cuda bench lab clean
 
@@ -30,7 +32,7 @@ reproduce: $(SETUP)
 		$(BIN)/papermill --no-progress-bar --cwd analysis $${1:+-f analysis/comparisons/$$1.yaml} \
 		analysis/$$0.ipynb build/$${name}_analysis.ipynb 2> build/$$name.log && echo "$$0 $$1 is done" \
 		|| { cat build/$$name.log; exit 255; }'
-	$(BIN)/python -c "from fearlib.report.reproduction import write_page; write_page('docs/reproduce.md')"
+	$(BIN)/python -c "from fearlib.report.pages import write_pages; write_pages()"
 	@echo
 	@echo "CIFAR-10 (JPEG copy), compact preset, first 100 of the paper's architectures:"
 	@echo

@@ -42,6 +42,7 @@ class Sweep:
 class Exhibit:
     """What the paper shows, the sweeps behind it by preset, and what makes our form of it of them."""
 
+    title: str
     shows: str
     sweeps: dict[str, tuple[Sweep, ...]]
     notebook: str  # in analysis/
@@ -90,20 +91,26 @@ _DARTS = Sweep("darts_{dataset}", "compact", "full", 40, {"cells": 3, "full_epoc
 
 EXHIBITS = {
     "T1": Exhibit(
+        "Within the top x%",
         "FEAR beside the nearest short training on the Pareto front, in the top 10 to 100%: "
         "Spearman, `common`, seconds",
-        _RANKING, "fear_against_shortreg", ("tables/*_nearest.md",), "cifar100",
+        _RANKING, "fear_against_shortreg",
+        ("tables/*_t1.md", "tables/*_lead.md", "tables/*_nearest.md", "tables/*_ahead.md"), "cifar100",
     ),
     "T2": Exhibit(
+        "Data unlike images",
         "Spearman of FEAR and six zero-cost measures on the synthetic dataset",
-        _SYNTHETIC, "synthetic", ("tables/synthetic_compact_scores.md", "figures/synthetic_compact_scatter.png"),
+        _SYNTHETIC, "synthetic",
+        ("tables/*_t2.md", "tables/synthetic_compact_scores.md", "figures/synthetic_compact_scatter.png"),
         "synthetic",
     ),
     "T3": Exhibit(
+        "Random search",
         "random search with FEAR and with short training of 50 epochs: the accuracy found and the seconds",
-        _SEARCH, "search", ("tables/*_search.md", "figures/*_search.png"),
+        _SEARCH, "search", ("tables/t3.md", "tables/*_search.md", "figures/*_search.png"),
     ),
     "F1": Exhibit(
+        "Scores in training",
         "Spearman of every zero-cost measure at initialisation and after every epoch of training",
         _DEGRADATION, "degradation",
         (
@@ -112,30 +119,44 @@ EXHIBITS = {
         ),
     ),
     "F2": Exhibit(
+        "Zero-cost within the top x%",
         "Spearman of every zero-cost measure and of FEAR within the top x%",
         {"compact": (_MEASURES, *_RANKING["compact"]), "paper": _RANKING["paper"]},
-        "zero_cost", ("tables/zero_cost_cifar10_top.md", "figures/zero_cost_cifar10_top.png"),
+        "zero_cost", ("tables/zero_cost_*_top.md", "figures/*_top.png"),
     ),
     "F3": Exhibit(
+        "No late bloomers",
         "the time to a training accuracy against final accuracy: there are no late bloomers",
         {"compact": (_DARTS, *_RANKING["compact"]), "paper": _RANKING["paper"]},
         "late_bloomers", ("tables/*_late_bloomers.md", "figures/*_late_bloomers.png"),
     ),
     "F4": Exhibit(
+        "Correlation against cost",
         "cost against Spearman and against `common`, in the top x%: FEAR, short training, zero-cost measures",
-        _RANKING, "fear_against_shortreg", ("figures/*_pareto_*.png", "tables/*_tops.md"),
+        _RANKING, "fear_against_shortreg",
+        ("figures/*_pareto_*.png", "figures/cifar*_cost.png", "tables/*_tops.md"),
     ),
-    "C1": Exhibit("FEAR ranks well on all three datasets", _RANKING, "correlations", ("tables/*_compact.md",)),
-    "C2": Exhibit("FEAR ranks best among the top performers", _RANKING, "claims", ("claims.md",)),
+    "C1": Exhibit(
+        "FEAR ranks well",
+        "FEAR ranks well on all three datasets", _RANKING, "correlations",
+        ("tables/cifar*_compact.md", "tables/cifar*_more_architectures.md", "figures/cifar*_scatter.png"),
+    ),
+    "C2": Exhibit(
+        "FEAR is best at the top",
+        "FEAR ranks best among the top performers", _RANKING, "claims", ("tables/cifar*_differences.md",),
+    ),
     "C3": Exhibit(
+        "Search with FEAR",
         "FEAR makes random search 2.4 times cheaper, and it finds no worse", _SEARCH, "search",
-        ("tables/*_search.md",),
+        ("tables/t3.md", "tables/*_search.md"),
     ),
     "C4": Exhibit(
+        "Scores fall in training",
         "zero-cost measures break down as training proceeds", _DEGRADATION, "degradation",
         ("tables/degradation_cifar10_paper_change.md", "tables/degradation_cifar10_change.md"),
     ),
     "C5": Exhibit(
+        "FEAR leads, data unlike images",
         "scores that look at no data do not carry over to unlike data", _SYNTHETIC, "synthetic",
         ("tables/synthetic_compact_scores.md",), "synthetic",
     ),

@@ -1,4 +1,4 @@
-"""A search that ranks as it goes: random and local search, live or replayed from measured trials."""
+"""A search that ranks as it goes: random and local search and a funnel, live or replayed from measured trials."""
 
 import functools
 import math
@@ -11,6 +11,7 @@ import torch
 
 from fearlib.data.dataset import Dataset
 from fearlib.errors import InputError
+from fearlib.ranking.combinations import rank_product
 from fearlib.scores.measures import measure_network
 from fearlib.scores.minibatch import first_minibatch
 from fearlib.scores.registry import zero_cost_macs
@@ -21,6 +22,7 @@ from fearlib.sweeps.labels import kind_of
 from fearlib.sweeps.meaning import with_meaning
 from fearlib.sweeps.presets import Settings
 from fearlib.sweeps.trial import plain_arithmetic, run_trial
+from fearlib.training.loop import check_counts
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,10 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Found:
-    """The best architecture of a search by score (None if every one was dropped), and the search's cost."""
+    """The best architecture of a search by score (None if every one was dropped), and the search's cost.
+
+    A funnel's `macs` and `seconds` include its screening, whose cost stands apart, too.
+    """
 
     index: int | None
     score: float
@@ -48,6 +53,8 @@ class Found:
     dropped: int
     macs: float
     seconds: float
+    screening_macs: float = 0.0
+    screening_seconds: float = 0.0
 
 
 Evaluate = Callable[[int, float], Evaluation]  # from an architecture's index and the limit of its stage 1 in macs
@@ -75,9 +82,45 @@ def local_search(evaluate: Evaluate, start: int, ratio: float = math.inf, space:
     while True:
         around = [neighbour.index for neighbour in find_space(space).kind.from_index(best).neighbours()]
         _evaluate_unseen(evaluate, around, ratio, seen)
-        current, best = best, max([best, *around], key=lambda index: _value(seen[index]))
+        current, best = best, max([best, *around], key=lambda index: value_of(seen[index]))
         if best == current:
             return _found(seen)
+
+
+def funnel_search(
+    screens: dict[str, Evaluate],
+    evaluate: Evaluate,
+    order: Iterable[int],
+    keep: int,
+    combine: Callable[[pd.DataFrame], pd.Series] = rank_product,
+) -> Found:
+    """Screen every architecture of `order`, evaluate the best `keep`, and return the best of these by both.
+
+    `screens` are cheap evaluations by name, such as `at_initialisation("synflow", ...)`; `evaluate` is the costly
+    one. `combine` makes one score of a
+    table of them, a column each: of the screens, over all architectures; of these and what `evaluate` gives, the
+    column `evaluated`, over those that were kept. One that is dropped is not returned. Of equal scores the earlier
+    wins. Raises InputError without a screen, or unless `keep` is an integer of at least 1.
+    """
+    check_counts(keep=keep)
+    if not screens:
+        raise InputError("a funnel needs at least one screen, a score that costs little.")
+    order = list(dict.fromkeys(order))
+    screened = {name: [screen(index, math.inf) for index in order] for name, screen in screens.items()}
+    table = pd.DataFrame({name: [each.score for each in found] for name, found in screened.items()}, order)
+    kept = combine(table).sort_values(ascending=False, kind="stable").index[:keep]
+    seen: dict[int, Evaluation] = {}
+    _evaluate_unseen(evaluate, kept, math.inf, seen)
+    both = combine(table.loc[kept].assign(evaluated=[value_of(seen[index]) for index in kept]))
+    both = both[[math.isfinite(seen[index].score) for index in kept]]
+    best = None if both.empty else int(both.idxmax())
+    cost = [each for found in screened.values() for each in found]
+    screening = sum(each.macs for each in cost), sum(each.seconds for each in cost)
+    trained = _found(seen)
+    return Found(
+        best, math.nan if best is None else float(both[best]), len(order), trained.dropped,
+        trained.macs + screening[0], trained.seconds + screening[1], *screening,
+    )  # fmt: skip
 
 
 def live(method: str, seed: int, dataset: Dataset, settings: Settings, space: str = "nats-tss") -> Evaluate:
@@ -162,15 +205,21 @@ def _end_of_step(images: float, train_images: int, batch_size: int) -> int:
 
 def _evaluate_unseen(evaluate: Evaluate, order: Iterable[int], ratio: float, seen: dict[int, Evaluation]) -> None:
     """Evaluate those of `order` that `seen` lacks, and add them to it."""
-    if not ratio > 0:
-        raise InputError(f"ratio {ratio!r}: the limit of stage 1 must be above 0 times the cheapest.")
+    check_ratio(ratio)
     for index in order:
         if index not in seen:
             cheapest = min((each.stage1 for each in seen.values()), default=math.inf)
             seen[index] = evaluate(index, ratio * cheapest)
 
 
-def _value(evaluation: Evaluation) -> float:
+def check_ratio(ratio: float) -> None:
+    """Raise InputError unless stage 1 may cost something."""
+    if not ratio > 0:
+        raise InputError(f"ratio {ratio!r}: the limit of stage 1 must be above 0 times the cheapest.")
+
+
+def value_of(evaluation: Evaluation) -> float:
+    """Its score, -inf for what was dropped."""
     return evaluation.score if math.isfinite(evaluation.score) else -math.inf
 
 
@@ -181,36 +230,3 @@ def _found(seen: dict[int, Evaluation]) -> Found:
         best, scored.get(best, math.nan), len(seen), len(seen) - len(scored),
         sum(each.macs for each in seen.values()), sum(each.seconds for each in seen.values()),
     )  # fmt: skip
-
-
-def random_search_table(
-    evaluations: dict[tuple[str, float], Evaluate],
-    accuracy: pd.Series,
-    length: int,
-    orders: int = 200,
-    seed: int = 0,
-) -> pd.DataFrame:
-    """What random search finds and costs, over `orders` random orders; the paper's third table.
-
-    `evaluations` by method and ratio, `accuracy` the test accuracy in % by architecture index. Every search sees
-    `length` of these architectures without replacement, the same for all methods. A line a method and ratio:
-    `found`, the mean accuracy of the best-scored architecture, `macs` and `seconds`, the mean cost of the search,
-    each with its standard error over the orders (`found se` and so on); `dropped`, the mean number without a
-    score; `lost`, searches that found nothing, which have no accuracy. Raises InputError if there are fewer than
-    `length` architectures.
-    """
-    if not 1 <= length <= len(accuracy):
-        raise InputError(f"a search cannot see {length} of {len(accuracy)} architectures.")
-    if accuracy.isna().any() or orders < 1:
-        raise InputError("searches need a test accuracy of every architecture, and at least one order.")
-    rng = np.random.default_rng(seed)
-    drawn = [rng.permutation(accuracy.index)[:length].tolist() for _ in range(orders)]
-    lines = []
-    for (method, ratio), evaluate in evaluations.items():
-        each = pd.DataFrame([random_search(evaluate, order, ratio) for order in drawn])
-        each["found"] = each["index"].map(accuracy)
-        line = {"method": method, "ratio": ratio, "length": length, "orders": orders}
-        for column in ("found", "macs", "seconds"):
-            line |= {column: each[column].mean(), f"{column} se": each[column].sem()}
-        lines.append(line | {"dropped": each.dropped.mean(), "lost": int(each["index"].isna().sum())})
-    return pd.DataFrame(lines)

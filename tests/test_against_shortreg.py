@@ -9,6 +9,7 @@ import pytest
 from fearlib import common, spearman
 from fearlib.ranking import against_shortreg as against
 from fearlib.ranking.tables import top_table, with_errors
+from fearlib.sweeps.meaning import with_meaning
 
 FEAR, SHORT = "fear(stage2_epochs=2)", "shortreg(epochs=4)"
 INDICES = np.arange(20)
@@ -28,15 +29,56 @@ ROWS = pd.concat([rows_of(FEAR, REACHED), rows_of(SHORT, -ACCURACY), rows_of("sn
 
 def test_the_common_set_is_where_every_fear_gives_a_score(monkeypatch):
     other = rows_of("fear(stage2_epochs=4)", np.where(INDICES == 9, math.nan, ACCURACY))
-    free = pd.concat([rows_of("synflow", ACCURACY, seed) for seed in (0, 1)])
-    finished = pd.concat([ROWS, other])
+    finished = with_meaning(pd.concat([ROWS, other]))
     finished = finished[finished["index"] < 15]
+    asked = []
     monkeypatch.setattr(against, "finished_rows", lambda folder, methods: finished[finished.method != methods])
-    monkeypatch.setattr(against, "read_rows", lambda folder: free)
-    rows, on_common = against.read_comparison("a sweep", zero_cost="measures")
+    monkeypatch.setattr(
+        against,
+        "measures_beside",
+        lambda folder, indices: asked.append(set(indices)) or ROWS[ROWS.method == "snip"][:0],
+    )
+    rows, on_common = against.read_comparison("a sweep")
     assert set(rows["index"]) == set(range(15)) and set(on_common["index"]) == set(range(15)) - {0, 1, 9}
-    assert (rows[rows.method == "synflow"].seed == 0).all() and (rows.method == "synflow").sum() == 15
-    assert set(against.read_comparison("a sweep", SHORT)[0].method) == {*finished.method} - {SHORT}
+    assert set(against.read_comparison("a sweep", SHORT)[0].method) == {*finished.method} - {SHORT} and not asked
+    assert set(against.read_comparison("a sweep", "snip")[0].method) == {*finished.method} - {"snip"}
+    assert asked == [set(range(15))]  # measures from elsewhere, where the sweep has none
+
+
+LONG = rows_of("shortreg(epochs=8)", ACCURACY % 7, macs=9e9)
+DEARER = pd.concat([rows_of(FEAR, REACHED, macs=1e9 * (1 + INDICES)), rows_of(SHORT, -ACCURACY, macs=8e9), LONG])
+
+
+def test_lead_and_costs_are_beside_one_short_training_in_every_top():
+    """Of the architectures that reached the threshold FEAR costs 11.5 on average: 9 is nearer than 8."""
+    table = against.lead_table(DEARER, FEAR).set_index("top")
+    assert list(table.index) == list(against.TOPS) and set(table.than) == {"shortreg(epochs=8)"}
+    assert list(table.n) == [1, 3, 5, 7, 9, 18]
+    best = INDICES[INDICES >= 11]
+    assert table.other[50] == spearman(ACCURACY[best] % 7, ACCURACY[best]) and table.fear[50] == pytest.approx(1)
+    assert table.lead[50] == pytest.approx(1 - table.other[50])
+    assert table.ratio[50] == pytest.approx((best + 1).mean() / 9) and table.ratio[100] == pytest.approx(11.5 / 9)
+    assert (table["ratio low"] <= table.ratio).all() and (table.ratio <= table["ratio high"]).all()
+    assert table["ratio low"][100] < table.ratio[100] < table["ratio high"][100]
+    shown = against.shown_lead(table.reset_index().assign(architectures="all")).iloc[-1]
+    assert shown["lead (95%)"].startswith(f"{table.lead[100]:.2f} (") and shown["other is"] == "shortreg(epochs=8)"
+
+
+def test_t1_as_the_paper_has_it():
+    """Short training is over all architectures, and the nearest on the front of each top."""
+    published = {"fear.spearman.50": 0.76, "fear.seconds.50": 201.65, "shortreg.common_seconds.50": 239.41}
+    table = against.papers_t1(DEARER, FEAR, published).set_index("top")
+    line = table.loc[50]
+    assert line.n == 9 and line["fear spearman"] == pytest.approx(1) and line["fear common"] == 1
+    best = INDICES[INDICES >= 10]
+    assert line["shortreg spearman"] == spearman(ACCURACY[best] % 7, ACCURACY[best])
+    assert line["nearest in spearman"] == "shortreg(epochs=8)" and line["shortreg spearman gmacs"] == 9
+    assert line["shortreg common"] == common(ACCURACY % 7, ACCURACY, 50)
+    assert line["fear spearman gmacs"] == pytest.approx(np.mean(INDICES[INDICES >= 11] + 1))
+    assert (line["fear spearman paper"], line["shortreg common seconds"]) == (0.76, 239.41)
+    shown = against.shown_t1(table.reset_index()).set_index("top %").loc[50]
+    assert shown["FEAR: spearman"] == "0.76 / 1.00" and shown["FEAR: cost (spearman)"] == "202 / 16"
+    assert shown["nearest: cost (common)"] == "239 / 9" and shown["FEAR: common"] == "1.00"
 
 
 def test_the_nearest_short_training_over_both_sets():

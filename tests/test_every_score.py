@@ -1,5 +1,6 @@
 """All sweeps as one table of scores: what is in it, against the folders' own rows."""
 
+import gzip
 import math
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from fearlib import Architecture, InputError, read_rows
 from fearlib.ranking.every_score import (
+    SCORES,
     columns_table,
     name_order,
     positions,
@@ -16,6 +18,7 @@ from fearlib.ranking.every_score import (
     score_name,
     scores_of,
     wide_table,
+    write_scores,
 )
 
 ROOT = Path(__file__).parents[1]
@@ -46,7 +49,7 @@ def test_a_cell_is_what_the_sweep_measured(rows):
     """Every architecture and dataset once; of several seeds the lowest; no score and nothing measured differ."""
     wide = wide_table(rows, RESULTS)
     assert not wide.duplicated(["dataset", "index"]).any() and wide.columns.is_unique
-    assert list(wide.columns[6:]) == sorted(wide.columns[6:], key=name_order)
+    assert list(wide.columns[7:]) == sorted(wide.columns[7:], key=name_order)
     for folder in ("cifar10_compact", "zero_cost_cifar10", "cifar100_compact"):
         own = read_rows(RESULTS / folder)
         own = own[(own.seed == 0) & ~own.failed]
@@ -77,7 +80,20 @@ def test_accuracies_after_less_training_are_the_benchmarks(rows):
         table = wide[(wide.dataset == dataset) & wide.position.notna()].set_index("index")
         np.testing.assert_allclose(table.test_accuracy_12ep, beside[f"{dataset}_12ep"][table.index])
         np.testing.assert_allclose(table.test_accuracy, beside[dataset][table.index])
-    assert wide.test_accuracy_12ep[wide.dataset == "synthetic"].isna().all()
+    table = wide[wide.dataset == "cifar10"].set_index("index")
+    np.testing.assert_allclose(table.valid_accuracy[beside.index], beside.cifar10_valid_val)
+    others = wide[wide.dataset == "synthetic"]
+    assert others.test_accuracy_12ep.isna().all() and others.valid_accuracy.isna().all()
+
+
+def test_the_committed_table_is_that_of_the_folders(rows, tmp_path):
+    """To the byte, before it is packed; and packed it is the same every time."""
+    packed = []
+    for _ in range(2):
+        write_scores(rows, tmp_path, RESULTS)
+        packed.append((tmp_path / SCORES).read_bytes())
+    assert packed[0] == packed[1]
+    assert gzip.decompress(packed[0]) == gzip.decompress((RESULTS / SCORES).read_bytes())
 
 
 def test_positions_are_those_of_the_papers_list():

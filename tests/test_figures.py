@@ -4,9 +4,10 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from fearlib import ranking_table
+from fearlib import Architecture, ranking_table
 from fearlib.ranking.figures import (
     ablation,
+    best_and_worst_cells,
     cost_against_spearman,
     degradation,
     late_bloomers,
@@ -17,6 +18,7 @@ from fearlib.ranking.figures import (
     top_percent,
 )
 from fearlib.ranking.tables import degradation_table, top_table
+from fearlib.spaces.nats import OPERATIONS
 
 matplotlib.use("Agg")
 from test_tables import degraded, rows  # noqa: E402, F401
@@ -62,11 +64,25 @@ def test_top_percent_draws_the_table_and_the_published(rows):  # noqa: F811
     panels = {axis.get_title(): axis for axis in figure.axes if axis.get_visible()}
     assert list(panels) == list(table.method.unique())
     (preset,), count = rows.preset.unique(), table.n[table.top == 100].max()
-    assert f"{preset} preset" in figure.get_suptitle() and f"{count} at 100%" in figure.get_suptitle()
+    title = figure.get_suptitle().replace("\n", " ")
+    assert f"{preset} preset, zero-cost measures at the {preset} preset" in title and f"{count} at 100%" in title
     for method, axis in panels.items():
         drawn = axis.lines[1].get_xydata()  # the first is the line at 0
         np.testing.assert_allclose(drawn, table[table.method == method][["top", "spearman"]])
     np.testing.assert_allclose(panels["synflow"].lines[2].get_xydata(), [[100, 0.5]])
+
+
+def test_a_figure_of_few_methods_says_where_their_scores_are_from(rows):  # noqa: F811
+    """Zero-cost scores may be of other networks than those that were trained."""
+    rows = rows.assign(preset=np.where(rows.method == "synflow", "paper", "compact"))
+    titles = []
+    for methods in (["fear", "synflow"], ["fear"], ["synflow"]):
+        each = rows[rows.method.isin(methods)]
+        figure = top_percent(top_table(each, (50, 100), resamples=20), each)
+        assert len(figure.axes) == len(methods)
+        titles.append(figure.get_suptitle().replace("\n", " "))
+    assert "compact preset, zero-cost measures at the paper preset" in titles[0]
+    assert "compact preset, n=" in titles[1] and "paper preset, n=" in titles[2]
 
 
 def test_degradation_draws_a_line_a_schedule(rows):  # noqa: F811
@@ -97,8 +113,8 @@ def test_labels_of_the_cost_figure_are_apart_and_inside(rows):  # noqa: F811
 
 def test_search_figure_draws_the_table(rows):  # noqa: F811
     table = pd.DataFrame({"method": ["fear(stage2_epochs=2)"] * 2 + ["params"], "ratio": [2.0, np.inf, np.inf]})
-    table = table.assign(length=20, orders=9, found=[92.0, 91.0, 90.0], macs=[1e12, 4e12, 0.0])
-    table["found se"] = 0.5
+    table = table.assign(n=40, length=20, orders=9, found=[92.0, 91.0, 90.0], macs=[1e12, 4e12, 0.0])
+    table["found low"], table["found high"] = table.found - 1, table.found + 1
     (axis,) = search_cost(table, rows).axes
     drawn = {text.get_text(): text.xy for text in axis.texts}
     assert drawn["fear, ratio 2"] == (1, 92) and drawn["fear(stage2_epochs=2)"] == (4, 91)
@@ -128,15 +144,38 @@ def test_pareto_draws_every_method_and_the_front_of_shortreg(rows, value):  # no
 
 
 def test_late_bloomers_draws_those_that_never_reach_it_apart():
-    table = pd.DataFrame({"epochs": [1, 2, 3, 4, np.nan], "seconds": [5, 3, 8, 9, np.nan]})
-    table["test_accuracy"] = [93.0, 94, 90, 80, 60]
+    table = pd.DataFrame({"epochs": [1, 2, 3, 4, *[np.nan] * 3], "seconds": [5, 3, 8, 9, *[np.nan] * 3]})
+    table["test_accuracy"] = [93.0, 94, 90, 80, 70, 10, 12.4]
     figure = late_bloomers({"ours": table})
     for axis, cost in zip(figure.axes, ("epochs", "seconds")):
         np.testing.assert_allclose(axis.lines[0].get_xydata(), table[[cost, "test_accuracy"]].dropna())
         ((x, y),) = axis.lines[1].get_xydata()
-        assert y == 60 and x > table[cost].max()
+        assert y == 70 and x > table[cost].max()
         expected = spearmanr(table[cost][:4], table.test_accuracy[:4]).statistic
-        assert f"Spearman {expected:.2f}" in axis.get_title() and "n=4, 1 never" in axis.get_title()
+        assert f"Spearman {expected:.2f}" in axis.get_title() and "n=4, 3 never" in axis.get_title()
+        assert axis.get_ylim()[0] > 60 and [text.get_text() for text in axis.texts] == ["2 at 10..12%"]
+
+
+def test_cells_are_those_of_the_best_and_the_worst_score():
+    few = pd.DataFrame(
+        {"index": [7, 8, 9, 10], "method": "snip", "score": [3.0, 1, 1, np.nan], "space": "nats-tss"}
+    )
+    few["arch"] = [str(Architecture.from_index(index)) for index in few["index"]]
+    few = few.assign(test_accuracy=[80.0, 70, 60, 90], dataset="cifar10", preset="compact")
+    axes = best_and_worst_cells(few).axes
+    for axis, (index, *words) in zip(
+        axes,
+        [
+            (10, "test accuracy: best", "90.0%", "rank 1 of 4"),
+            (9, "test accuracy: worst", "60.0%", "rank 4 of 4"),
+            (7, "snip: best", "80.0%", "rank 2 of 4"),
+            (8, "snip: worst, one of 2", "70.0%", "rank 3 of 4"),
+        ],
+        strict=True,
+    ):
+        drawn = [text.get_text() for text in axis.texts]
+        assert [op for op in drawn if op in OPERATIONS] == list(Architecture.from_index(index).ops)
+        assert all(word in axis.get_title() for word in words)
 
 
 def test_ablation_draws_every_value_in_order_with_the_usual_one_among_them(rows):  # noqa: F811

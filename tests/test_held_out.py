@@ -8,9 +8,10 @@ import pytest
 
 from fearlib.errors import InputError
 from fearlib.ranking.candidates import combined, comparison, read_combinations
+from fearlib.ranking.combination_tables import combinations_table
 from fearlib.ranking.combinations import az_nas, rank_mean, rank_product, vote
 from fearlib.ranking.every_score import Scores
-from fearlib.ranking.held_out import budgets, choices, combinations_table, held_out, quality, shared
+from fearlib.ranking.held_out import budgets, choices, held_out, quality, shared
 from fearlib.ranking.statistics import common, ndcg, spearman, top_spearman
 
 FEAR = "compact/fear(stage2_epochs=24)"
@@ -123,7 +124,7 @@ def test_choosing_among_noise_promises_nothing():
 def test_budgets_bound_the_cost():
     of, place = made_up()
     found = comparison(of, [FEAR], place, LISTED)
-    most = budgets(found, of)
+    most = budgets(found)
     assert most == {"FEAR": 1050.0}  # nothing is free, and what a pass or an epoch costs is not known
     table = choices(found, found, {"none": 0.0, "a pass": 1.0, **most}, halvings=3).set_index(["budget", "among"])
     assert "none" not in table.index and (table.gmacs["a pass"] == 1).all()
@@ -142,6 +143,8 @@ def test_a_comparison_takes_what_was_measured_on_all():
     late = comparison(of, [FEAR], place[place > 30], LISTED)
     assert set(late.scores.index) == set(place.index[30:]) - {of.scores.index[0]}
     assert comparison(of, ["paper/meco"], place, LISTED) is None
+    either = comparison(of, [("paper/meco", FEAR, "paper/snip")], place, LISTED)
+    assert either.scores.equals(fewer.scores)  # the first that was measured
     assert comparison(of, [FEAR], place[:15], LISTED) is None
 
 

@@ -140,13 +140,18 @@ def test_search(ranked):
     text = run_notebook(
         "analysis/search.ipynb",
         results=str(folder / "results"), output=str(folder / "search"), measures=["synflow"], orders=20, length=3,
+        resamples=5,
     )  # fmt: skip
     table = pd.read_csv(folder / "search" / "tables" / "results_search.csv")
     rows = pd.read_csv(folder / "results" / "rows.csv")
     mean_cost = rows[rows.method == "synflow"].macs.mean()
     synflow = table[table.method == "synflow"].iloc[0]
-    assert abs(synflow.macs - 3 * mean_cost) < 5 * synflow["macs se"] + 1
-    assert len(table) == 3 + 4 and "times the cheapest" in text
+    assert abs(synflow.macs - 3 * mean_cost) < 5 * synflow["macs sd"] / 20**0.5 + 1
+    assert len(table) == 3 + 4 + 4 and "times the cheapest" in text
+    t3 = pd.read_csv(folder / "search" / "tables" / "t3.csv").iloc[0]
+    assert (t3.dataset, t3.n, t3.length, t3["short training"]) == ("synthetic", 5, 3, "shortreg(epochs=1)")
+    limited = table[(table.method == "fear(stage2_epochs=2)") & (table.ratio == 4)].iloc[0]
+    assert [t3["fear found"], t3.speedup] == pytest.approx([limited.found, limited.speedup], rel=1e-4)
     assert (folder / "search" / "figures" / "results_search.pdf").exists()
 
 
@@ -238,6 +243,10 @@ def test_fear_against_shortreg(ranked, few):
     curves = read_curves(folder / "results")
     assert set(scores.n[scores.top == 100]) == {curves.val_top1[curves.method.str.startswith("fear")].count()}
     assert ("common", 100) in set(zip(table.value, table.top)) and set(table.setting) == {"shortreg(epochs=1)"}
+    t1, lead = (pd.read_csv(folder / "t1" / "tables" / f"results_{part}.csv") for part in ("t1", "lead"))
+    assert list(t1.top) == list(lead.top) == [10, 20, 30, 40, 50, 100] and t1["fear spearman paper"].isna().all()
+    assert set(lead.architectures) == {"all"} and set(lead.than) == {"shortreg(epochs=1)"}
+    assert (folder / "t1" / "figures" / "results_top.png").exists()
     assert (folder / "t1" / "figures" / "results_pareto_common.pdf").exists() and "on 5 architectures" in text
 
 
@@ -259,6 +268,11 @@ def test_synthetic(few, tmp_path):
     scores = pd.read_csv(tmp_path / "tables" / "results_scores.csv").set_index("method")
     assert (
         scores.paper["fear(stage2_epochs=2)"] == 0.55 and scores.n["synflow"] == 5 and "full" not in scores.index
+    )
+    header, _, cells = (tmp_path / "tables" / "results_t2.md").read_text().splitlines()[-3:]
+    t2 = dict(zip(*([cell.strip() for cell in line.strip("|").split("|")] for line in (header, cells))))
+    assert (
+        t2["fear"].startswith("0.55 / ") and t2["synflow"].split(" / ")[1] == f"{scores.spearman['synflow']:.2f}"
     )
 
 

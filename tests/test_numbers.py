@@ -58,7 +58,8 @@ def held(target, text):
 
     if "(" in text:
         return f"{of(column)} ({of(f'{column} low')}..{of(f'{column} high')})"
-    return f"{of(column)} ± {of(f'{column} se')}" if "±" in text else of(column)
+    error = f"{column} sd" if f"{column} sd" in row else f"{column} se"
+    return f"{of(column)} ± {of(error)}" if "±" in text else of(column)
 
 
 def tables_of(text):

@@ -23,6 +23,7 @@ from fearlib.ranking.statistics import (
     pareto_front,
     spearman,
     spearman_difference,
+    top_cost_ratio,
     top_indices,
     top_spearman,
     top_spearman_difference,
@@ -406,6 +407,13 @@ def test_interval_of_a_mean_is_that_of_normal_theory():
     low, high = bootstrap_interval(np.mean, x, resamples=4000)
     half_width = 1.96 * x.std() / math.sqrt(400)
     assert (low, high) == pytest.approx((x.mean() - half_width, x.mean() + half_width), abs=0.15 * half_width)
+
+
+def test_ratio_of_the_costs_in_a_top_is_that_of_the_means_there():
+    accuracy, cost, other = [4, 3, 2, 1], [1.0, 5.0, 100.0, np.nan], [2.0, 4.0, np.nan, 6.0]
+    assert top_cost_ratio(cost, other, accuracy, 50) == (1 + 5) / (2 + 4)
+    assert top_cost_ratio(cost, other, accuracy, 100) == pytest.approx((106 / 3) / (12 / 3))
+    assert math.isnan(top_cost_ratio(cost, [np.nan] * 4, accuracy, 50))
 
 
 def test_interval_of_a_statistic_of_the_top():

@@ -13,8 +13,10 @@ import pandas as pd
 import pytest
 
 from fearlib import InputError, report
+from fearlib.exhibits import EXHIBITS
 from fearlib.report.account import accounts
-from fearlib.report.exhibits import parse_markdown, read_captions
+from fearlib.report.captioned import parse_markdown, read_captions
+from fearlib.report.sections import together
 from fearlib.sweeps.journal import read_journal
 from fearlib.sweeps.methods import parse_method
 from fearlib.sweeps.presets import as_dict, preset
@@ -82,6 +84,33 @@ def test_page_holds_every_claim_table_figure_and_sweep(page, ledger):
         for sitting in manifest["sittings"]:
             assert all(sitting[key] in elements.text for key in ("commit", "hardware", "started", "python"))
             assert all(f"{name} {version}" in elements.text for name, version in sitting["packages"].items())
+
+
+def sections_of(page):
+    """The ids in every folding section of the page, by the section's own id."""
+    parts = re.split(r'<details class="section" id="([^"]+)"', page.read_text().split('id="architectures"')[0])
+    return {name: set(Elements(text).attributes("id")) for name, text in zip(parts[1::2], parts[2::2])}
+
+
+def test_what_an_exhibit_names_stands_in_its_section_and_all_else_beyond(page, ledger):
+    sections = sections_of(page)
+    files = [*RESULTS.glob("tables/*.md"), *RESULTS.glob("figures/*.png")]
+    for path in set(files) - {RESULTS / "figures" / "paper_beside_ours.png"}:
+        anchor = f"{path.parent.name[:-1]}-{path.stem}"
+        (place,) = (name for name, ids in sections.items() if anchor in ids)
+        owners = {
+            name for name, exhibit in EXHIBITS.items() if path in set().union(*map(RESULTS.glob, exhibit.files))
+        }
+        of_place = {name for group in together() for name in group if place == f"exhibit-{group[0]}"}
+        assert owners & of_place if owners else place.startswith("beyond-"), path
+    text = page.read_text()
+    for group in together():
+        _, of_it = text.split(f'<details class="section" id="exhibit-{group[0]}"')
+        of_it = of_it.split('<details class="section"')[0].split("<section")[0]
+        expected = [claim["id"] for claim in ledger if claim["id"].split(".")[0] in group]
+        assert re.findall('href="#claim-([^"]+)"', of_it) == expected
+        assert all(EXHIBITS[name].shows.split("`")[0] in Elements(of_it).text for name in group)
+    assert sorted(sum(map(list, together()), [])) == sorted(EXHIBITS)
 
 
 def test_page_loads_nothing_from_elsewhere(page):

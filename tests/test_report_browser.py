@@ -157,8 +157,17 @@ def test_plot_shows_the_tables_statistics_and_takes_keys_and_clicks(visit):
     assert f"Architecture {rows['index'].iloc[0]} of" in page.inner_text("#detail")
     page.check("#scatter-ranks")
     assert page.locator("#scatter circle").count() == len(rows)
-    page.select_option("#scatter-sweep", index=len(page.query_selector_all("#scatter-sweep option")) - 1)
-    assert page.locator("#scatter circle").count() > 50
+    page.uncheck("#scatter-ranks")
+    labels = page.locator("#scatter-sweep option").all_inner_texts()
+    assert {label.split(",")[0] for label in labels} >= {
+        "cifar10_compact",
+        "cifar100_compact",
+        "synthetic_compact",
+    }
+    for label in labels:
+        page.select_option("#scatter-sweep", label=label)
+        of_label = int(re.search(r", (\d+) architectures", label)[1])
+        assert 0 < page.locator("#scatter circle").count() <= of_label
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +184,20 @@ def url_of_a_part(tmp_path_factory):
             shutil.copy(path, folder / name.split("/")[0])
     report.write_report(folder, folder / "report.html")
     return (folder / "report.html").as_uri()
+
+
+def test_contents_stay_in_view_and_unfold_what_they_name(visit, url_of_a_part):
+    seen = "one => one.checkVisibility({contentVisibilityAuto: true})"
+    table = "#table-cifar10_paper_ahead table"
+    page = visit(address=url_of_a_part)
+    assert not page.locator(table).evaluate(seen)
+    page.click("nav a[href='#exhibit-T1']")
+    assert page.locator(table).evaluate(seen)
+    page.wait_for_function("scrollY > innerHeight")
+    assert 0 <= page.locator("nav a").first.bounding_box()["y"] < DESKTOP["height"]
+    page.click("#unfold")
+    assert all(page.eval_on_selector_all("main details", "all => all.map(one => one.open)"))
+    assert visit(address=f"{url_of_a_part}#table-cifar10_paper_ahead").locator(table).evaluate(seen)
 
 
 def assert_nothing_serious(page):

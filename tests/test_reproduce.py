@@ -17,13 +17,13 @@ from fearlib.ranking import degradation, estimate, figures, tables
 from fearlib.ranking import statistics as ranking
 from fearlib.ranking.finished import finished_architectures
 from fearlib.report import forest, measuring
-from fearlib.report.exhibits import read_captions
+from fearlib.report.captioned import read_captions
 from fearlib.sweeps import journal
 from fearlib.sweeps.journal import read_journal
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("tables", "figures")
-FEW = {"orders": 2, "ratios": [2.0], "measures": ["params"]}  # of the searches
+FEW = {"orders": 2, "resamples": 2, "halvings": 2, "ratios": [4.0], "measures": ["params"]}  # of searches
 
 
 def analyses():

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -9,13 +10,13 @@ import pytest
 
 from fearlib import Architecture, preset
 from fearlib.errors import InputError
+from fearlib.report.random_orders import random_search_table, random_searches
 from fearlib.search import (
     Evaluation,
     at_initialisation,
     live,
     local_search,
     random_search,
-    random_search_table,
     replay,
 )
 from fearlib.sweeps.rows import read_curves
@@ -86,7 +87,7 @@ def test_without_stages_nothing_is_dropped_by_the_ratio():
     rows["macs"], rows["seconds"] = [10, 20, 30], [1.0, 2.0, 3.0]
     curves = pd.DataFrame(columns=["index", "method", "seed", "stage"])
     found = random_search(replay(rows, curves, "synflow", IMAGES, BATCH), [9, 8, 7], 1.2)
-    assert dataclasses.astuple(found) == (8, 3.0, 3, 0, 60, 6.0)
+    assert dataclasses.astuple(found) == (8, 3.0, 3, 0, 60, 6.0, 0, 0)
 
 
 def test_all_dropped_is_nothing_found():
@@ -169,27 +170,63 @@ def test_replay_refuses_what_it_cannot_replay():
         random_search(replay(rows, curves, "fear", IMAGES, BATCH), [99])
 
 
+@pytest.mark.parametrize("ratio", [0.5, 1.0, 1.2, 4.0, INF])
+def test_many_searches_at_once_are_what_each_would_be(ratio):
+    """An architecture that an order has twice is searched as two that are alike."""
+    rng = np.random.default_rng(4)
+    rows, curves, trials = made_up(rng)
+    evaluate, twice = replay(rows, curves, "fear", IMAGES, BATCH), sorted(trials) * 2
+    each = {place: trials[index] for place, index in enumerate(twice)}
+    orders = np.array([rng.permutation(len(twice))[:9] for _ in range(40)])
+    for line, order in zip(random_searches(evaluate, twice, orders, ratio).itertuples(), orders):
+        place, dropped, macs, seconds = slowly(each, order, ratio)
+        assert (line.dropped, line.macs) == (dropped, macs) and line.seconds == pytest.approx(seconds)
+        assert line.place == (-1 if place is None else place)
+    with pytest.raises(InputError, match="above 0 times the cheapest"):
+        random_searches(evaluate, twice, orders, 0)
+
+
 def test_random_search_table_is_the_mean_over_orders():
     rows, curves, trials = made_up(np.random.default_rng(2))
     accuracy = pd.Series(np.random.default_rng(3).uniform(80, 95, len(trials)), index=sorted(trials))
     evaluate = replay(rows, curves, "fear", IMAGES, BATCH)
-    table = random_search_table({("fear", 1.2): evaluate, ("fear", INF): evaluate}, accuracy, 7, orders=50, seed=1)
+    searches = {("fear", ratio): partial(random_searches, evaluate, ratio=ratio) for ratio in (1.2, INF)}
+    table = random_search_table(searches, accuracy, 7, 50, ("fear", INF), resamples=20, seed=1)
     rng = np.random.default_rng(1)
-    orders = [rng.permutation(accuracy.index)[:7].tolist() for _ in range(50)]
+    orders = [accuracy.index[rng.permutation(len(trials))[:7]].tolist() for _ in range(50)]
+    means = []
     for line, ratio in zip(table.itertuples(), (1.2, INF)):
         index, dropped, macs, seconds = zip(*(slowly(trials, order, ratio) for order in orders))
         found = [accuracy[i] for i in index]
         assert line.found == pytest.approx(np.mean(found)) and line.macs == pytest.approx(np.mean(macs))
-        assert table.loc[line.Index, "found se"] == pytest.approx(np.std(found, ddof=1) / math.sqrt(50))
+        assert table.loc[line.Index, "found sd"] == pytest.approx(np.std(found, ddof=1))
+        assert table.loc[line.Index, "macs sd"] == pytest.approx(np.std(macs, ddof=1))
         assert line.seconds == pytest.approx(np.mean(seconds)) and line.dropped == np.mean(dropped)
-    assert table.macs[0] < table.macs[1]
-    everything = random_search_table({("fear", INF): evaluate}, accuracy, len(trials), orders=3)
-    assert everything["found se"][0] == pytest.approx(0, abs=1e-9) and everything.macs[0] == rows.macs.sum()
+        assert table.loc[line.Index, "found low"] < line.found < table.loc[line.Index, "found high"]
+        means.append((np.mean(found), np.mean(macs)))
+    assert table.difference[0] == pytest.approx(means[0][0] - means[1][0])
+    assert table.speedup[0] == pytest.approx(means[1][1] / means[0][1]) and table.speedup[0] > 1
+    assert table["difference low"][0] < table.difference[0] < table["difference high"][0]
+    assert list(table.loc[1, ["difference", "difference low", "difference high"]]) == [0, 0, 0]
+    assert list(table.loc[1, ["speedup", "speedup low", "speedup high"]]) == [1, 1, 1]
+    everything = random_search_table(dict([searches.popitem()]), accuracy, len(trials), orders=3, resamples=1)
+    assert everything["found sd"][0] == pytest.approx(0, abs=1e-9) and everything.macs[0] == rows.macs.sum()
     with pytest.raises(InputError, match="cannot see 13 of 12"):
         random_search_table({}, accuracy, 13)
     for unusable, orders in ((accuracy.where(accuracy.index > 0), 5), (accuracy, 0)):
         with pytest.raises(InputError, match="test accuracy of every architecture, and at least one order"):
             random_search_table({}, unusable, 5, orders)
+
+
+def test_the_interval_of_a_search_is_that_of_the_mean_where_the_search_is_a_mean():
+    """Of one architecture each, a search finds the mean accuracy, whose standard error is known."""
+    accuracy = pd.Series(np.random.default_rng(5).normal(90, 2, 150))
+    search = partial(random_searches, lambda index, limit: Evaluation(1.0, INF, 1.0, 1.0))
+    table = random_search_table({("any", INF): search}, accuracy, 1, 20_000)
+    half = (table["found high"] - table["found low"])[0] / 2
+    with_orders = accuracy.std() * math.sqrt(1 / 150 + 1 / 100)  # and of a resample's hundred orders
+    assert half == pytest.approx(1.96 * with_orders, rel=0.15)
+    assert table.found[0] == pytest.approx(accuracy.mean(), abs=0.06)
 
 
 @pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])

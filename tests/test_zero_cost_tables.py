@@ -2,6 +2,7 @@
 
 import math
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,14 @@ import pandas as pd
 import pytest
 
 from fearlib import InputError, read_rows, spearman
+from fearlib.ranking.combinations import AZ_NAS
+from fearlib.ranking.later import az_nas_forms, later_measures
 from fearlib.ranking.tables import save_table
 from fearlib.ranking.zero_cost import (
     VALIDATION,
     beside_naslib,
     between_seeds,
+    measures_beside,
     other_accuracies,
     published_comparison,
     validation_accuracies,
@@ -107,3 +111,52 @@ def test_the_published_rest_on_validation_accuracies():
     assert line["low"] <= -ours <= line["high"] and line["change"] == pytest.approx(-2 * ours)
     assert line["change low"] <= line["change"] <= line["change high"]
     assert line["published less ours"] == pytest.approx(0.58 + ours)
+
+
+def test_measures_are_a_sweeps_own_or_those_of_full_size_networks_beside_it(tmp_path):
+    """Of one seed, and those that all the architectures have."""
+    for folder, preset in (("cifar10_compact", "compact"), ("cifar10_paper", "paper")):
+        architectures = read_rows(RESULTS / folder)["index"].unique()[:5]
+        rows = measures_beside(RESULTS / folder, architectures)
+        assert set(rows["index"]) == set(architectures) and set(rows.preset) == {preset}
+        assert {"synflow", "zico"} <= set(rows.method) and not rows.duplicated(["index", "method"]).any()
+    assert (
+        set(measures_beside(RESULTS / "cifar10_paper", [1, 2, 3]).method) == set()
+    )  # not among the paper's 1,000
+    shutil.copytree(RESULTS / "cifar10_paper", tmp_path / "cifar10_paper")
+    assert measures_beside(tmp_path / "cifar10_paper", architectures).empty
+
+
+def test_what_is_undefined_is_ranked_worst_or_left_out():
+    """A perfect measure that is undefined for the best architecture, and for the worst."""
+    accuracies = pd.DataFrame({"test": ACCURACY, "other": -ACCURACY})
+    best = np.where(INDICES == 19, math.nan, ACCURACY)
+    table = later_measures(pd.DataFrame({"meco": best, "swap": ACCURACY, "zico": 0.0}), accuracies, {"swap": 0.9})
+    meco, swap = (table[table.accuracy == "test"].set_index("measure").loc[name] for name in ("meco", "swap"))
+    moved = np.r_[1:20, 0]  # the best's place is the lowest
+    assert meco.spearman == pytest.approx(spearman(moved, ACCURACY)) and meco.without == pytest.approx(1)
+    assert (meco.n, meco.out, swap.out) == (20, 1, 0) and swap.published == 0.9 and math.isnan(meco.published)
+    assert len(table) == 4 and table[table.accuracy == "other"].spearman.tolist()[1] == pytest.approx(-1)
+
+
+def test_az_nas_in_forms_that_could_explain_what_users_report():
+    """Its four parts agree, the trainability below 0, and the worst architecture has no part but macs."""
+    scores = pd.DataFrame({name: ACCURACY - 100 * (name == "az_trainability") for name in AZ_NAS})
+    scores.loc[0, list(AZ_NAS[:3])] = math.nan
+    published = {"cifar10": {"az_nas": 0.91, "az_nas.reported": 0.75}}
+    table = az_nas_forms(scores, pd.DataFrame({"cifar10": ACCURACY, "cifar100": -ACCURACY}), published)
+    assert table[table.accuracy == "cifar100"][["published", "reported"]].isna().all(axis=None)
+    table = table[table.accuracy == "cifar10"].set_index("form")
+    assert set(table.published) == {0.91} and set(table.reported) == {0.75}
+    assert table.n.to_dict() == dict.fromkeys(table.index, 20) | {"undefined left out": 19}
+    log = np.log(np.r_[1:21] / 20)
+    expected = {
+        "undefined ranked worst": ACCURACY,
+        "undefined left out": ACCURACY,
+        # the trainability of 0 is the best of 20, and all others have one rank less
+        "undefined counted as 0": [3 * log[0] + log[19], *(3 * log[1:] + log[:19])],
+        "undefined ranked best": [3 * log[19] + log[0], *(3 * log[:19] + log[1:])],
+        "macs alone": ACCURACY,
+    }
+    for form, score in expected.items():
+        assert table.spearman[form] == pytest.approx(spearman(score, ACCURACY)), form

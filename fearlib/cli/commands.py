@@ -3,7 +3,7 @@
 import typer
 from typer.core import TyperCommand
 
-from fearlib.cli import architectures, choices, results, sweeps, truth
+from fearlib.cli import architectures, choices, choosing, results, sweeps, truth
 from fearlib.plugin import import_plugin
 
 
@@ -26,6 +26,8 @@ truth_app = typer.Typer(help="The benchmark's own test accuracies.", no_args_is_
 app.command("list", cls=_Command)(choices.list_choices)
 app.command(cls=_Command)(sweeps.rank)
 app.command(cls=_Command)(sweeps.paper)
+app.command(cls=_Command)(choosing.choose)
+app.command(cls=_Command)(choosing.funnel)
 app.command(cls=_Command)(architectures.score)
 app.command(cls=_Command)(architectures.show)
 app.command(cls=_Command)(results.table)

@@ -82,7 +82,7 @@ def rank(
     chosen = split_methods(methods)
     for method in chosen:
         parse_method(method)
-    architectures = _architectures(indices, count, space, sample_seed)
+    architectures = architectures_of(indices, count, space, sample_seed)
     settings = make_settings(preset, dataset, space=space, **changes)
     accuracy = None
     if truth is not None:
@@ -96,12 +96,13 @@ def rank(
     print(f"{settings.preset} on {shown_name(dataset)}: {values}")
     if truth is None and truth_method(chosen) is None:
         print("Without --truth, or the method `full`, there is no accuracy to compare the scores with.")
-    with _stoppable(output):
+    with stoppable(output):
         rows = run_sweep(output, dataset, settings, chosen, architectures, truth=accuracy, **how)
     print_ranking(rows)
 
 
-def _architectures(indices: Path | None, count: int | None, space: str, sample_seed: int) -> list:
+def architectures_of(indices: Path | None, count: int | None, space: str, sample_seed: int) -> list:
+    """Those that `--indices` names, or drawn ones."""
     if indices is None:
         return find_space(space).sample(10 if count is None else count, sample_seed)
     existing_path(indices)
@@ -143,7 +144,7 @@ def paper(
     if output is None:
         raise InputError(f"fear paper {exhibit} needs a folder to write to, such as results/mine.")
     how = how_to_run(seeds, folder, workers, scheduler, per_gpu, retries, time_budget)
-    with _stoppable(output):
+    with stoppable(output):
         done = run_exhibit(
             exhibit, output, preset, dataset, count, indices or ARCHITECTURES, truth, settings_of(change), **how
         )
@@ -156,7 +157,7 @@ def paper(
 
 
 @contextlib.contextmanager
-def _stoppable(output: Path):
+def stoppable(output: Path):
     """Ctrl-C and SIGTERM end the sweep in order, with a sentence and exit code 130 or 143; a second at once."""
 
     def stop(number, frame):

@@ -1,35 +1,148 @@
 """FEAR against short training: the tables behind the paper's T1 and F4, as numbers and as texts to read."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
 from fearlib.ranking.estimate import Estimate, estimate
 from fearlib.ranking.finished import finished_rows, methods_of
-from fearlib.ranking.statistics import common, spearman, spearman_difference, top_indices
-from fearlib.ranking.tables import compare_methods, in_papers_form, nearest_shortreg, top_table, with_errors
-from fearlib.sweeps.meaning import with_meaning
-from fearlib.sweeps.rows import read_rows
+from fearlib.ranking.statistics import (
+    common,
+    spearman,
+    spearman_difference,
+    top_cost_ratio,
+    top_indices,
+    top_spearman,
+    top_spearman_difference,
+)
+from fearlib.ranking.tables import (
+    beside_paper,
+    compare_methods,
+    in_papers_form,
+    nearest_shortreg,
+    top_table,
+    with_errors,
+)
+from fearlib.ranking.zero_cost import measures_beside
+from fearlib.scores.registry import MEASURES
 
 TOPS = (10, 20, 30, 40, 50, 100)
 
 
-def read_comparison(
-    folder: str | Path, methods: Iterable[str] | None = None, zero_cost: str | Path | None = None
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+_UNKNOWN = r"nan( \(nan\.\.nan\))?$"  # of two architectures there is no correlation
+SECONDS = {"spearman": "seconds", "common": "common_seconds"}  # in the paper's T1, beside each value
+
+
+def read_comparison(folder: str | Path, methods: Iterable[str] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The `finished_rows` of the methods, and of them those on the common set: where every FEAR gives a score.
 
-    `zero_cost` is the folder with the zero-cost measures where the sweep has none: the first seed's are taken.
+    Where no zero-cost measure is among the methods, there are those of `measures_beside`.
     """
     rows = finished_rows(folder, methods)
-    if zero_cost is not None:
-        free = read_rows(zero_cost)
-        free = free[(free.seed == free.seed.min()) & free["index"].isin(rows["index"])]
-        rows = pd.concat([rows, free])
-    fear = rows[with_meaning(rows).kind == "fear"]
+    if not rows.kind.isin(MEASURES).any():
+        rows = pd.concat([rows, measures_beside(folder, rows["index"])])
+    fear = rows[rows.kind == "fear"]
     reached = fear.groupby("index").score.apply(lambda score: score.notna().all())
     return rows, rows[rows["index"].isin(reached.index[reached])]
+
+
+def papers_t1(rows: pd.DataFrame, fear: str, published: Mapping[str, float]) -> pd.DataFrame:
+    """T1 as the paper has it, a line a top: `fear`, and the short training nearest to it on the Pareto front.
+
+    FEAR is over the architectures that reached its threshold, short training over all. `published` has the
+    paper's values by the rest of their ids, such as `fear.spearman.10`. Columns: `top`, `n` of FEAR; of `fear`
+    and `shortreg`, in `spearman` and in `common`, the value (`fear spearman`) and the cost (`fear spearman
+    gmacs`), and the paper's value and seconds (`fear spearman paper`, `fear spearman seconds`); the settings,
+    `nearest in spearman` and `nearest in common`.
+    """
+    tops = top_table(in_papers_form(rows, fear), TOPS, resamples=1)
+    nearest = nearest_shortreg(tops, fear).set_index(["value", "top"]).to_dict("index")
+    lines = []
+    for top, n in tops[tops.method == fear].set_index("top").n.items():
+        line = {"top": top, "n": n}
+        for value, seconds in SECONDS.items():
+            found = nearest.get((value, top), {})
+            for whose, ours, cost in (("fear", "ours", "our gmacs"), ("shortreg", "theirs", "their gmacs")):
+                line[f"{whose} {value}"] = found.get(ours, math.nan)
+                line[f"{whose} {value} gmacs"] = found.get(cost, math.nan)
+                line[f"{whose} {value} paper"] = published.get(f"{whose}.{value}.{top}", math.nan)
+                line[f"{whose} {value} seconds"] = published.get(f"{whose}.{seconds}.{top}", math.nan)
+            line[f"nearest in {value}"] = found.get("setting", "")
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def shown_t1(table: pd.DataFrame) -> pd.DataFrame:
+    """`papers_t1` as texts to read: in every cell the paper's value, if it has one, and ours."""
+    shown = pd.DataFrame({"top %": table.top, "n": table.n})
+    for value in SECONDS:
+        for whose, title in (("fear", "FEAR"), ("shortreg", "nearest")):
+            for column, paper, name, ours, form in (
+                ("", "paper", value, "{:.2f}", ".2f"),
+                (" gmacs", "seconds", "cost", "{:.0f}", ".0f"),
+            ):
+                key = f"{whose} {value}"
+                shown[f"{title}: {name} ({value})" if name == "cost" else f"{title}: {name}"] = [
+                    beside_paper(of_paper, ours.format(of_ours), form)
+                    for of_paper, of_ours in zip(table[f"{key} {paper}"], table[f"{key}{column}"])
+                ]
+    shown = shown.assign(**{f"nearest ({value})": table[f"nearest in {value}"] for value in SECONDS})
+    return shown.replace(_UNKNOWN, "–", regex=True)
+
+
+def fixed_shortreg(rows: pd.DataFrame, fear: str) -> str:
+    """The short training beside which `fear` stands in every top.
+
+    Of those on the Pareto front of Spearman against cost over all architectures the nearest to it in log cost; of
+    too few architectures for a correlation, on that of `common`.
+    """
+    nearest = nearest_shortreg(top_table(rows, (100,), resamples=1), fear)
+    return nearest.setting.iloc[0]
+
+
+def lead_table(rows: pd.DataFrame, fear: str) -> pd.DataFrame:
+    """How far `fear` is ahead of one short training in every one of the `TOPS`, and what it costs beside it.
+
+    On the architectures that reached its threshold. Columns: `than`, the `fixed_shortreg`; `top`, `n`; the
+    Spearman of `fear` and of the `other`; the `lead`, their difference; the `ratio` of their mean costs in
+    multiply-accumulates, FEAR's over the other's; lead and ratio with paired 95% intervals, `lead low` and so on.
+    """
+    reached = rows["index"][(rows.method == fear) & rows.score.notna()]
+    rows = rows[rows["index"].isin(reached) & rows.method.isin((fear, *methods_of(rows, "shortreg")))]
+    than = fixed_shortreg(rows, fear)
+    values = rows.pivot_table(["score", "macs"], ["index", "test_accuracy"], "method")
+    values = values.loc[:, [(column, method) for column in ("score", "macs") for method in (fear, than)]].dropna()
+    accuracy = values.index.get_level_values("test_accuracy").to_numpy()
+    score, other, macs, others = values.to_numpy().T
+    lines = []
+    for top in TOPS:
+        line = {"than": than, "top": top, "n": len(top_indices(accuracy, top))}
+        line |= {"fear": top_spearman(score, accuracy, top), "other": top_spearman(other, accuracy, top)}
+        lead = estimate(partial(top_spearman_difference, percent=top), score, other, accuracy)
+        ratio = estimate(partial(top_cost_ratio, percent=top), macs, others, accuracy)
+        lines.append(line | lead.columns("lead", "lead ") | ratio.columns("ratio", "ratio "))
+    return pd.DataFrame(lines)
+
+
+def shown_lead(table: pd.DataFrame) -> pd.DataFrame:
+    """`lead_table`, with the `architectures` that it is of, as texts to read."""
+    lines = table.to_dict("records")
+    shown = pd.DataFrame(
+        {
+            "architectures": table.architectures,
+            "top %": table.top,
+            "n": table.n,
+            "FEAR": table.fear.map("{:.2f}".format),
+            "other": table.other.map("{:.2f}".format),
+            "lead (95%)": [str(Estimate.of(line, "lead", "lead ")) for line in lines],
+            "cost, FEAR over other (95%)": [str(Estimate.of(line, "ratio", "ratio ")) for line in lines],
+            "other is": table.than,
+        }
+    )
+    return shown.replace(_UNKNOWN, "–", regex=True)
 
 
 def nearest_table(rows: pd.DataFrame, tops: pd.DataFrame) -> pd.DataFrame:

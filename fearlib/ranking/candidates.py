@@ -10,17 +10,20 @@ import pandas as pd
 
 from fearlib.errors import InputError
 from fearlib.files.tables import read_csv
-from fearlib.ranking.combinations import AZ_NAS, VOTERS, az_nas, ranks, vote
+from fearlib.ranking.combinations import AZ_NAS, DIGITS, VOTERS, az_nas, ranks, vote
 from fearlib.ranking.every_score import Scores, scores_of
 
 FEAR = "compact/fear(stage2_epochs=24)"
 SHORTREG = "compact/shortreg(epochs=16)"
-# By name, the scores that an architecture of a comparison has; what else was measured on all of these takes part.
+_MEASURES = ("paper/synflow", "compact/synflow")  # of all measures: they are taken together
+# By name, the scores that an architecture of a comparison has, of alternatives the first that the dataset has.
+# What else was measured on all of these takes part.
 SETS = {
     "free measures": ("paper/synflow",),
-    "FEAR": (FEAR, SHORTREG, "compact/synflow"),
-    "short training": ("compact/shortreg(epochs=4)", FEAR, SHORTREG, "compact/synflow"),
-    "a little training": ("paper/snip(epoch=0.2,schedule=constant)", FEAR, SHORTREG, "compact/synflow"),
+    "later measures": ("paper/meco",),
+    "FEAR": (FEAR, SHORTREG, _MEASURES),
+    "short training": ("compact/shortreg(epochs=4)", FEAR, SHORTREG, _MEASURES),
+    "a little training": ("paper/snip(epoch=0.2,schedule=constant)", FEAR, SHORTREG, _MEASURES),
 }
 FEWEST = 20  # architectures of a comparison
 CHOSEN_WITH = 100  # architectures of the paper's list from which the preset `compact` was chosen
@@ -66,8 +69,8 @@ def comparisons(
 ) -> dict[tuple[str, str, str], Comparison]:
     """Everything that `rows` of `read_scores` allow to compare, by dataset, name of the set, and positions.
 
-    The positions are "all", and those after the architectures from which `compact` was chosen. A set with
-    the same architectures and scores as one before is left out.
+    The positions are "all" and, where a score of `compact` is needed, those after the architectures from which
+    that preset was chosen. A set with the same architectures and scores as one before is left out.
     """
     found = {}
     for dataset in rows.dataset.unique():
@@ -75,11 +78,9 @@ def comparisons(
         for positions, places in (("all", place), (f"{CHOSEN_WITH + 1} and up", place[place > CHOSEN_WITH])):
             for name, needed in SETS.items():
                 each = comparison(scores, needed, places, listed)
-                same = [
-                    other for key, other in found.items()
-                    if each and key[::2] == (dataset, positions) and other.scores.equals(each.scores)
-                ]  # fmt: skip
-                if each and not same:
+                before = [other.scores for key, other in found.items() if key[::2] == (dataset, positions)]
+                is_new = each and not any(each.scores.equals(other) for other in before)
+                if is_new and (positions == "all" or FEAR in needed):
                     found[dataset, name, positions] = each
     return found
 
@@ -87,13 +88,16 @@ def comparisons(
 def comparison(scores: Scores, needed: Iterable[str], place: pd.Series, listed: pd.DataFrame) -> Comparison | None:
     """What was measured on every architecture with the scores `needed`, and combinations of the list.
 
-    `place` has the architectures that take part by index, in whose order they come. None if these are fewer than
-    `FEWEST`, or a score that is needed was never measured.
+    Of alternatives, a tuple, the first that was measured on `FEWEST` architectures is needed. `place` has the
+    architectures that take part by index, in whose order they come. None if these are fewer than `FEWEST`, or a
+    score that is needed was never measured.
     """
-    needed, architectures = list(needed), place.sort_values().index
+    counts = scores.scores.count()
+    alternatives = [(each,) if isinstance(each, str) else each for each in needed]
+    needed = [next((name for name in names if counts.get(name, 0) >= FEWEST), names[0]) for names in alternatives]
     if not set(needed) <= set(scores.scores):
         return None
-    measured = scores.scores.reindex(architectures).dropna(subset=needed).dropna(axis=1)
+    measured = scores.scores.reindex(place.sort_values().index).dropna(subset=needed).dropna(axis=1)
     if len(measured) < FEWEST:
         return None
     macs = scores.macs.loc[measured.index, measured.columns].mean()
@@ -120,16 +124,16 @@ def _called(how: str, scores: tuple[str, ...]) -> str:
 def combined(scores: pd.DataFrame, candidates: pd.DataFrame) -> pd.DataFrame:
     """Every candidate's score of each architecture, ranked among those of the table: a column a candidate.
 
-    As `rank_product` and `rank_mean` give it one at a time.
+    In the order that `rank_product` and `rank_mean` give one at a time.
     """
-    each = candidates.scores.reset_index(drop=True).explode()
-    places, names = pd.factorize(each)
+    names = sorted({name for each in candidates.scores for name in each})
     shares = ranks(with_derived(scores, names)[names]).to_numpy() / len(scores)
-    members = np.zeros((len(names), len(candidates)))
-    np.add.at(members, (places, each.index), 1)
-    is_product = (candidates.how == "product").to_numpy()
-    values = np.where(is_product, np.log(shares) @ members, shares @ members / members.sum(axis=0))
-    return pd.DataFrame(values.round(12), scores.index, candidates.index)
+    logarithms, place = np.log(shares), {name: column for column, name in enumerate(names)}
+    values = np.empty((len(scores), len(candidates)))
+    for column, (how, parts) in enumerate(zip(candidates.how, candidates.scores)):
+        of_parts = [place[name] for name in parts]
+        values[:, column] = {"product": logarithms, "mean": shares}[how][:, of_parts].mean(axis=1)
+    return pd.DataFrame(values.round(DIGITS), scores.index, candidates.index)
 
 
 def with_derived(scores: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from fearlib.errors import InputError
 
 VOTERS = ("synflow", "jacob_cov", "snip")
 AZ_NAS = ("az_expressivity", "az_progressivity", "az_trainability", "macs")
-_DIGITS = 12  # that a sum of ranks keeps: equal products are equal, in whatever order they were summed
+DIGITS = 12  # that a sum of ranks keeps: equal products are equal, in whatever order they were summed
 
 
 def ranks(scores: pd.DataFrame) -> pd.DataFrame:
@@ -26,12 +26,12 @@ def ranks(scores: pd.DataFrame) -> pd.DataFrame:
 
 def rank_product(scores: pd.DataFrame) -> pd.Series:
     """The sum over columns of log(rank / m): 0 for what is best in every column."""
-    return np.log(ranks(scores) / len(scores)).sum(axis=1).round(_DIGITS)
+    return np.log(ranks(scores) / len(scores)).sum(axis=1).round(DIGITS)
 
 
 def rank_mean(scores: pd.DataFrame) -> pd.Series:
     """The mean over columns of rank / m: 1 for what is best in every column."""
-    return (ranks(scores) / len(scores)).mean(axis=1).round(_DIGITS)
+    return (ranks(scores) / len(scores)).mean(axis=1).round(DIGITS)
 
 
 def az_nas(scores: pd.DataFrame) -> pd.Series:

@@ -5,26 +5,32 @@ full-size network at initialisation, `compact/fear(stage2_epochs=24)` is FEAR of
 `paper/snip(epoch=0.2,schedule=constant)` a measure after a fifth of an epoch of training.
 """
 
+import gzip
 import math
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
+from fearlib.data.registry import stands_for
 from fearlib.errors import InputError
 from fearlib.files.outside import user_path
 from fearlib.files.tables import read_csv
+from fearlib.files.write import replace_file
 from fearlib.ranking.degradation import CONSTANT
 from fearlib.ranking.tables import method_order
 from fearlib.sweeps.indices import read_indices
 from fearlib.sweeps.labels import Label, read_label
 from fearlib.sweeps.rows import ROWS, read_rows
 
+SCORES = "scores.csv.gz"
 PAPERS = "zero_cost_cifar10"  # the folder whose sweep took the paper's architectures in their order
 ACCURACIES = "accuracies.csv"  # beside it
 MAX_BYTES = 2**24
-SHORT = "_12ep"  # ending of an accuracy after the benchmark's training of 12 epochs
+# Other accuracies of the benchmark's, by the ending of their columns there.
+BESIDE = {"test_accuracy_12ep": "_12ep", "valid_accuracy": "_valid_val"}
 _SPACE = "nats-tss"
+_NO_SCORES = ("full", "train_loss")  # the accuracy itself, and what is better the smaller it is
 
 
 class Scores(NamedTuple):
@@ -45,13 +51,13 @@ def read_scores(results: str | Path = "results") -> pd.DataFrame:
     `name` is the score's, and `folder` the sweep's; the other columns are those of `fearlib.read_rows`. Of several
     seeds the lowest counts. Measures in training are there until the end of the first epoch, if they depend on the
     weights; at a constant rate they are the same however long the training was to be. Full training, which gives
-    the accuracy, and failed trials are left out. Raises InputError if there is no sweep.
+    the accuracy, training losses and failed trials are left out. Raises InputError if there is no sweep.
     """
     folders = sorted(path.parent for path in user_path(results).glob(f"*/{ROWS}"))
     if not folders:
         raise InputError(f"{results} holds no results of sweeps: run this in the repository's folder.")
     rows = pd.concat([read_rows(folder).assign(folder=folder.name) for folder in folders], ignore_index=True)
-    rows = rows[(rows.space == _SPACE) & ~rows.failed & (rows.kind != "full")]
+    rows = rows[(rows.space == _SPACE) & ~rows.failed & ~rows.kind.isin(_NO_SCORES)]
     in_training = (rows.moment > 0) & (rows.moment <= 1) & ~rows.kind.isin(CONSTANT)
     rows = rows[rows.moment.isna() | in_training]
     labels = list(zip(rows.preset, rows.method))
@@ -96,24 +102,24 @@ def positions(results: str | Path = "results") -> pd.Series:
 def wide_table(rows: pd.DataFrame, results: str | Path = "results") -> pd.DataFrame:
     """A line a dataset and architecture, a column a score: what `results/scores.csv.gz` holds.
 
-    After `dataset`, `position`, `index` and `arch` come the accuracies in %, `test_accuracy` and, after the
-    benchmark's training of 12 epochs, `test_accuracy_12ep`; then the scores, which are empty where nothing was
-    measured and -inf where there is none.
+    After `dataset`, `position`, `index` and `arch` come accuracies in %: `test_accuracy`; `test_accuracy_12ep`,
+    after the benchmark's training of 12 epochs; `valid_accuracy`, of networks trained on half of the training
+    images. Then come the scores, which are empty where nothing was measured and -inf where there is none.
     """
     place = positions(results)
     beside = read_csv(Path(results) / PAPERS / ACCURACIES, MAX_BYTES, ["index"]).set_index("index")
     arch = rows.groupby("index").arch.first()
     parts = []
     for dataset in rows.dataset.unique():
-        each, column = scores_of(rows, dataset), dataset.replace("-", "_") + SHORT
-        index = each.scores.index
-        said = pd.DataFrame({"dataset": dataset, "position": place.reindex(index).astype("Int64")}, index)
-        said["arch"], said["test_accuracy"] = arch, each.accuracy
-        said[f"test_accuracy{SHORT}"] = beside[column] if column in beside else math.nan
+        each = scores_of(rows, dataset)
+        said = pd.DataFrame({"dataset": dataset, "position": place, "arch": arch}, each.scores.index)
+        said = said.astype({"position": "Int64"}).assign(test_accuracy=each.accuracy)
+        for name, ending in BESIDE.items():
+            said[name] = beside.get(stands_for(dataset).replace("-", "_") + ending, math.nan)
         parts.append(said.join(each.scores).reset_index())
     table = pd.concat(parts, ignore_index=True)
     scores = sorted(rows.name.unique(), key=name_order)
-    return table[["dataset", "position", "index", "arch", "test_accuracy", f"test_accuracy{SHORT}", *scores]]
+    return table[["dataset", "position", "index", "arch", "test_accuracy", *BESIDE, *scores]]
 
 
 def columns_table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -129,3 +135,9 @@ def columns_table(rows: pd.DataFrame) -> pd.DataFrame:
         lines.append(line | {"folder": " ".join(sorted(each.folder.unique()))})
     lines = pd.DataFrame(lines)
     return lines.iloc[sorted(range(len(lines)), key=lambda i: (name_order(lines.score[i]), lines.dataset[i]))]
+
+
+def write_scores(rows: pd.DataFrame, output: str | Path, results: str | Path = "results") -> None:
+    """Write `wide_table` as `scores.csv.gz` in the folder `output`; the same table gives the same bytes."""
+    content = wide_table(rows, results).to_csv(index=False, float_format="%.8g", lineterminator="\n")
+    replace_file(Path(output) / SCORES, gzip.compress(content.encode(), mtime=0))

@@ -13,10 +13,15 @@ from fearlib.errors import require
 from fearlib.files.outside import user_path
 from fearlib.ranking.estimate import estimate
 from fearlib.ranking.statistics import pareto_front, spearman
+from fearlib.ranking.tables import method_order
+from fearlib.scores.registry import MEASURES
+from fearlib.spaces.drawing import draw_cell
+from fearlib.spaces.registry import parse_architecture
 from fearlib.sweeps.labels import kind_of
 
 _MARKERS = {"fear": ("s", "#d55e00"), "shortreg": ("o", "#0072b2")}
 _OTHER_MARKER = ("^", "#009e73")
+_SEARCH_MARKERS = {**_MARKERS, "funnel": ("D", "#cc79a7")}
 _COLOURS = ("#0072b2", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
 
 
@@ -27,7 +32,7 @@ def scatter(rows: pd.DataFrame, methods: list[str] | None = None, columns: int =
     Returns the matplotlib figure.
     """
     plt = _pyplot()
-    methods = methods or list(rows.method.unique())
+    methods = methods or sorted(rows.method.unique(), key=method_order)
     lines = -(-len(methods) // columns)
     figure, axes = plt.subplots(
         lines, columns, figsize=(2.9 * columns, 2.7 * lines), squeeze=False, layout="constrained"
@@ -75,9 +80,9 @@ def cost_against_spearman(table: pd.DataFrame, rows: pd.DataFrame):
 
 
 def search_cost(table: pd.DataFrame, rows: pd.DataFrame):
-    """Accuracy that random search finds against its cost, with two standard errors either way; the paper's T3.
+    """Accuracy that searches find against their cost, with 95% intervals; the paper's T3.
 
-    `table` as `fearlib.search.random_search_table` makes it of trials in `rows`. Returns the matplotlib figure.
+    `table` as `random_search_table` makes it of trials in `rows`. Returns the matplotlib figure.
     """
     plt = _pyplot()
     figure, axis = plt.subplots(figsize=(6.5, 4.2), layout="constrained")
@@ -87,13 +92,13 @@ def search_cost(table: pd.DataFrame, rows: pd.DataFrame):
         method if np.isinf(ratio) else f"{kind}, ratio {ratio:g}"
         for method, kind, ratio in zip(table.method, kinds, table.ratio)
     ]
-    spread = 2 * table["found se"]
-    _points(axis, names, kinds, table.macs / 1e12, table.found, table.found - spread, table.found + spread)
+    _points(axis, names, kinds, table.macs / 1e12, table.found, table["found low"], table["found high"])
     cost = "cost of the search (10$^{12}$ multiply-accumulates)"
     axis.set_xlabel(cost + "; at the left edge: none" * bool((table.macs == 0).any()))
     axis.set_ylabel("test accuracy of the architecture found (%)")
-    seen = f"{table.length[0]} of {rows['index'].nunique()} architectures, {table.orders[0]} orders"
-    axis.set_title(f"{_where(rows)}, {seen},\nbars: two standard errors", fontsize=9)
+    seen = f"{table.length[0]} of {table.n[0]} architectures, {table.orders[0]} orders"
+    title = f"{_where(rows)}, {seen}, bars: 95% bootstrap over architectures"
+    axis.set_title(textwrap.fill(title, 80), fontsize=9)
     return figure
 
 
@@ -101,7 +106,7 @@ def _points(axis, names, kinds, cost, value, low, high) -> None:
     """Values, ascending, with error bars against cost on a log scale, in the colours of their kinds of method."""
     points = pd.DataFrame({"name": names, "kind": kinds, "cost": _not_free(cost), "value": value})
     for point, below, above in zip(points.itertuples(), value - low, high - value):
-        marker, colour = _MARKERS.get(point.kind, _OTHER_MARKER)
+        marker, colour = _SEARCH_MARKERS.get(point.kind, _OTHER_MARKER)
         error = [[max(below, 0)], [max(above, 0)]]
         axis.errorbar(point.cost, point.value, yerr=error, fmt=marker, color=colour, markersize=5, elinewidth=0.8)
     axis.set_xscale("log")
@@ -119,6 +124,17 @@ def _points(axis, names, kinds, cost, value, low, high) -> None:
                 va="center",
                 arrowprops={"arrowstyle": "-", "color": "0.7", "linewidth": 0.5},
             )
+
+
+def _log_scale(axis, cost: pd.Series) -> None:
+    """For costs across, with as many numbers as there is room for."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    axis.set_xscale("log")
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    if cost.max() < 30 * cost.min():
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.xaxis.set_major_formatter("{x:g}")
 
 
 def _not_free(cost: pd.Series) -> pd.Series:
@@ -150,7 +166,8 @@ def top_percent(
             axis.legend(fontsize=7, loc="lower right")
         axis.set_xticks(range(20, 101, 20))
     count = _range(table.n[table.top == 100])
-    figure.suptitle(f"{_where(rows)}, n={count} at 100%, bands: 95% bootstrap", fontsize=9)
+    title = f"{_where(rows)}, n={count} at 100%, bands: 95% bootstrap"
+    figure.suptitle(textwrap.fill(title, int(13 * figure.get_figwidth())), fontsize=9)
     figure.supxlabel("top x% by test accuracy", fontsize=9)
     figure.supylabel("Spearman with test accuracy", fontsize=9)
     return figure
@@ -178,6 +195,8 @@ def pareto(table: pd.DataFrame, rows: pd.DataFrame, value: str = "spearman"):
         for family in (*_MARKERS, "zero-cost"):
             marker, colour = _MARKERS.get(family, _OTHER_MARKER)
             of_family = each[each.family == family]
+            if of_family.empty:
+                continue
             spread = None
             if value == "spearman":
                 below, above = of_family.spearman - of_family.low, of_family.high - of_family.spearman
@@ -189,11 +208,12 @@ def pareto(table: pd.DataFrame, rows: pd.DataFrame, value: str = "spearman"):
             if family == "shortreg":
                 front = of_family.iloc[pareto_front(of_family.gmacs, of_family[value])]
                 axis.plot(front.gmacs, front[value], color=colour, linewidth=0.8, label="shortreg's Pareto front")
-        axis.set_xscale("log")
+        _log_scale(axis, each.gmacs)
         axis.axhline(0, color="0.5", linewidth=0.8, zorder=0)
         axis.set_title(f"top {top:g}%, n={_range(table.n[table.top == top])}", fontsize=9)
         axis.tick_params(labelsize=7, labelbottom=True)
-    axis.legend(fontsize=6, loc="lower left")
+    if axis.containers:  # of very few architectures there may be nothing to draw
+        axis.legend(fontsize=6, loc="lower left")
     figure.suptitle(_where(rows), fontsize=9)
     cost = "cost an architecture in the top x% (10$^9$ multiply-accumulates)"
     figure.supxlabel(cost + "; at the left edge: none" * bool((table.gmacs == 0).any()), fontsize=9)
@@ -205,8 +225,9 @@ def late_bloomers(times: dict[str, pd.DataFrame]):
     """Test accuracy against the epochs and seconds until a training accuracy is reached; the paper's figure F3.
 
     `times` by a name for each source, with the columns `epochs`, `seconds` (NaN: never reached) and
-    `test_accuracy`; networks that never reached it stand at the right edge. A line of panels a source, above each
-    Spearman with its 95% interval over those that did. Returns the matplotlib figure.
+    `test_accuracy`; networks that never reached it stand at the right edge, at the bottom with their accuracy in
+    numbers if it lies far below all others'. A line of panels a source, above each Spearman with its 95% interval
+    over those that did. Returns the matplotlib figure.
     """
     plt = _pyplot()
     figure, axes = plt.subplots(
@@ -215,18 +236,57 @@ def late_bloomers(times: dict[str, pd.DataFrame]):
     for line, (name, table) in zip(axes, times.items()):
         for axis, cost in zip(line, ("epochs", "seconds")):
             reached = table.dropna(subset=cost)
-            never = table[table[cost].isna()]
+            never = table.test_accuracy[table[cost].isna()]
             axis.plot(reached[cost], reached.test_accuracy, ".", color="#0072b2", markersize=4, alpha=0.7)
             edge = reached[cost].max() * 1.15
-            axis.plot([edge] * len(never), never.test_accuracy, "x", color="#d55e00", markersize=4, label="never")
+            least, most = reached.test_accuracy.min(), reached.test_accuracy.max()
+            far = never < least - (most - least)
+            if not far.all():
+                axis.plot([edge] * (~far).sum(), never[~far], "x", color="#d55e00", markersize=4, label="never")
+            if far.any():
+                bottom = table.test_accuracy.drop(never[far].index).min() - 0.1 * (most - least)
+                axis.plot(edge, bottom, "v", color="#d55e00", markersize=5, label="never, far below")
+                axis.annotate(
+                    f"{far.sum()} at {_range(never[far].round().astype(int))}%", (edge, bottom), (-5, 2),
+                    textcoords="offset points", ha="right", fontsize=7,
+                )  # fmt: skip
             found = estimate(spearman, reached[cost], reached.test_accuracy)
-            title = f"{textwrap.fill(name, 44)}\nSpearman {found}, n={len(reached)}, {len(never)} never"
-            axis.set_title(title, fontsize=8)
+            title = f"{textwrap.fill(name, 56)}\nSpearman {found}, n={len(reached)}, {len(never)} never"
+            axis.set_title(title, fontsize=7)
             axis.set_xlabel(f"{cost} until this training accuracy", fontsize=8)
             axis.tick_params(labelsize=7)
             if len(never):
                 axis.legend(fontsize=7)
         line[0].set_ylabel("test accuracy (%)", fontsize=8)
+    return figure
+
+
+def best_and_worst_cells(rows: pd.DataFrame):
+    """The cell that each method ranks best and the one that it ranks worst, below those of test accuracy itself.
+
+    `rows` as `fearlib.read_rows` gives them, of one search space; scores are means over seeds. Above each cell
+    stand its test accuracy and the rank of that. Of equal scores the lowest index is drawn, and they are counted.
+    Returns the matplotlib figure.
+    """
+    plt = _pyplot()
+    accuracy = rows.groupby("index").test_accuracy.mean()
+    architectures, (space,) = rows.groupby("index").arch.first(), rows.space.unique()
+    ranks = accuracy.rank(ascending=False, method="min").astype(int)
+    scores = {"test accuracy": accuracy} | {
+        method: rows[rows.method == method].groupby("index").score.mean().dropna()
+        for method in sorted(rows.method.unique(), key=method_order)
+    }
+    figure, axes = plt.subplots(
+        len(scores), 2, figsize=(9, 3.1 * len(scores)), squeeze=False, layout="constrained"
+    )
+    for line, (method, score) in zip(axes, scores.items()):
+        for axis, which, index in zip(line, ("best", "worst"), (score.idxmax(), score.idxmin())):
+            draw_cell(parse_architecture(architectures[index], space), axis)
+            equal = (score == score[index]).sum()
+            title = f"{method}: {which}" + f", one of {equal}" * (equal > 1)
+            rank = f"{accuracy[index]:.1f}% test accuracy, rank {ranks[index]} of {len(ranks)}"
+            axis.set_title(f"{title}\n{rank}", fontsize=9)
+    figure.suptitle(_where(rows), fontsize=9)
     return figure
 
 
@@ -311,6 +371,93 @@ def ablation(table: pd.DataFrame, standard: dict[str, float], rows: pd.DataFrame
     return figure
 
 
+def combinations_cost(table: pd.DataFrame):
+    """Spearman of single scores and of combinations against cost, with their fronts; also in the better half.
+
+    `table` has `dataset`, `set`, `candidate`, `n`, `spearman`, `top 50%` and `gmacs`; two lines of panels a
+    dataset, a column a set. FEAR alone is a square. Scores without a cost stand at the left edge. Returns the
+    matplotlib figure.
+    """
+    plt = _pyplot()
+    sets, values = list(table["set"].unique()), {"spearman": "over all", "top 50%": "in the better half"}
+    rows = [(dataset, value) for dataset in table.dataset.unique() for value in values]
+    figure, axes = plt.subplots(
+        len(rows), len(sets), figsize=(2.6 * len(sets), 1.8 * len(rows)), squeeze=False, sharex=True, sharey=True,
+        layout="constrained",
+    )  # fmt: skip
+    is_single = ~table.candidate.str.contains(r" \* |^mean of ")
+    is_fear = is_single & (table.candidate.str.partition("/")[2].map(kind_of) == "fear")
+    table = table.assign(gmacs=_not_free(table.gmacs))
+    for line, (dataset, value) in zip(axes, rows):
+        for axis, name in zip(line, sets):
+            here = (table.dataset == dataset) & (table["set"] == name)
+            axis.set_visible(bool(here.any()))
+            axis.set_title(f"{name}, n={_range(table.n[here])}", fontsize=8)
+            for label, chosen, colour in (
+                ("combination", ~is_single, "#009e73"), ("single score", is_single, "#0072b2"),
+            ):  # fmt: skip
+                each = table[here & chosen]
+                axis.plot(each.gmacs, each[value], ".", color=colour, markersize=4, alpha=0.5, label=label)
+                front = each.iloc[pareto_front(each.gmacs, each[value])]
+                axis.step(front.gmacs, front[value], where="post", color=colour, linewidth=1)
+            marker, colour = _MARKERS["fear"]
+            fear = table[here & is_fear]
+            axis.plot(fear.gmacs, fear[value], marker, color=colour, markersize=5, label="FEAR")
+            axis.set_xscale("log")
+            axis.set_ylim(-0.2, 1)
+            axis.tick_params(labelsize=7, labelbottom=True, labelleft=True)
+        first = next(axis for axis in line if axis.get_visible())
+        first.set_ylabel(f"{shown_name(dataset)},\n{values[value]}", fontsize=8)
+    axes[0, 0].legend(fontsize=6, loc="lower right")
+    figure.supxlabel("cost an architecture (10$^9$ multiply-accumulates); at the left edge: none", fontsize=8)
+    figure.supylabel("Spearman with test accuracy", fontsize=8)
+    return figure
+
+
+def value_of_budgets(table: pd.DataFrame):
+    """What the best score or combination within each budget is worth; a column of panels a dataset, a line a set.
+
+    `table` as `fearlib.ranking.held_out.choices` makes it, with `dataset` and `set`; bars hold 95% of the
+    halvings. FEAR alone is an empty square beside its budget. Returns the matplotlib figure.
+    """
+    plt = _pyplot()
+    datasets, budgets = list(table.dataset.unique()), list(table.sort_values("at most").budget.unique())
+    sets, values = list(table["set"].unique()), {"spearman": "", "top 50%": "top 50% "}
+    figure, axes = plt.subplots(
+        2, len(datasets), figsize=(4 * len(datasets), 5), squeeze=False, sharex="col", sharey="row",
+        layout="constrained",
+    )  # fmt: skip
+    for column, dataset in zip(axes.T, datasets):
+        here = table[table.dataset == dataset]
+        for name, each in here.groupby("set", sort=False):
+            colour, shift = _COLOURS[sets.index(name)], 0.14 * (sets.index(name) - (len(sets) - 1) / 2)
+            for among, style, beside, label in (
+                ("combinations too", "o-", 0, f"{name}, n={_range(each.n)}"), ("FEAR alone", "s", 0.07, None),
+            ):  # fmt: skip
+                line = each[each.among == among]
+                places = [budgets.index(budget) + shift + beside for budget in line.budget]
+                for axis, (value, prefix) in zip(column, values.items()):
+                    spread = [line[value] - line[f"{prefix}low"], line[f"{prefix}high"] - line[value]]
+                    axis.errorbar(
+                        places, line[value], yerr=spread, fmt=style, color=colour, markersize=4, elinewidth=0.7,
+                        markerfacecolor="white" if beside else colour, linewidth=0.7, label=label,
+                    )  # fmt: skip
+        most = here.groupby("budget")["at most"].median()
+        ticks = [f"{name}\n{float(f'{most[name]:.2g}'):g}" if name in most else name for name in budgets]
+        column[1].set_xticks(range(len(budgets)), [tick.replace("times ", "times\n") for tick in ticks])
+        column[1].set_xlim(-0.5, len(budgets) - 0.5)
+        column[0].set_title(shown_name(dataset), fontsize=9)
+        column[1].legend(fontsize=6, loc="lower right")
+        for axis in column:
+            axis.tick_params(labelsize=7)
+            axis.grid(axis="x", visible=False)
+    axes[0, 0].set_ylabel("Spearman held out, over all", fontsize=8)
+    axes[1, 0].set_ylabel("in the better half", fontsize=8)
+    figure.supxlabel("budget, and its 10$^9$ multiply-accumulates an architecture", fontsize=8)
+    figure.suptitle("the best within each budget; empty squares: FEAR alone; bars: 95% of halvings", fontsize=8)
+    return figure
+
+
 def save_figure(figure, path: str | Path) -> None:
     """Write `path` as PNG and PDF, without dates, so that the same figure is the same file."""
     path = user_path(path)
@@ -323,9 +470,10 @@ def save_figure(figure, path: str | Path) -> None:
 def _panels(titles: list[str], columns: int):
     """A figure of small axes on one scale of correlation, by title."""
     plt = _pyplot()
+    columns = min(columns, max(len(titles), 1))
     lines = -(-len(titles) // columns)
     figure, axes = plt.subplots(
-        lines, columns, figsize=(2.4 * columns, 2.0 * lines), squeeze=False, sharex=True, sharey=True,
+        lines, columns, figsize=(max(2.4 * columns, 3.4), 2.0 * lines), squeeze=False, sharex=True, sharey=True,
         layout="constrained",
     )  # fmt: skip
     for axis, title in zip(axes.flat, titles):
@@ -359,4 +507,8 @@ def _range(counts: pd.Series) -> str:
 
 
 def _where(rows: pd.DataFrame) -> str:
-    return f"{', '.join(map(shown_name, rows.dataset.unique()))}, {', '.join(rows.preset.unique())} preset"
+    """The data and the preset; beside trained methods also the preset at which zero-cost scores were taken."""
+    free = rows.method.map(kind_of).isin(MEASURES)
+    measured, trained = (", ".join(rows.preset[which].unique()) for which in (free, ~free))
+    where = f"{', '.join(map(shown_name, rows.dataset.unique()))}, {trained or measured} preset"
+    return f"{where}, zero-cost measures at the {measured} preset" if trained and measured else where

@@ -1,18 +1,18 @@
 """Which score or combination ranks best: chosen on one half of the architectures, reported on the other."""
 
+import itertools
 import math
 from collections.abc import Iterable
-from functools import partial
 
 import numpy as np
 import pandas as pd
 import scipy
 
-from fearlib.ranking.candidates import FEAR, FEWEST, SHORTREG, Comparison, combined, missing
-from fearlib.ranking.estimate import Estimate, estimate
-from fearlib.ranking.every_score import Scores
+from fearlib.ranking.candidates import FEAR, FEWEST, SHORTREG, Comparison, combined
+from fearlib.ranking.estimate import Estimate
 from fearlib.ranking.statistics import common, ndcg, spearman, top_indices, top_spearman
 
+KEYS = ("dataset", "set", "positions")
 TOP, HALF = 10, 50  # percent
 ALONE = ("FEAR", "FEAR alone")
 # The most that a score may cost an architecture: as much as a score, how many times.
@@ -23,25 +23,6 @@ BUDGETS = {
     "FEAR": (FEAR, 1.05),
     "ten times FEAR": (FEAR, 10),
 }
-
-
-def combinations_table(of: Comparison) -> pd.DataFrame:
-    """How every candidate ranks all architectures of a comparison: a line each, the best by `quality` first.
-
-    Columns: `candidate`; `n`; `out`, without one of its scores, which ranks them lowest; `spearman` with its
-    bootstrap 95% interval `low` and `high`; `top 50%`, Spearman in the better half, with `top 50% low` and
-    `top 50% high`; `common 10%`; `ndcg 10%`; `gmacs`.
-    """
-    values, accuracy = combined(of.scores, of.candidates), of.accuracy.to_numpy()
-    out, lines = missing(of), []
-    for place in np.argsort(-quality(values.to_numpy(), accuracy), kind="stable"):
-        name, score = values.columns[place], values.iloc[:, place].to_numpy()
-        line = {"candidate": name, "n": len(score), "out": out[name]}
-        line |= estimate(spearman, score, accuracy).columns("spearman")
-        line |= estimate(partial(top_spearman, percent=HALF), score, accuracy).columns("top 50%", "top 50% ")
-        line |= {"common 10%": common(score, accuracy, TOP), "ndcg 10%": ndcg(score, accuracy, TOP)}
-        lines.append(line | {"gmacs": of.candidates.gmacs[name]})
-    return pd.DataFrame(lines)
 
 
 def quality(values: np.ndarray, accuracy: np.ndarray) -> np.ndarray:
@@ -85,21 +66,29 @@ def held_out(
         best = {rule: names[np.where(among, worth, -math.inf).argmax()] for rule, among in allowed.items()}
         picked = reported_on.candidates.loc[list(dict.fromkeys(best.values()))]
         scores, accuracy = combined(reported_on.scores.iloc[other], picked), reported_on.accuracy.to_numpy()[other]
+        worth = {name: _worth(scores[name].to_numpy(), accuracy) for name in picked.index}
         for rule, name in best.items():
-            score = scores[name].to_numpy()
-            line = {"halving": halving, "rule": rule, "chosen": name, "spearman": spearman(score, accuracy)}
-            line |= {"top 50%": top_spearman(score, accuracy, HALF), "common 10%": common(score, accuracy, TOP)}
-            lines.append(line | {"ndcg 10%": ndcg(score, accuracy, TOP), "gmacs": picked.gmacs[name]})
+            line = {"halving": halving, "rule": rule, "chosen": name, "gmacs": picked.gmacs[name]}
+            lines.append(line | worth[name])
     return pd.DataFrame(lines)
 
 
-def budgets(of: Comparison, scores: Scores) -> dict[str, float]:
+def _worth(score: np.ndarray, accuracy: np.ndarray) -> dict[str, float]:
+    return {
+        "spearman": spearman(score, accuracy),
+        "top 50%": top_spearman(score, accuracy, HALF),
+        "common 10%": common(score, accuracy, TOP),
+        "ndcg 10%": ndcg(score, accuracy, TOP),
+    }
+
+
+def budgets(of: Comparison, others: Iterable[Comparison] = ()) -> dict[str, float]:
     """`BUDGETS` in 1e9 multiply-accumulates; those that allow nothing more than the one before are left out.
 
-    Costs are means over the comparison's architectures, or over all that were measured where these were not.
+    Costs are means over the comparison's architectures, or else over those of the first of the others that knows.
     """
-    costs, known = of.candidates.gmacs.combine_first(scores.macs.mean() / 1e9), {}
-    allowed = 0
+    costs = pd.concat([each.candidates.gmacs for each in (of, *others)])
+    costs, known, allowed = costs[~costs.index.duplicated()], {}, 0
     for name, (score, times) in BUDGETS.items():
         most = times * costs.get(score, math.nan) if times else 0.0
         within = int((of.candidates.gmacs <= most).sum())
@@ -113,31 +102,34 @@ def choices(
 ) -> pd.DataFrame:
     """`held_out` within every budget of `most`, among single scores and among combinations too; and FEAR itself.
 
-    A budget that allows nothing is left out. Columns: `budget`, `among`, how many `candidates`, `n` architectures;
-    the mean over halvings of `spearman`, `top 50%`, `common 10%`, `ndcg 10%` and `gmacs`, the first two with the
-    range of 95% of the halvings; `ahead of FEAR`, the Spearman less FEAR's on the same half, with such a range,
-    where FEAR was measured; the candidate `chosen` most often, the `share` of halvings in which it was; and that
-    which is best `on all` architectures.
+    A budget that allows nothing is left out. Columns: `budget`, in 1e9 multiply-accumulates `at most`, `among`,
+    how many `candidates`, `n` architectures; the mean over halvings of `spearman`, `top 50%`, `common 10%`,
+    `ndcg 10%` and `gmacs`, the first two with the range of 95% of the halvings; `ahead of FEAR`, the Spearman less
+    FEAR's on the same half, with such a range, where FEAR was measured; the candidate `chosen` most often, the
+    `share` of halvings in which it was; and that which is best `on all` architectures.
     """
     of_all = chosen_on.candidates
     worth = quality(combined(chosen_on.scores, of_all).to_numpy(), chosen_on.accuracy.to_numpy())
     worth = pd.Series(worth, of_all.index)
-    rules = {ALONE: [FEAR]} if FEAR in of_all.index else {}
+    rules = {}
     for budget, gmacs in most.items():
         within = of_all[of_all.gmacs <= gmacs]
         if len(within):
             rules[budget, "single scores"] = within.index[within.scores.map(len) == 1]
             rules[budget, "combinations too"] = within.index
+    if FEAR in of_all.index:
+        rules[ALONE] = [FEAR]
     halves = held_out(chosen_on, reported_on, rules, halvings).set_index("halving")
     lines = []
     for rule, names in rules.items():
         each, often = halves[halves.rule == rule], halves[halves.rule == rule].chosen.value_counts()
-        line = dict(zip(("budget", "among"), rule)) | {"candidates": len(names), "n": len(chosen_on.scores)}
+        line = dict(zip(("budget", "among"), rule)) | {"at most": most.get(rule[0], math.nan)}
+        line |= {"candidates": len(names), "n": len(chosen_on.scores)}
         line |= _with_range("spearman", each.spearman) | _with_range("top 50%", each["top 50%"], "top 50% ")
         line |= {column: each[column].mean() for column in ("common 10%", "ndcg 10%", "gmacs")}
         if ALONE in rules:
             ahead = each.spearman - halves[halves.rule == ALONE].spearman
-            line |= _with_range("ahead of FEAR", ahead, "ahead ")
+            line |= _with_range("ahead of FEAR", ahead, "ahead of FEAR ")
         line |= {"chosen": often.index[0], "share": often.iloc[0] / len(each), "on all": worth[names].idxmax()}
         lines.append(line)
     return pd.DataFrame(lines)
@@ -145,13 +137,39 @@ def choices(
 
 def shared(one: Comparison, other: Comparison) -> tuple[Comparison, Comparison] | None:
     """Both on the architectures and candidates that both have; None if these are fewer than `FEWEST`."""
-    both = (
-        one.scores.index.intersection(other.scores.index),
-        one.candidates.index.intersection(other.candidates.index),
-    )
-    if len(both[0]) < FEWEST:
+    architectures = one.scores.index.intersection(other.scores.index)
+    names = one.candidates.index.intersection(other.candidates.index)
+    if len(architectures) < FEWEST:
         return None
-    return one.restricted(*both), other.restricted(*both)
+    return one.restricted(architectures, names), other.restricted(architectures, names)
+
+
+def every_choice(found: dict[tuple[str, str, str], Comparison], halvings: int = 100) -> pd.DataFrame:
+    """`choices` of every comparison, whose key stands before in `dataset`, `set` and `positions`."""
+    lines = []
+    for key, of in found.items():
+        others = [found[other] for other in sorted(found, key=lambda other: other[0] != key[0])]
+        lines.append(keyed(choices(of, of, budgets(of, others), halvings), **dict(zip(KEYS, key))))
+    return pd.concat(lines, ignore_index=True)
+
+
+def carried_over(found: dict[tuple[str, str, str], Comparison], halvings: int = 100) -> pd.DataFrame:
+    """`choices` made on one `dataset` and reported `on` another, in every `set` that both have.
+
+    Empty where no two datasets share architectures enough.
+    """
+    lines = []
+    for one, other in itertools.permutations([key for key in found if key[2] == "all"], 2):
+        both = shared(found[one], found[other]) if one[1] == other[1] else None
+        if both:
+            table = choices(*both, budgets(both[0], [found[one], *found.values()]), halvings)
+            lines.append(keyed(table, dataset=one[0], on=other[0], set=one[1]))
+    return pd.concat(lines, ignore_index=True) if lines else pd.DataFrame()
+
+
+def keyed(table: pd.DataFrame, **key: str) -> pd.DataFrame:
+    """The table with columns before its own that say of what it is."""
+    return pd.concat([pd.DataFrame(key, table.index), table], axis=1)
 
 
 def _with_range(name: str, values: pd.Series, prefix: str = "") -> dict[str, float]:

@@ -120,6 +120,14 @@ def average_cost(cost: ArrayLike, accuracy: ArrayLike, percent: Real) -> tuple[f
     return mean, float(cost.std(ddof=1) / math.sqrt(cost.size))
 
 
+def top_cost_ratio(cost: ArrayLike, other: ArrayLike, accuracy: ArrayLike, percent: Real) -> float:
+    """Mean cost within the top `percent` by accuracy (see `top_indices`) over the mean of the other cost there.
+
+    NaN costs are dropped. NaN where one of the two has none.
+    """
+    return average_cost(cost, accuracy, percent)[0] / average_cost(other, accuracy, percent)[0]
+
+
 def bootstrap_interval(
     statistic: Callable[..., float],
     *arrays: ArrayLike,

@@ -244,6 +244,11 @@ def with_errors(table: pd.DataFrame, column: str, scale: float = 1.0, digits: in
     ]
 
 
+def beside_paper(paper: float, ours: str, form: str) -> str:
+    """A cell with the paper's value in that form, where it has one, and ours: `0.61 / 0.52`."""
+    return ours if math.isnan(paper) else f"{paper:{form}} / {ours}"
+
+
 def format_ranking(table: pd.DataFrame) -> str:
     """The ranking table as Markdown, rounded for reading; Kendall and `common` are left to the CSV."""
     require("tabulate", "print tables")

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -11,12 +12,31 @@ from fearlib.files.tables import read_csv
 from fearlib.ranking.estimate import estimate
 from fearlib.ranking.statistics import spearman, spearman_difference
 from fearlib.scores.registry import MEASURES
+from fearlib.sweeps.manifest import read_manifest
+from fearlib.sweeps.rows import holds_sweep, read_rows
 
 VALIDATION = "cifar10_valid_val"  # a column of accuracies: on these the published values of CIFAR-10 rest
 DATASETS = {"cifar10": "cifar10", "cifar100": "cifar100", "imagenet16_120": "imagenet16-120"}  # by column
 
 NASLIB = {"jacob_cov": "jacov", "macs": "flops"}  # what it calls by another name
 MAX_NASLIB_BYTES = 2**26
+
+
+def measures_beside(folder: str | Path, architectures: Iterable[int]) -> pd.DataFrame:
+    """The rows of the zero-cost measures that all these architectures of the sweep in `folder` have, of one seed.
+
+    They are the sweep's own; where it has none, those of full-size networks in `zero_cost_DATASET` beside it.
+    """
+    folder, architectures = Path(folder), set(architectures)
+    full_size = folder.parent / f"zero_cost_{read_manifest(folder)['configuration']['dataset']}"
+    for place in filter(holds_sweep, (folder, full_size)):
+        rows = read_rows(place)
+        rows = rows[rows.kind.isin(MEASURES) & rows.moment.isna() & rows["index"].isin(architectures)]
+        rows = rows[rows.seed == rows.seed.min()]
+        measured = rows.groupby("method")["index"].nunique()
+        if len(known := measured.index[measured == len(architectures)]):
+            return rows[rows.method.isin(known)]
+    return rows.iloc[:0]
 
 
 def published_comparison(rows: pd.DataFrame, published: dict[str, float]) -> pd.DataFrame:

@@ -16,10 +16,11 @@ from fearlib.files.outside import user_path
 from fearlib.files.tables import read_csv
 from fearlib.files.write import replace_file
 from fearlib.report.account import accounts
+from fearlib.report.captioned import add_sweeps, figures, tables
 from fearlib.report.claims import COLUMNS, shown_values
-from fearlib.report.exhibits import figures, tables
 from fearlib.report.rule import RULES, VERDICTS
 from fearlib.report.scores import scores
+from fearlib.report.sections import further_sections, paper_sections
 
 CLAIMS = "claims.csv"
 NUMBERS = ("paper", "beyond", "ours", "low", "high", "n", "architectures", "to_decide")  # columns of the ledger
@@ -53,9 +54,10 @@ def render(results: Path) -> str:
     claims = read_claims(results)
     sweeps, of_tables = accounts(results), tables(results)
     of_figures, measured = figures(results), scores(results)
-    counts = {table["name"]: table["n"] for table in of_tables}
-    for exhibit in (*of_tables, *of_figures):
-        _add_sweeps(exhibit, sweeps, counts)
+    numbers = {table["name"]: table["n"] for table in of_tables}
+    for each in (*of_tables, *of_figures):
+        add_sweeps(each, sweeps, numbers)
+    captioned = [each for each in (*of_figures, *of_tables) if each["name"] != OPENING]
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
@@ -72,29 +74,13 @@ def render(results: Path) -> str:
         verdicts=_verdicts(claims),
         rules=RULES,
         sources=list(dict.fromkeys(claim["source"] for claim in claims)),
-        tables=of_tables,
         opening=[figure for figure in of_figures if figure["name"] == OPENING],
-        figures=[figure for figure in of_figures if figure["name"] != OPENING],
+        counts={"claims": len(claims), "tables": len(of_tables), "figures": len(of_figures)},
+        exhibits=paper_sections(claims, captioned, sweeps),
+        beyond=further_sections(claims, captioned, sweeps),
         sweeps=sweeps,
         architectures=sum(map(len, measured["architectures"].values())),
         latest=max((sweep["latest"] for sweep in sweeps), default="")[:10],
-    )
-
-
-def _add_sweeps(exhibit: dict, sweeps: list[dict], counts: dict[str, str]) -> None:
-    """Say of a table or figure what its sweeps' presets are, whether on a stand-in, and its architectures' number.
-
-    Where neither it nor the table with its numbers counts them, how many its sweeps have.
-    """
-    of_it = [sweep for sweep in sweeps if sweep["name"] in exhibit["folders"]]
-    exhibit["folders"] = [sweep["name"] for sweep in of_it]
-    exhibit["note"] = " ".join(dict.fromkeys(sweep["note"] for sweep in of_it if sweep["note"]))
-    exhibit["presets"] = list(dict.fromkeys(sweep["preset"] for sweep in of_it))
-    counted = exhibit.get("n") or counts.get(exhibit["numbers"])
-    exhibit["n"] = (
-        f"{counted} architectures"
-        if counted
-        else ", ".join(f"of the {sweep['architectures']} architectures of {sweep['name']}" for sweep in of_it)
     )
 
 

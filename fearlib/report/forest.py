@@ -1,28 +1,17 @@
 """The ledger becomes a forest plot: every number of the paper beside ours, long and narrow as a phone is."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pandas as pd
 
 from fearlib.errors import InputError, require
+from fearlib.exhibits import EXHIBITS
 from fearlib.report.claims import STAND_IN
 from fearlib.report.rule import VERDICTS
 from fearlib.sweeps.labels import kind_of
 
-_TITLE = "The paper beside ours, with 95% intervals"
-_EXHIBITS = {
-    "C1": "C1  FEAR ranks well",
-    "C2": "C2  FEAR is best at the top",
-    "C3": "C3  Search with FEAR",
-    "C4": "C4  Scores fall in training",
-    "C5": "C5  FEAR leads, data unlike images",
-    "T1": "T1  Within the top x%",
-    "T2": "T2  Data unlike images",
-    "T3": "T3  Random search",
-    "F1": "F1  Scores in training",
-    "ZC": "Zero-cost, published",
-}
+_TITLES = {name: f"{name}  {exhibit.title}" for name, exhibit in EXHIBITS.items()} | {"ZC": "Zero-cost, published"}
 _WORDS = {
     "cifar10": "CIFAR-10",
     "cifar100": "CIFAR-100",
@@ -34,7 +23,7 @@ _WORDS = {
 }
 _COUNTED = {"T1": "{}%", "F1": "epoch {}"}  # the number at the end of an id
 _UNITS = {
-    "correlation": "Spearman, common, or a difference of two",
+    "correlation": "Spearman, common, or a difference (cut at ±1)",
     "ratio": "ratio of costs, log scale",
     "points": "percentage points of test accuracy",
 }
@@ -104,7 +93,7 @@ def _blocks(of_unit: pd.DataFrame) -> Iterator[tuple[str, str, list]]:
         images, missing = each.images.dropna().unique(), len(each) - len(measured)
         notes = [*images] if len(images) == 1 else []
         notes += [f"{missing} not run"] if missing else []
-        yield _EXHIBITS.get(exhibit, exhibit), ", ".join(notes), list(measured.itertuples())
+        yield _TITLES.get(exhibit, exhibit), ", ".join(notes), list(measured.itertuples())
 
 
 def _label(line) -> str:
@@ -136,7 +125,7 @@ def _draw_panel(axis, unit: str, blocks: list[tuple[str, str, list]]) -> None:
         _write(axis, (_LEFT - 0.07) / _WIDTH, at, _label(line), ha="right", fontsize=7)
         _write(axis, 0.98, at, f"{kind_of(line.preset)} {line.n:.0f}", ha="right", color="0.35")
         _draw_values(axis, at, line)
-    ends = axis.get_xlim()
+    ends = _ends(axis, unit, measured.values())
     for at, line in measured.items():
         if np.isinf(line.paper):
             end = ends[line.paper > 0]
@@ -149,6 +138,14 @@ def _draw_panel(axis, unit: str, blocks: list[tuple[str, str, list]]) -> None:
     if not measured:
         axis.set_xticks([])
         axis.spines.bottom.set_visible(False)
+
+
+def _ends(axis, unit: str, lines: Iterable) -> tuple[float, float]:
+    """Of the scale. The interval of a difference may go beyond what a correlation can be: there it is cut."""
+    if unit != "correlation":
+        return axis.get_xlim()
+    end = 1.05 * max([1.0, *(abs(line.ours) for line in lines)])
+    return -end, end
 
 
 def _write(axis, across: float, place: float, text: str, **style) -> None:

@@ -1,7 +1,8 @@
 """The paper's claims, measured from the sweeps in a folder of results: the lines that the ledger takes."""
 
 import functools
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,11 +12,17 @@ import pandas as pd
 from fearlib.benchmark.truth import benchmark_accuracy
 from fearlib.data.registry import STANDS_FOR
 from fearlib.errors import InputError
-from fearlib.ranking.against_shortreg import TOPS
-from fearlib.ranking.degradation import with_start
+from fearlib.ranking.against_shortreg import TOPS, lead_table
+from fearlib.ranking.degradation import change_at, spearman_at
 from fearlib.ranking.estimate import Estimate, estimate
-from fearlib.ranking.finished import comparable_methods, finished_rows, methods_of, preset_method
-from fearlib.ranking.statistics import common, spearman, spearman_difference
+from fearlib.ranking.finished import (
+    comparable_methods,
+    finished_architectures,
+    finished_rows,
+    methods_of,
+    preset_method,
+)
+from fearlib.ranking.statistics import common, spearman
 from fearlib.ranking.tables import (
     compare_methods,
     degradation_moments,
@@ -24,59 +31,75 @@ from fearlib.ranking.tables import (
     ranking_table,
     top_table,
 )
+from fearlib.ranking.zero_cost import measures_beside
 from fearlib.report.account import commands
+from fearlib.report.rule import NO_WORSE
+from fearlib.report.searches import EPOCHS, RATIO, search_table, searched_pair, searched_rows
 from fearlib.sweeps.journal import read_journal
 from fearlib.sweeps.labels import parse_label, read_label
 from fearlib.sweeps.manifest import read_manifest
 from fearlib.sweeps.rows import holds_sweep, read_rows
 
 DATA_AGNOSTIC = ("synflow", "synflow_bn", "params", "macs", "l2_norm", "zen")
+SCALES = ("paper", "compact")
+DATASETS = ("cifar10", "cifar100", "imagenet16-120")
+NEARLY_ALL = 0.9
 _TRAINED = ("fear", "shortreg")
-_IMAGES = "the {} images (fear data) and their sweep at the paper preset, results/{}"
+_IMAGES = "{what} on the images of {dataset} (fear data): results/{folder}"
 MISSING = {
-    "C3": "short training as long as the paper's (50 epochs); with 1 to 16: tables/cifar10_compact_search.md",
-    "C4": "the degradation sweep",
-    "C5": "the synthetic sweep",
-    "F1": "the degradation sweep",
-    "T1": f"{_IMAGES.format('cifar100', 'cifar100_paper')}, "
-    "with a top large enough; on CIFAR-10: tables/cifar10_paper_nearest.md",
-    "T2": "the synthetic sweep",
-    "T3": "short training as long as the paper's (50 epochs); with 1 to 16: tables/cifar10_compact_search.md",
+    "C4": "a degradation sweep: results/degradation_cifar10",
+    "C5": "the synthetic sweep: results/synthetic_compact",
+    "F1": "a degradation sweep: results/degradation_cifar10",
+    "T2": "the synthetic sweep: results/synthetic_compact",
 }
 MISSING |= {
-    claim.format(dataset): _IMAGES.format(dataset, folder.format(dataset))
-    for dataset in ("cifar10", "cifar100", "imagenet16-120")
-    for claim, folder in (
-        ("C1.{}", "{}_paper"),
-        ("C2.{}", "{0}_paper, with results/zero_cost_{0}"),
-        ("ZC.{}", "zero_cost_{}"),
+    claim.format(dataset): _IMAGES.format(what=what, dataset=dataset, folder=folder.format(dataset))
+    for dataset in DATASETS
+    for claim, what, folder in (
+        ("C1.{}", "FEAR", "{}_compact"),
+        ("C2.{}", "FEAR and other methods", "{}_compact"),
+        ("C3.{}", f"FEAR, and short training of {EPOCHS} epochs", "{}_compact"),
+        ("T3.{}", f"FEAR, and short training of {EPOCHS} epochs", "{}_compact"),
+        ("ZC.{}", "zero-cost measures of full-size networks", "zero_cost_{}"),
     )
 }
+MISSING["T1"] = _IMAGES.format(what="FEAR and short training", dataset="cifar100", folder="cifar100_compact")
 
 
 def measure_claims(ids: pd.Series, results: str | Path) -> list[dict]:
-    """A line for every claim of `ids` that the sweeps in `results` can answer, as `ledger` takes them.
+    """What the sweeps in `results` answer of the claims `ids`: a line a claim and scale, as `ledger` takes them.
 
-    A claim on methods or moments that a sweep does not have gets none.
-
-    Where two methods are compared, `than` names the other, the best that there is.
+    Of several sweeps at one scale, that on the claim's own images, then that with the most architectures. A claim
+    on methods or moments that a sweep does not have gets no line from it. Where FEAR is compared with one other
+    method, `than` names it.
     """
     _command.cache_clear()  # a sweep may have gone on
-    sources = (_zero_cost, _degradation, _fear_alone, _fear_among_others, _against_shortreg, _synthetic)
-    return [line for source in sources for line in source(list(ids), Path(results))]
+    sources = (_zero_cost, _degradation, _fear_alone, _fear_among_others, _against_shortreg, _searches, _synthetic)
+    best = {}
+    for line in itertools.chain.from_iterable(source(list(ids), Path(results)) for source in sources):
+        key = line["id"], line["paper_scale"]
+        if key not in best or _preference(line) > _preference(best[key]):
+            best[key] = line
+    return list(best.values())
+
+
+def _preference(line: dict) -> tuple:
+    return not line["stand_in"], line["n"]
 
 
 def _line(
     claim: str,
     folder: Path,
-    methods: tuple,
+    made_by: Iterable[str],
     each: pd.DataFrame,
     found: Estimate,
     top: int = 100,
-    beyond: float = 0,
+    beyond: float = 0.0,
 ) -> dict:
-    """A measured line on the `top` percent; `each` are the rows that it rests on, `methods` the labels or kinds of
-    the trials that make them, and the verdict is `beyond` what a random score would have."""
+    """A measured line on the `top` percent: what is `beyond` a value is judged.
+
+    It rests on the rows `each`; `made_by` are the labels or names of the trials that make them.
+    """
     configuration = read_manifest(folder)["configuration"]
     preset = configuration["settings"]["preset"]
     return found.columns("ours") | {
@@ -91,37 +114,43 @@ def _line(
         "preset": preset,
         "dataset": configuration["dataset"],
         "data": f"{configuration['dataset_source']}, {configuration['dataset_fingerprint']}",
-        "command": _command(folder, methods, frozenset(each["index"]), frozenset(each.seed)),
+        "command": _command(folder, frozenset(made_by), frozenset(each["index"]), frozenset(each.seed)),
     }
 
 
 @functools.cache
-def _command(folder: Path, methods: tuple, indices: frozenset, seeds: frozenset) -> str:
+def _command(folder: Path, made_by: frozenset, indices: frozenset, seeds: frozenset) -> str:
     """The commands that make those methods' trials on those architectures, and all seeds of a truth of our own."""
     manifest = read_manifest(folder)
     trials = [record["trial"] for record in read_journal(folder, curves=False)]
-    kinds = set(methods) - {t["method"] for t in trials}
-    trials = [t for t in trials if t["method"] in methods or parse_label(t["method"]).name in kinds]
+    kinds = made_by - {t["method"] for t in trials}
+    trials = [t for t in trials if t["method"] in made_by or parse_label(t["method"]).name in kinds]
     trials = [t for t in trials if t["index"] in indices]
     trials = [t for t in trials if t["seed"] in seeds or t["method"] == "full"]
     with_truth = any(sitting["truth"] for sitting in manifest["sittings"])
     return " && ".join(commands(folder, manifest["configuration"], trials, with_truth))
 
 
-def _asked(ids: list[str], beginning: str | tuple[str, ...]) -> Iterator[tuple[str, list[str]]]:
-    """The claims that begin so, each with what its id says after that."""
-    return ((claim, claim.split(".")[1:]) for claim in ids if claim.startswith(beginning))
+def _asked(ids: list[str], *beginnings: str) -> Iterator[tuple[str, list[str]]]:
+    """The claims that begin so, each with what its id says after its first part."""
+    return ((claim, claim.split(".")[1:]) for claim in ids if claim.startswith(beginnings))
+
+
+def _sweeps(results: Path, *forms: str, dataset: str = "") -> Iterator[Path]:
+    """The folders of these forms that hold a sweep, of the dataset and of its stand-in, at every scale."""
+    datasets = dataset, *(name for name, other in STANDS_FOR.items() if other == dataset)
+    names = (form.format(dataset=each, scale=scale) for form in forms for each in datasets for scale in SCALES)
+    return (results / name for name in dict.fromkeys(names) if holds_sweep(results / name))
 
 
 def _zero_cost(ids: list[str], results: Path) -> Iterator[dict]:
     for claim, (dataset, name) in _asked(ids, "ZC."):
-        (folder,) = _folders(results, dataset, "zero_cost_{}")
-        if holds_sweep(folder):
-            rows = _first_seed(read_rows(folder))
-            each = rows[rows.method == name]
+        for folder in _sweeps(results, "zero_cost_{dataset}", dataset=dataset):
+            rows = read_rows(folder)
+            each = rows[(rows.method == name) & (rows.seed == rows.seed.min())]
             if len(each):
                 found, beside = _with_published_accuracies(folder, dataset, each)
-                yield _line(claim, folder, ("zero_cost",), each, found) | {"beside": beside}
+                yield _line(claim, folder, ["zero_cost"], each, found) | {"beside": beside}
 
 
 def _with_published_accuracies(folder: Path, dataset: str, each: pd.DataFrame) -> tuple[Estimate, str]:
@@ -137,66 +166,76 @@ def _with_published_accuracies(folder: Path, dataset: str, each: pd.DataFrame) -
 
 
 def _degradation(ids: list[str], results: Path) -> Iterator[dict]:
-    """On the cosine over the whole run; a change over the architectures that have the score at both moments."""
-    folder = results / "degradation_cifar10"
-    if not holds_sweep(folder):
-        return
-    rows = read_rows(folder)
-    rows = rows[list(map(_is_moment_of_cosine, rows.method))]
-    if rows.empty:
-        return
-    moments = degradation_moments(rows)
-    line = partial(_line, folder=folder, methods=("degradation",))
-    for claim, (name, epoch) in _asked(ids, "F1."):
-        each = moments[(moments.measure == name) & (moments.epoch == float(epoch))]
-        if len(each):
-            known = each.groupby("index")[["score", "test_accuracy"]].mean().dropna()
-            yield line(claim, each=each, found=estimate(spearman, known.score, known.test_accuracy))
-    for claim, (name, when) in _asked(ids, "C4."):
-        each = moments[moments.measure == name]
-        epochs = each.epoch[each.score.notna()]
-        epoch = 1 if when == "first" else epochs.max()
-        if {0, epoch} <= set(epochs):
-            yield line(claim, each=each, found=estimate(spearman_difference, *with_start(each, epoch)))
+    """On every schedule of the learning rate. The last epoch is one after the first."""
+    for folder in _sweeps(
+        results, "degradation_cifar10", "degradation_cifar10_{scale}", "degradation_long_cifar10"
+    ):
+        rows = read_rows(folder)
+        for (name, schedule), moments in degradation_moments(rows).groupby(["measure", "schedule"], sort=False):
+            epochs = set(moments.epoch[moments.score.notna()])
+            line = partial(_line, folder=folder, made_by=[_TRAINING.get(schedule, "degradation")])
+            for claim, (_, epoch) in _asked(ids, f"F1.{name}."):
+                if float(epoch) in epochs:
+                    each = moments[moments.epoch == float(epoch)]
+                    yield line(claim, each=each, found=spearman_at(rows, name, float(epoch), schedule))
+            for claim, (_, when) in _asked(ids, f"C4.{name}."):
+                epoch = 1 if when == "first" else max(epochs, default=0)
+                if {0, epoch} <= epochs and (when == "first" or epoch > 1):
+                    each = moments[moments.epoch == epoch]
+                    yield line(claim, each=each, found=change_at(rows, name, epoch, schedule))
 
 
-def _is_moment_of_cosine(method: str) -> bool:
-    arguments = read_label(method).arguments
-    return arguments.get("schedule") == "cosine" and "epoch" in arguments
+_TRAINING = {"constant": "degradation_constant"}  # methods by schedule, where it is not that of `degradation`
 
 
 def _fear_alone(ids: list[str], results: Path) -> Iterator[dict]:
     for claim, (dataset,) in _asked(ids, "C1."):
-        (folder,) = _folders(results, dataset, "{}_paper")
-        if holds_sweep(folder) and methods_of(rows := read_rows(folder), "fear"):
-            fear = preset_method(rows)
-            if len(each := finished_rows(folder, [fear])):
-                yield _line(claim, folder, (fear,), each, Estimate.of(ranking_table(each).iloc[0], "spearman"))
+        for folder in _sweeps(results, "{dataset}_{scale}", dataset=dataset):
+            if methods_of(rows := read_rows(folder), "fear"):
+                fear = preset_method(rows)
+                if len(each := finished_rows(folder, [fear])):
+                    yield _line(claim, folder, [fear], each, Estimate.of(ranking_table(each).iloc[0], "spearman"))
 
 
 def _fear_among_others(ids: list[str], results: Path) -> Iterator[dict]:
-    """FEAR less the best other method in the top half, the zero-cost measures of a sweep of their own included."""
+    """FEAR less the best other method in the top half, zero-cost measures among them."""
     for claim, (dataset,) in _asked(ids, "C2."):
-        folder, measures = _folders(results, dataset, "{}_paper", "zero_cost_{}")
-        methods, rows = _comparison(folder, *_TRAINED)
-        if methods and holds_sweep(measures):
-            free = _first_seed(read_rows(measures))
-            free = free[free["index"].isin(rows["index"])]
-            yield from _ahead_of_best(claim, folder, methods, pd.concat([rows, free]), rows, percent=50)
+        for folder in _sweeps(results, "{dataset}_{scale}", dataset=dataset):
+            methods, rows = _comparison(folder, *_TRAINED, "zero_cost")
+            free = measures_beside(folder, rows["index"]) if methods else rows
+            if len(free):
+                trained = rows[rows.kind.isin(_TRAINED)]
+                yield from _ahead_of_best(claim, folder, methods, pd.concat([trained, free]), percent=50)
 
 
 def _against_shortreg(ids: list[str], results: Path) -> Iterator[dict]:
-    """T1 in the paper's form. Chance gives `common` x% in the top x%."""
-    folder = results / "cifar100_paper"
-    methods, rows = _comparison(folder, *_TRAINED)
-    if not methods or not methods_of(rows, "shortreg"):
+    """T1 in the paper's form. Chance gives `common` x% in the top x%. Lead and costs are on one common set."""
+    if not any(_asked(ids, "T1.")):
         return
+    for folder in _sweeps(results, "{dataset}_{scale}", dataset="cifar100"):
+        if searched_pair(read_rows(folder)):  # both are there
+            methods = _widest_comparison(folder)
+            rows = finished_rows(folder, methods)
+            yield from _in_papers_form(ids, folder, methods, rows)
+            yield from _lead(ids, folder, methods, rows)
+
+
+def _widest_comparison(folder: Path) -> list[str]:
+    """The preset's FEAR, and the short trainings that nearly all of its architectures have: the tops are small."""
+    rows = read_rows(folder)
+    labels = preset_method(rows), *methods_of(rows, "shortreg")
+    fear, *others = (len(finished_architectures(folder, [label])) for label in labels)
+    least = min(NEARLY_ALL * fear, max(others))
+    return [labels[0], *(label for label, count in zip(labels[1:], others) if count >= least)]
+
+
+def _in_papers_form(ids: list[str], folder: Path, methods: list[str], rows: pd.DataFrame) -> Iterator[dict]:
     fear = preset_method(rows)
     form = in_papers_form(rows, fear)
     tops = top_table(form, TOPS)
     nearest = nearest_shortreg(tops, fear).set_index(["value", "top"])
     tops = tops.set_index(["method", "top"])
-    for claim, (whose, value, top) in _asked(ids, ("T1.fear.", "T1.shortreg.")):
+    for claim, (whose, value, top) in _asked(ids, "T1.fear.", "T1.shortreg."):
         if (value, int(top)) not in nearest.index:
             continue
         method = fear if whose == "fear" else nearest.setting[value, int(top)]
@@ -208,48 +247,64 @@ def _against_shortreg(ids: list[str], results: Path) -> Iterator[dict]:
         yield _line(claim, folder, methods, rows[rows.method == method], found, int(top), chance)
 
 
+def _lead(ids: list[str], folder: Path, methods: list[str], rows: pd.DataFrame) -> Iterator[dict]:
+    fear = preset_method(rows)
+    leads = lead_table(rows, fear).set_index("top")
+    for name in ("lead", "ratio"):
+        for claim, (*_, top) in _asked(ids, f"T1.{name}."):
+            line = leads.loc[int(top)]
+            found = Estimate.of(line, name, f"{name} ")
+            yield _line(claim, folder, methods, rows[rows.method == fear], found, int(top)) | {"than": line.than}
+
+
+def _searches(ids: list[str], results: Path) -> Iterator[dict]:
+    """T3 and C3: FEAR at the paper's ratio against short training of as many epochs as the paper's."""
+    for dataset in DATASETS:
+        asked = [claim for claim in ids if claim == f"C3.{dataset}" or claim.startswith(f"T3.{dataset}.")]
+        for folder in (
+            _sweeps(results, "{dataset}_{scale}", "{dataset}_{scale}_search", dataset=dataset) if asked else ()
+        ):
+            rows = searched_rows(folder)
+            pair = searched_pair(rows)
+            if pair is None or read_label(pair[1]).number("epochs") != EPOCHS:
+                continue
+            rows = rows[rows.method.isin(pair)]
+            table = search_table(folder, rows, [RATIO]).set_index(["method", "ratio"])
+            for claim in asked:
+                name, beyond = ("difference", -NO_WORSE) if claim.startswith("C3.") else (claim.split(".")[2], 0.0)
+                found = Estimate.of(table.loc[(pair[0], RATIO)], name, f"{name} ")
+                yield _line(claim, folder, pair, rows, found, beyond=beyond) | {"than": pair[1]}
+
+
 def _synthetic(ids: list[str], results: Path) -> Iterator[dict]:
     """Against our own full training. C5 compares FEAR with the best of the measures that look at no data."""
-    folder = results / "synthetic_compact"
-    methods, rows = _comparison(folder, "full", "fear", "zero_cost")
-    if not methods:
-        return
-    fear = preset_method(rows)
-    for claim, (name,) in _asked(ids, "T2."):
-        each = rows[rows.method == (fear if name == "fear" else name)]
-        if len(each):
-            yield _line(claim, folder, methods, each, Estimate.of(ranking_table(each).iloc[0], "spearman"))
-    if "C5" in ids:
-        yield from _ahead_of_best("C5", folder, methods, rows[rows.method.isin((fear, *DATA_AGNOSTIC))], rows)
+    for folder in _sweeps(results, "synthetic_{scale}"):
+        methods, rows = _comparison(folder, "full", "fear", "zero_cost")
+        if not methods:
+            continue
+        fear = preset_method(rows)
+        for claim, (name,) in _asked(ids, "T2."):
+            each = rows[rows.method == (fear if name == "fear" else name)]
+            if len(each):
+                yield _line(claim, folder, methods, each, Estimate.of(ranking_table(each).iloc[0], "spearman"))
+        if "C5" in ids:
+            yield from _ahead_of_best("C5", folder, methods, rows[rows.method.isin((fear, *DATA_AGNOSTIC))])
 
 
 def _ahead_of_best(
-    claim: str, folder: Path, made_by: tuple, compared: pd.DataFrame, rows: pd.DataFrame, percent: float = 100
+    claim: str, folder: Path, made_by: tuple, rows: pd.DataFrame, percent: float = 100
 ) -> Iterator[dict]:
-    """A line, or none where there is no other method."""
+    """FEAR less the best of the others, its own other settings aside; nothing where there is none."""
     fear = preset_method(rows)
-    found = compare_methods(compared, fear, percent=percent)
+    found = compare_methods(rows[(rows.kind != "fear") | (rows.method == fear)], fear, percent=percent)
     if len(found):
         best = found.sort_values("difference").iloc[0]
-        line = _line(claim, folder, made_by, rows[rows.method == fear], Estimate.of(best, "difference"), percent)
-        yield line | {"than": best.than}
-
-
-def _folders(results: Path, dataset: str, *forms: str) -> list[Path]:
-    """The dataset's folders of these forms; its stand-in's where that alone has them all."""
-    datasets = dataset, *(name for name, other in STANDS_FOR.items() if other == dataset)
-    each = [[results / form.format(name) for form in forms] for name in datasets]
-    return next((folders for folders in each if all(map(holds_sweep, folders))), each[0])
-
-
-def _first_seed(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows[rows.seed == rows.seed.min()]
+        each = rows[rows.method == fear]
+        yield _line(claim, folder, made_by, each, Estimate.of(best, "difference"), percent) | {"than": best.than}
 
 
 def _comparison(folder: Path, *kinds: str) -> tuple[tuple[str, ...], pd.DataFrame]:
     """The comparable methods of these kinds and their rows; no methods where there is no FEAR among them yet."""
-    if not holds_sweep(folder):
-        return (), pd.DataFrame()
     methods = tuple(comparable_methods(folder, *kinds))
     rows = finished_rows(folder, methods)
     return (methods if methods_of(rows, "fear") else ()), rows

@@ -1,5 +1,5 @@
 "use strict";
-// The ledger's filters, the search for an architecture, and the plot. What is statistics comes with the data.
+// What folds, the ledger's filters, the search for an architecture, and the plot. What is statistics comes with the data.
 const data = JSON.parse(document.getElementById("data").textContent);
 const byId = (id) => document.getElementById(id);
 const ACCURACY = "test accuracy (%)";
@@ -24,6 +24,16 @@ function shown(value) {
   if (value === null) return "none";
   const [size, rounded] = [Math.abs(value), Number(value.toPrecision(5))];
   return size !== 0 && (size >= 1e6 || size < 1e-3) ? rounded.toExponential() : String(rounded);
+}
+
+// --- what folds
+
+function unfold(link) {
+  for (let each = byId(decodeURIComponent(link.slice(1))); each; each = each.parentElement) if ("open" in each) each.open = true;
+}
+
+function unfoldAll() {
+  for (const each of document.querySelectorAll("main details")) each.open = true;
 }
 
 // --- the ledger
@@ -252,13 +262,24 @@ function markChosen() {
 
 // --- what listens
 
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[href^='#']");
+  if (link) unfold(link.getAttribute("href"));
+});
+byId("unfold").hidden = false;
+byId("unfold").addEventListener("click", unfoldAll);
+if (location.hash) {
+  unfold(location.hash);
+  byId(decodeURIComponent(location.hash.slice(1)))?.scrollIntoView();
+}
 for (const id of ["ledger-verdict", "ledger-source", "ledger-text"]) byId(id).addEventListener("input", filterLedger);
 byId("search-text").addEventListener("input", showFound);
 for (const form of document.forms) form.addEventListener("submit", (event) => event.preventDefault());
 byId("search").addEventListener("submit", () => byId("search-found").querySelector("button")?.click());
 if (data.sweeps.length) {
-  byId("scatter-sweep").append(...data.sweeps.map((sweep, place) =>
-    element("option", { value: place }, `${sweep.name}, ${sweep.indices.length} architectures`)));
+  const datasets = Map.groupBy(data.sweeps.keys(), (place) => data.sweeps[place].dataset);
+  byId("scatter-sweep").append(...[...datasets].map(([label, places]) => element("optgroup", { label },
+    ...places.map((value) => element("option", { value }, `${data.sweeps[value].name}, ${data.sweeps[value].indices.length} architectures`)))));
   byId("scatter-sweep").addEventListener("input", () => { offerMethods(); plot(); });
   for (const id of ["scatter-x", "scatter-y", "scatter-ranks"]) byId(id).addEventListener("input", plot);
   offerMethods();

@@ -4,10 +4,9 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from fearlib.ranking.against_shortreg import TOPS
+from fearlib.ranking.against_shortreg import SECONDS, TOPS
 
 _NAMES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "imagenet16-120": "ImageNet16-120"}
-_SECONDS = {"spearman": "seconds", "common": "common_seconds"}  # beside each value of T1
 
 
 def ledger_claims(values: pd.DataFrame) -> pd.DataFrame:
@@ -15,8 +14,10 @@ def ledger_claims(values: pd.DataFrame) -> pd.DataFrame:
 
     `values` has the paper's numbers by `id`, with `source`, `claim` and `paper`. What can never be had again gives
     way to what can: seconds on the paper's hardware to the ratio of two methods' costs, and the accuracies that
-    two searches found among 500 architectures to their difference. From T1 comes FEAR's lead in Spearman, too.
+    two searches found among 500 architectures to their difference. From T1 comes FEAR's lead in Spearman, too. The
+    numbers of source `later`, of other papers, make no claim.
     """
+    values = values[values.source != "later"]
     replaced = values.id.str.contains("seconds") | values.id.str.fullmatch(r"T3\..*\.accuracy")
     words = values.id.str.startswith("C3.").map({True: "points", False: "correlation"})
     kept, paper = values.assign(unit=words)[~replaced], values.set_index("id").paper
@@ -36,7 +37,7 @@ def published_values(values: pd.DataFrame, beginning: str) -> dict[str, float]:
 def _of_t1(paper: pd.Series) -> Iterator[tuple]:
     for top in TOPS:
         where = "over all" if top == 100 else f"in the top {top}%"
-        for value, seconds in _SECONDS.items():
+        for value, seconds in SECONDS.items():
             ratio = paper[f"T1.fear.{seconds}.{top}"] / paper[f"T1.shortreg.{seconds}.{top}"]
             said = f"CIFAR-100: cost of FEAR over that of short training, in seconds beside {value}, {where}"
             yield f"T1.ratio.{value}.{top}", "T1", said, ratio, "ratio"

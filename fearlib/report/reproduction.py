@@ -8,7 +8,6 @@ import pandas as pd
 from fearlib.errors import InputError, require
 from fearlib.exhibits import EXHIBITS, Sweep, exhibit_sweeps
 from fearlib.files.tables import read_csv
-from fearlib.files.write import replace_file
 from fearlib.scores.degradation import MOMENTS
 from fearlib.scores.registry import FIFTEEN
 from fearlib.sweeps.labels import read_numbers
@@ -29,15 +28,6 @@ _rows = functools.lru_cache(maxsize=8)(read_rows)
 def tables(results: str | Path = "results") -> dict[str, str]:
     """The three tables of the page, by the name of their place in it."""
     return {"state": state_table(results), "cost": cost_table(results), "sweeps": sweep_table()}
-
-
-def write_page(page: str | Path, results: str | Path = "results") -> None:
-    """Put the tables, as `results` are now, where `page` has them: from `<!-- state -->` to `<!-- /state -->`."""
-    text = Path(page).read_text()
-    for name, table in tables(results).items():
-        before, rest = text.split(f"<!-- {name} -->\n")
-        text = f"{before}<!-- {name} -->\n{table}\n<!-- /{name} -->{rest.split(f'<!-- /{name} -->')[1]}"
-    replace_file(Path(page), text.encode())
 
 
 def state_table(results: str | Path = "results") -> str:

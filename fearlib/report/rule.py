@@ -7,6 +7,7 @@ from fearlib.errors import InputError
 TOLERANCE = 0.08  # between the paper's value and ours at the paper's scale
 NEAR_ZERO, SMALL = 0.1, 0.2
 UNITS = {"correlation": 1, "ratio": 1, "points": 5}  # how many times these; a ratio is judged by its logarithm
+NO_WORSE = SMALL * UNITS["points"]  # percentage points of accuracy that no worse may be worse
 ENOUGH, ENOUGH_IN_TOP = 100, 20  # architectures of a sample, and in the top that a claim speaks of
 _ROUNDING = 1e-9  # a perfect correlation's resamples differ in their last digits
 VERDICTS = {
@@ -27,7 +28,7 @@ RULES = (
     "claim's top. Where none has so many, it is the one with the most there.",
     "A smaller sample at a larger scale stands beside it.",
     "Of a share of the top what is beyond chance is judged.",
-    f"No worse is what is less than {SMALL * UNITS['points']:g} percentage point worse.",
+    f"No worse is what is less than {NO_WORSE:g} percentage point worse.",
 )
 
 

@@ -41,7 +41,7 @@ def tables(results: Path) -> list[dict]:
         csv = path.with_suffix(".csv")
         content = read_file(csv, MAX_BYTES) if csv.exists() else b""
         found.append(
-            _said("table", name, captions)
+            _said("table", name, path.relative_to(results), captions)
             | {"blocks": blocks, "n": _counts(blocks), "csv": base64.b64encode(content).decode()}
         )
     return _in_order("table", found, captions)
@@ -50,16 +50,39 @@ def tables(results: Path) -> list[dict]:
 def figures(results: Path) -> list[dict]:
     """Every figure, in the order of the captions: its image, and what is said of it."""
     captions = read_captions(results)
-    found = [_said("figure", path.stem, captions) | _image(path) for path in sorted(results.glob("figures/*.png"))]
+    found = [
+        _said("figure", path.stem, path.relative_to(results), captions) | _image(path)
+        for path in sorted(results.glob("figures/*.png"))
+    ]
     return _in_order("figure", found, captions)
 
 
-def _said(kind: str, name: str, captions: dict) -> dict:
+def add_sweeps(captioned: dict, sweeps: list[dict], counts: dict[str, str]) -> None:
+    """Say of a table or figure what its sweeps' presets are, whether on a stand-in, and its architectures' number.
+
+    Where neither it nor the table with its numbers counts them, how many its sweeps have.
+    """
+    of_it = [sweep for sweep in sweeps if sweep["name"] in captioned["folders"]]
+    captioned["folders"] = [sweep["name"] for sweep in of_it]
+    captioned["note"] = " ".join(dict.fromkeys(sweep["note"] for sweep in of_it if sweep["note"]))
+    captioned["presets"] = list(dict.fromkeys(sweep["preset"] for sweep in of_it))
+    counted = captioned.get("n") or counts.get(captioned["numbers"])
+    captioned["n"] = (
+        f"{counted} architectures"
+        if counted
+        else ", ".join(f"of the {sweep['architectures']} architectures of {sweep['name']}" for sweep in of_it)
+    )
+
+
+def _said(kind: str, name: str, file: Path, captions: dict) -> dict:
     said = captions.get((kind, name)) or dict.fromkeys(CAPTION_COLUMNS, "")
     folder, _, notebook = said["notebook"].partition("/")
     command = f"papermill --cwd {folder} {said['notebook']} build/{notebook} {said['parameters']}".strip()
     return {
+        "kind": kind,
         "name": name,
+        "file": file.as_posix(),
+        "notebook": said["notebook"],
         "caption": said["caption"] or name,
         "command": command if notebook else "",
         "folders": said["folders"].split(),

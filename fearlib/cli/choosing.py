@@ -1,0 +1,99 @@
+"""What to rank by, and ranking so: `fear choose`, `fear funnel`."""
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from fearlib.cli.options import (
+    SEE_LIST,
+    Files,
+    PerGpu,
+    Retries,
+    Scheduler,
+    Seeds,
+    TimeBudget,
+    Workers,
+    dataset_option,
+    how_to_run,
+    split_methods,
+)
+from fearlib.cli.sweeps import architectures_of, stoppable
+from fearlib.data.registry import dataset_name
+from fearlib.errors import check_least, require
+from fearlib.files.outside import existing_path
+
+_SHOWN = 10  # architectures of a ranking
+
+
+def choose(
+    budget: Annotated[
+        Optional[float], typer.Option(help="Multiply-accumulates an architecture, 1e12; the guide's by default.")
+    ] = None,
+    dataset: Annotated[Optional[str], dataset_option("All that were measured by default.")] = None,
+    indices: Annotated[Optional[Path], typer.Option(help="Your architectures, for the command to copy.")] = None,
+    results: Annotated[Path, typer.Option(help="Folder with the sweeps.")] = Path("results"),
+) -> None:
+    """Say what ranks architectures best for a budget, from the committed rows, with the command to run it."""
+    if budget is None:
+        print(existing_path(results / "tables" / "choosing.md").read_text(), end="")
+        return
+    check_least(0, budget=budget)
+    dataset = None if dataset is None else dataset_name(dataset)
+    from fearlib.report.choosing import answers
+
+    print(answers(budget, dataset, results, indices))
+
+
+def funnel(
+    output: Annotated[Path, typer.Argument(help="Folder for the sweeps' results folders; running again goes on.")],
+    scores: Annotated[
+        str, typer.Option(help="Preset and method or measure, separated by spaces: compact/fear paper/synflow.")
+    ],
+    dataset: Annotated[str, dataset_option()] = "synthetic",
+    keep: Annotated[
+        Optional[int], typer.Option(help="How many to train, those that the measures rank best; all by default.")
+    ] = None,
+    how: Annotated[str, typer.Option(help="Ranks are combined by their product or their mean.")] = "product",
+    indices: Annotated[Optional[Path], typer.Option(help="As for `fear rank`.")] = None,
+    count: Annotated[
+        Optional[int], typer.Option(help="How many to draw, 10 by default, 15625 for the whole space; or to take.")
+    ] = None,
+    sample_seed: Annotated[int, typer.Option(help="Seed of that draw.")] = 0,
+    seeds: Seeds = "0",
+    folder: Files = None,
+    truth: Annotated[Optional[Path], typer.Option(help="As for `fear rank`.")] = None,
+    precision: Annotated[str, typer.Option(help=SEE_LIST)] = "auto",
+    workers: Workers = 1,
+    scheduler: Scheduler = None,
+    per_gpu: PerGpu = None,
+    retries: Retries = 0,
+    time_budget: TimeBudget = None,
+) -> None:
+    """Rank architectures by several scores together; those that train, of the best by the measures alone."""
+    dataset = dataset_name(dataset)
+    options = how_to_run(seeds, folder, workers, scheduler, per_gpu, retries, time_budget)
+    architectures = architectures_of(indices, count, "nats-tss", sample_seed)
+    accuracy = None
+    if truth is not None:
+        from fearlib.benchmark.truth import benchmark_accuracy
+
+        accuracy = benchmark_accuracy(existing_path(truth), dataset, [each.index for each in architectures])
+    from fearlib.funnel import run_funnel
+
+    with stoppable(output):
+        found = run_funnel(
+            output, dataset, split_methods(scores), architectures, keep, how, truth=accuracy, precision=precision,
+            **options,
+        )  # fmt: skip
+    require("tabulate", "print tables")
+    costs = found.costs.assign(**{"10^12 macs": found.costs.macs / 1e12}).drop(columns="macs")
+    print(costs.to_markdown(index=False, floatfmt=".3f"))
+    if found.ranking is None:
+        print("\nThe time was too short for all of it: the same command goes on.")
+        return
+    best = found.ranking[:_SHOWN]
+    if accuracy is not None:
+        best = best.assign(test_accuracy=best["index"].map(accuracy))
+        print(f"\nfound {accuracy[best['index'][0]]:.2f}%; the best of all has {accuracy.max():.2f}%")
+    print("\n" + best.to_markdown(index=False, floatfmt=".4g"))

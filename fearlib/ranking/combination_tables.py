@@ -1,0 +1,78 @@
+"""Scores and combinations beside each other, as tables of numbers and of texts to read."""
+
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from fearlib.ranking.candidates import FEAR, SHORTREG, Comparison, combined, missing
+from fearlib.ranking.estimate import Estimate, estimate
+from fearlib.ranking.held_out import HALF, KEYS, TOP, keyed, quality
+from fearlib.ranking.statistics import common, ndcg, spearman, top_spearman
+
+
+def every_combination(found: dict[tuple[str, str, str], Comparison]) -> pd.DataFrame:
+    """`combinations_table` of every comparison, whose key stands before in `dataset`, `set` and `positions`."""
+    lines = [keyed(combinations_table(of), **dict(zip(KEYS, key))) for key, of in found.items()]
+    return pd.concat(lines, ignore_index=True)
+
+
+def combinations_table(of: Comparison) -> pd.DataFrame:
+    """How every candidate ranks all architectures of a comparison: a line each, the best by `quality` first.
+
+    Columns: `candidate`; `n`; `out`, without one of its scores, which ranks them lowest; `spearman` with its
+    bootstrap 95% interval `low` and `high`; `top 50%`, Spearman in the better half, with `top 50% low` and
+    `top 50% high`; `common 10%`; `ndcg 10%`; `gmacs`.
+    """
+    values, accuracy = combined(of.scores, of.candidates), of.accuracy.to_numpy()
+    out, lines = missing(of), []
+    for place in np.argsort(-quality(values.to_numpy(), accuracy), kind="stable"):
+        name, score = values.columns[place], values.iloc[:, place].to_numpy()
+        line = {"candidate": name, "n": len(score), "out": out[name]}
+        line |= estimate(spearman, score, accuracy).columns("spearman")
+        line |= estimate(partial(top_spearman, percent=HALF), score, accuracy).columns("top 50%", "top 50% ")
+        line |= {"common 10%": common(score, accuracy, TOP), "ndcg 10%": ndcg(score, accuracy, TOP)}
+        lines.append(line | {"gmacs": of.candidates.gmacs[name]})
+    return pd.DataFrame(lines)
+
+
+def shown_combinations(table: pd.DataFrame, best: int = 8) -> pd.DataFrame:
+    """`combinations_table` of each `dataset` and `set` as texts: the `best` of each, and FEAR and short training.
+
+    Those on later positions alone are left to the CSV.
+    """
+    whole = table[table.positions == "all"].reset_index(drop=True)
+    place = whole.groupby(["dataset", "set"], sort=False).cumcount()
+    shown = whole[(place < best) | whole.candidate.isin((FEAR, SHORTREG))]
+    lines = shown.to_dict("records")
+    return pd.DataFrame(
+        {
+            "dataset": shown.dataset, "set": shown.set, "score or combination": shown.candidate, "n": shown.n,
+            "Spearman (95%)": [str(Estimate.of(line, "spearman")) for line in lines],
+            "top 50% (95%)": [str(Estimate.of(line, "top 50%", "top 50% ")) for line in lines],
+            "common 10%": shown["common 10%"].map("{:.2f}".format),
+            "nDCG 10%": shown["ndcg 10%"].map("{:.2f}".format),
+            "10^9 macs": shown.gmacs.map("{:.1f}".format),
+        }
+    )  # fmt: skip
+
+
+def shown_choices(table: pd.DataFrame) -> pd.DataFrame:
+    """`choices` as texts to read, after the columns that say of which comparison they are."""
+    lines, known = table.to_dict("records"), table["ahead of FEAR"].notna()
+    ahead = [
+        f"{Estimate.of(line, 'ahead of FEAR', 'ahead of FEAR '):+.2f}" if is_known else ""
+        for line, is_known in zip(lines, known)
+    ]
+    table = table.assign(**{"at most": table["at most"].map("{:.3g}".format)})
+    return pd.DataFrame(
+        {name: table[name] for name in table.columns[: table.columns.get_loc("n") + 1]}
+        | {
+            "Spearman (95%)": [str(Estimate.of(line, "spearman")) for line in lines],
+            "top 50% (95%)": [str(Estimate.of(line, "top 50%", "top 50% ")) for line in lines],
+            "ahead of FEAR (95%)": ahead,
+            "10^9 macs": table.gmacs.map("{:.1f}".format),
+            "chosen most often": table.chosen,
+            "share": table.share.map("{:.2f}".format),
+        }
+    )

@@ -1,0 +1,166 @@
+"""Funnels: step by step, against a sweep of everything, and a live one that is interrupted."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import fearlib.funnel
+from fearlib import Architecture, InputError, preset, read_rows, run_sweep
+from fearlib.funnel import run_funnel
+from fearlib.ranking.combinations import az_nas, rank_mean, rank_product
+from fearlib.report.random_orders import funnel_searches
+from fearlib.search import Evaluation, funnel_search, live, replay
+from fearlib.sweeps.rows import read_curves
+from fearlib.sweeps.run import cached_dataset
+
+NAN, INF = math.nan, math.inf
+
+
+def looked_up(scores, cost, seen=None):
+    def evaluate(index, limit):
+        if seen is not None:
+            seen.append(index)
+        return Evaluation(scores[index], INF, cost, cost / 2)
+
+    return evaluate
+
+
+def test_a_funnel_worked_by_hand():
+    """Of six, the three with the best rank products of a and b are trained; the last of these gets no score."""
+    a = {7: 1.0, 3: 6.0, 5: 5.0, 2: 4.0, 9: 3.0, 1: 2.0}
+    b = {7: 6.0, 3: 5.0, 5: 3.0, 2: 4.0, 9: 1.0, 1: NAN}  # products: 6 30 15 16 6 2, 1 ranking lowest in b
+    trained, seen = {3: 0.2, 5: NAN, 2: 0.9}, []
+    screens = {"a": looked_up(a, 10), "b": looked_up(b, 2)}
+    found = funnel_search(screens, looked_up(trained, 100, seen), [7, 3, 5, 2, 9, 1, 3], keep=3)
+    assert seen == [3, 2, 5]
+    # Among 3, 2 and 5: in a 3 1 2, in b 3 2 1, trained 2 3 1.
+    assert (found.index, found.seen, found.dropped) == (3, 6, 1)
+    assert found.score == pytest.approx(math.log(3 * 3 * 2 / 27))
+    assert (found.screening_macs, found.macs, found.screening_seconds, found.seconds) == (72, 372, 36, 186)
+
+
+def test_a_funnel_agrees_with_a_slow_account():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        table = pd.DataFrame(rng.integers(0, 5, (12, 3)).astype(float), columns=["a", "b", "c"])
+        table = table.mask(rng.random(table.shape) < 0.15)
+        order = rng.permutation(12)[:9].tolist()
+        screens = {name: looked_up(table[name], 1.0) for name in "ab"}
+        for combine in (rank_product, rank_mean):
+            found = funnel_search(screens, looked_up(table["c"], 5.0), order, keep=4, combine=combine)
+            free = combine(table.loc[order, ["a", "b"]])
+            kept = sorted(order, key=lambda index: -free[index])[:4]  # stable, as the search
+            both = combine(table.loc[kept])
+            scored = [index for index in kept if not math.isnan(table["c"][index])]
+            best = max(scored, key=lambda index: both[index], default=None)
+            assert (found.index, found.dropped) == (best, 4 - len(scored))
+            assert found.macs == 2 * 9 + 5 * 4 and found.screening_macs == 18
+
+
+def test_many_funnels_at_once_are_what_each_would_be():
+    rng = np.random.default_rng(1)
+    table = pd.DataFrame(rng.integers(0, 4, (15, 3)).astype(float), columns=["a", "b", "c"])
+    table = table.mask(rng.random(table.shape) < 0.2).set_axis(range(100, 115))
+    screens = {name: looked_up(table[name], 3.0) for name in "ab"}
+    evaluate = looked_up(table["c"], 7.0)
+    orders = np.array([rng.permutation(15)[:9] for _ in range(60)])
+    for keep in (1, 4, 20):
+        many = funnel_searches(screens, evaluate, list(table.index), orders, keep)
+        for line, order in zip(many.to_dict("records"), orders):
+            one = funnel_search(screens, evaluate, table.index[order].tolist(), keep)
+            assert line.pop("place") == (-1 if one.index is None else one.index - 100)
+            assert line == {name: getattr(one, name.replace(" ", "_")) for name in line}
+    assert (many.macs == 9 * (2 * 3 + 7)).all()
+
+
+def test_what_a_funnel_refuses():
+    one = {"a": looked_up({0: 1.0}, 1.0)}
+    for keep in (0, -1, 2.5):
+        with pytest.raises(InputError, match="integer of at least 1"):
+            funnel_search(one, one["a"], [0], keep)
+    with pytest.raises(InputError, match="at least one screen"):
+        funnel_search({}, one["a"], [0], 1)
+    nothing = funnel_search(one, looked_up({0: INF}, 1.0), [0], 1)
+    assert nothing.index is None and math.isnan(nothing.score) and nothing.dropped == 1
+
+
+SMALL = {"train_images": 100, "batch_size": 16, "threshold": 0.12, "stage1_epochs": 6, "zero_cost_batch": 8}
+ARCHITECTURES = [Architecture.from_index(index) for index in (5, 0, 3, 6, 1, 7)]
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """`smoke` with SMALL, under its own name."""
+
+    def settings(name, dataset, **overrides):
+        made = preset(name, dataset, **overrides | SMALL)
+        return made.__class__(**vars(made) | {"preset": name})
+
+    monkeypatch.setattr(fearlib.funnel, "preset", settings)
+    return settings("smoke", "synthetic")
+
+
+def test_a_live_funnel_is_its_replay_and_goes_on_where_it_was(tmp_path, small):
+    """Six screened and three trained, cut short twice; then the same from a sweep of everything, and live."""
+    scores = ["smoke/synflow", "smoke/jacob_cov", "smoke/fear"]
+    call = (tmp_path / "mine", "synthetic", scores, ARCHITECTURES, 3)
+    assert run_funnel(*call, time_budget=0).ranking is None
+    found = run_funnel(*call)
+    again = run_funnel(*call, time_budget=0)  # all is there
+    pd.testing.assert_frame_equal(found.ranking, again.ranking)
+
+    rows = run_sweep(
+        tmp_path / "all", "synthetic", small, ["fear", "zero_cost(measures=synflow+jacob_cov)"], ARCHITECTURES
+    )
+    (fear,) = [method for method in rows.method.unique() if method.startswith("fear")]
+    own = read_rows(tmp_path / "mine" / "synthetic_smoke")
+    assert own[own.method == fear]["index"].nunique() == 3 and own[own.method == "synflow"]["index"].nunique() == 6
+    curves, dataset = read_curves(tmp_path / "all"), cached_dataset("synthetic", None, 16, 100)
+    screens = {name: replay(rows, curves, name, 100, 16) for name in ("synflow", "jacob_cov")}
+    order = [each.index for each in ARCHITECTURES]
+    replayed = funnel_search(screens, replay(rows, curves, fear, 100, 16), order, 3)
+    alive = funnel_search(screens, live(fear, 0, dataset, small), order, 3)
+    assert found.ranking["index"][0] == replayed.index == alive.index
+    assert found.ranking.combined[0] * 3 == pytest.approx(replayed.score)
+    assert found.costs.macs.tolist() == [replayed.screening_macs, replayed.macs - replayed.screening_macs]
+    assert alive.macs == replayed.macs
+
+
+def test_scores_of_a_funnel(tmp_path, small):
+    """Derived ones, several seeds, all kept; the ranking is the combination of the table."""
+    scores = ["smoke/az_nas", "smoke/shortreg(epochs=1)", "smoke/train_top1(epoch=1,schedule=constant)"]
+    found = run_funnel(tmp_path, "synthetic", scores, ARCHITECTURES[:2], how="mean", seeds=[2, 5])
+    rows = read_rows(tmp_path / "synthetic_smoke")
+    free = rows[rows.kind.str.startswith("az_") | (rows.method == "macs")]
+    assert set(free.seed) == {2} and set(rows.seed) == {2, 5}
+    wide = free[free.moment.isna()].pivot(index="index", columns="method", values="score")
+    table = pd.DataFrame({"az": az_nas(wide)})
+    for column, kind in (("short", "shortreg"), ("top1", "train_top1")):
+        each = rows[(rows.kind == kind) & ~(rows.moment < 1)]
+        table[column] = each.groupby("index").score.mean()
+    expected = rank_mean(table)
+    ranking = found.ranking.set_index("index")
+    assert ranking.combined.to_dict() == pytest.approx(expected.to_dict())
+    assert ranking.combined.is_monotonic_decreasing and list(found.costs.architectures) == [2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    "scores, more, message",
+    [
+        (["synflow"], {}, "'synflow' is no score's name"),
+        (["smoke/synflaw"], {}, "no score's name"),
+        (["smoke/zero_cost"], {}, "no score's name"),
+        (["smoke/shortreg"], {}, "stands for shortreg.epochs=1., shortreg.epochs=2.: name one"),
+        (["huge/synflow"], {}, "unknown preset"),
+        ([], {}, "at least one score"),
+        (["smoke/synflow"], {"how": "sum"}, "by product or mean, not by 'sum'"),
+        (["smoke/fear"], {"keep": 2}, "no measure to choose by"),
+        (["smoke/synflow"], {"keep": 0}, "at least 1"),
+    ],
+)
+def test_what_a_funnel_of_sweeps_refuses(tmp_path, scores, more, message):
+    with pytest.raises(InputError, match=message):
+        run_funnel(tmp_path, "synthetic", scores, ARCHITECTURES, **more)
+    assert not list(tmp_path.iterdir())
