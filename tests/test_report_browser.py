@@ -234,19 +234,27 @@ def test_a_phone_scrolls_tables_and_not_the_page(visit):
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
 
-def test_tab_reaches_everything(visit):
-    page = visit()
+def assert_tab_reaches_everything(page, at_least):
     page.fill("#search-text", "288")
     page.evaluate("document.activeElement.blur(); window.scrollTo(0, 0)")
     wanted = page.eval_on_selector_all(
         FOCUSABLE, "all => all.filter(one => one.checkVisibility()).map((one, i) => one.dataset.tab = `${i}`)"
     )
-    assert len(wanted) > 200
+    assert len(wanted) > at_least
     reached = set()
     for _ in range(len(wanted) + 5):
         page.keyboard.press("Tab")
         reached.add(page.evaluate("document.activeElement.dataset.tab"))
     assert set(wanted) <= reached
+
+
+def test_tab_reaches_everything(visit, url_of_a_part):
+    assert_tab_reaches_everything(visit(address=url_of_a_part), at_least=50)
+
+
+@pytest.mark.slow
+def test_tab_reaches_everything_on_the_whole_page(visit):
+    assert_tab_reaches_everything(visit(), at_least=200)
 
 
 def test_print_shows_what_is_folded(visit):
