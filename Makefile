@@ -27,7 +27,7 @@ reproduce: $(SETUP)
 		echo "notebooks/$$name.ipynb, at smoke scale:"; \
 		$(BIN)/papermill --no-progress-bar --stderr-file >(cat >&2) --cwd notebooks \
 			notebooks/$$name.ipynb build/$$name.ipynb 2> build/$$name.log || { cat build/$$name.log; exit 1; }; done
-	@echo "The analysis notebooks, two at a time, for about two minutes:"
+	@echo "The analysis notebooks, two at a time, for some minutes:"
 	@printf '%s\n' $(ANALYSES) | xargs -P 2 -L 1 sh -c 'name=$$0$${1:+_$$1}; \
 		$(BIN)/papermill --no-progress-bar --cwd analysis $${1:+-f analysis/comparisons/$$1.yaml} \
 		analysis/$$0.ipynb build/$${name}_analysis.ipynb 2> build/$$name.log && echo "$$0 $$1 is done" \

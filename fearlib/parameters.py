@@ -67,7 +67,7 @@ KINDS = {
     "widgets": _EITHER,
     "results": _or(_TEXT, _list_of(_TEXT)),
     "sweeps": _or(_NAMED, _list_of(_TEXT)),
-    "references": _list_of(_TEXT),
+    **dict.fromkeys(("references", "drawn"), _list_of(_TEXT)),
     "methods": _or(_list_of(_TEXT), _NONE),
     "name": _or(_TEXT, _NONE),
     **dict.fromkeys(("measures", "screen"), _list_of(_choice(MEASURES))),

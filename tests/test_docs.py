@@ -47,7 +47,7 @@ def folder(tmp_path, monkeypatch):
     """A place to run in that has the results that the commands read, as the repository's root has them all."""
     (tmp_path / "results").mkdir()
     results = [path for path in (ROOT / "results").iterdir() if path.is_file() or path.name in READ]
-    for path in (*results, ROOT / "Makefile", ROOT / "docs"):
+    for path in (*results, ROOT / "Makefile", ROOT / "docs", ROOT / "analysis"):
         (tmp_path / path.relative_to(ROOT)).symlink_to(path)
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -713,13 +713,13 @@ def synthetic(folder):
     generator = torch.Generator().manual_seed(0)
     tensors = {
         f"{part}_images": torch.randn(count, 3, 4, 4, generator=generator)
-        for part, count in (("train", 20), ("test", 4))
+        for part, count in (("train", 20), ("test", 10))
     }
-    tensors |= {f"{part}_labels": torch.arange(count) % 10 for part, count in (("train", 20), ("test", 4))}
-    path = folder / "synthetic-4px-20.pt"
+    tensors |= {f"{part}_labels": torch.arange(count) % 10 for part, count in (("train", 20), ("test", 10))}
+    path = folder / "synthetic-4px-25.pt"
     torch.save(tensors, path)
     genuine = path.read_bytes()
-    assert load_synthetic(4, 20, folder).train_labels.tolist() == [*range(10)] * 2
+    assert load_synthetic(4, 25, folder).train_labels.tolist() == [*range(10)] * 2
     odd = [
         torch.zeros(20, 3, 4, 4, dtype=torch.float64), torch.zeros(1).expand(20, 3, 4, 4),
         torch.zeros(20, 3, 8, 8), torch.zeros(1).expand(10**12, 3, 4, 4), torch.arange(20),
@@ -742,7 +742,7 @@ def synthetic(folder):
             value = tensors if how == "older" else altered(draw, tensors, st.sampled_from(odd) | ODD)
             torch.save(value, content, _use_new_zipfile_serialization=how == "tensors")
             put(path, content.getvalue(), genuine)
-        read = read_or_refused(lambda: load_synthetic(4, 20, folder), path)
+        read = read_or_refused(lambda: load_synthetic(4, 25, folder), path)
         if read is not None:
             for name in ARRAYS:
                 array = getattr(read, name)

@@ -189,11 +189,11 @@ def url_of_a_part(tmp_path_factory):
 def test_contents_stay_in_view_and_unfold_what_they_name(visit, url_of_a_part):
     seen = "one => one.checkVisibility({contentVisibilityAuto: true})"
     table = "#table-cifar10_paper_ahead table"
-    page = visit(address=url_of_a_part)
+    page = visit(address=url_of_a_part, reduced_motion="reduce")
     assert not page.locator(table).evaluate(seen)
     page.click("nav a[href='#exhibit-T1']")
     assert page.locator(table).evaluate(seen)
-    page.wait_for_function("scrollY > innerHeight")
+    assert page.evaluate("scrollY > innerHeight")
     assert 0 <= page.locator("nav a").first.bounding_box()["y"] < DESKTOP["height"]
     page.click("#unfold")
     assert all(page.eval_on_selector_all("main details", "all => all.map(one => one.open)"))

@@ -68,4 +68,4 @@ def test_what_is_made_of_its_rows(sweep, small):  # noqa: F811
     folder.rename(small / "mine")
     page = report.render(small)
     assert page.count(NOTE) == 2  # of the table's text, and of what it rests on
-    assert page.count(SHOWN) == 2  # where the sweep's numbers come from, and beside its plot
+    assert page.count(SHOWN) == 4  # in its table's section, twice in its own, and beside its plot

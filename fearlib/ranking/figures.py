@@ -32,7 +32,7 @@ def scatter(rows: pd.DataFrame, methods: list[str] | None = None, columns: int =
     Returns the matplotlib figure.
     """
     plt = _pyplot()
-    methods = methods or sorted(rows.method.unique(), key=method_order)
+    methods = methods or list(rows.method.unique())
     lines = -(-len(methods) // columns)
     figure, axes = plt.subplots(
         lines, columns, figsize=(2.9 * columns, 2.7 * lines), squeeze=False, layout="constrained"
@@ -283,7 +283,7 @@ def best_and_worst_cells(rows: pd.DataFrame):
         for axis, which, index in zip(line, ("best", "worst"), (score.idxmax(), score.idxmin())):
             draw_cell(parse_architecture(architectures[index], space), axis)
             equal = (score == score[index]).sum()
-            title = f"{method}: {which}" + f", one of {equal}" * (equal > 1)
+            title = f"{method}: {which}{f', one of {equal}' if equal > 1 else ''}"
             rank = f"{accuracy[index]:.1f}% test accuracy, rank {ranks[index]} of {len(ranks)}"
             axis.set_title(f"{title}\n{rank}", fontsize=9)
     figure.suptitle(_where(rows), fontsize=9)
@@ -407,7 +407,7 @@ def combinations_cost(table: pd.DataFrame):
             axis.set_ylim(-0.2, 1)
             axis.tick_params(labelsize=7, labelbottom=True, labelleft=True)
         first = next(axis for axis in line if axis.get_visible())
-        first.set_ylabel(f"{shown_name(dataset)},\n{values[value]}", fontsize=8)
+        first.set_ylabel(f"{textwrap.fill(shown_name(dataset), 20)},\n{values[value]}", fontsize=8)
     axes[0, 0].legend(fontsize=6, loc="lower right")
     figure.supxlabel("cost an architecture (10$^9$ multiply-accumulates); at the left edge: none", fontsize=8)
     figure.supylabel("Spearman with test accuracy", fontsize=8)

@@ -5,11 +5,39 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from fearlib.data.registry import stands_for
 from fearlib.ranking.candidates import DERIVED
 from fearlib.ranking.combinations import AZ_NAS, az_nas
 from fearlib.ranking.estimate import estimate
 from fearlib.ranking.statistics import spearman
+from fearlib.ranking.zero_cost import DATASETS, VALIDATION
 from fearlib.scores.registry import LATER
+
+
+def later_tables(
+    rows: pd.DataFrame, wide: pd.DataFrame | None, published: Mapping[str, Mapping[str, float]]
+) -> dict[str, pd.DataFrame]:
+    """`later_measures` as `later`, `az_nas_forms` as `az_nas`; nothing where the rows lack a part of `az_nas`.
+
+    `rows` are of one seed, `wide` is the table that `keep_accuracies` writes of them, `published` the values by
+    dataset. With `wide`, CIFAR-10's measures stand beside the validation accuracies too, and `az_nas`, which looks
+    at noise, beside the accuracies on every dataset.
+    """
+    scores = rows.pivot(index="index", columns="method", values="score")
+    if not set(AZ_NAS) <= set(scores):
+        return {}
+    dataset = stands_for(rows.dataset.iloc[0])
+    accuracies = pd.DataFrame({"test": rows.groupby("index").test_accuracy.first()})
+    on_datasets = accuracies.set_axis([dataset], axis="columns")
+    if wide is not None:
+        wide = wide.set_index("index")
+        on_datasets = wide[list(DATASETS)].rename(columns=DATASETS)
+        if VALIDATION in wide and dataset == "cifar10":
+            accuracies["cifar10-valid"] = wide[VALIDATION]
+    return {
+        "later": later_measures(scores, accuracies, published.get(dataset, {})),
+        "az_nas": az_nas_forms(scores, on_datasets, published),
+    }
 
 
 def later_measures(scores: pd.DataFrame, accuracies: pd.DataFrame, published: Mapping[str, float]) -> pd.DataFrame:

@@ -109,7 +109,7 @@ def _draw_panel(axis, unit: str, blocks: list[tuple[str, str, list]]) -> None:
 
     if unit == "ratio":
         axis.set_xscale("log")
-        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 1.25, 2, 3, 5, 8)))
         axis.xaxis.set_major_formatter("{x:g}")
         axis.minorticks_off()
     for side in ("left", "right", "top"):
