@@ -1,3 +1,4 @@
+import gzip
 import math
 import re
 import shutil
@@ -65,6 +66,16 @@ def test_what_a_stand_in_measures_is_never_reproduced(paper, ours, low, high):
     assert book.verdict[0] == "reproduced" and book.verdict[1] == verdict(paper, ours, low, high, False)
 
 
+def rename_dataset(folder, dataset):
+    """A sweep on CIFAR-10 becomes one on another dataset."""
+    for name, unpack, pack in (
+        ("rows.csv.gz", gzip.decompress, gzip.compress), ("manifest.json", bytes, bytes),
+    ):  # fmt: skip
+        text = unpack((folder / name).read_bytes()).decode()
+        text = re.sub(r'([,"])cifar10([,"])', rf"\1{dataset}\2", text)
+        (folder / name).write_bytes(pack(text.encode()))
+
+
 def test_claims_are_measured_on_a_stand_in_where_the_dataset_has_not_been_run(tmp_path):
     """The measures of CIFAR-10 under other names: on the dataset's own, some are reproduced."""
     claims = CLAIMED
@@ -72,9 +83,7 @@ def test_claims_are_measured_on_a_stand_in_where_the_dataset_has_not_been_run(tm
     for dataset in ("tinyimagenet16-120", "imagenet16-120"):
         folder = tmp_path / f"zero_cost_{dataset}"
         shutil.copytree(ROOT / "results" / "zero_cost_cifar10", folder)
-        for name in ("rows.csv", "manifest.json"):
-            text = (folder / name).read_text()
-            (folder / name).write_text(re.sub(r'([,"])cifar10([,"])', rf"\1{dataset}\2", text))
+        rename_dataset(folder, dataset)
         book = ledger(asked, measure_claims(asked.id, tmp_path), LACKS)
         assert len(book) == 6 and book.command.str.contains(f"--dataset {dataset} ", regex=False).all()
         stand_in = dataset.startswith("tiny")
@@ -243,9 +252,7 @@ def test_claims_on_another_dataset_are_measured_where_its_sweeps_are(tmp_path):
     for kind in ("{}_paper", "zero_cost_{}"):
         for dataset in ("cifar10", "cifar100"):
             shutil.copytree(ROOT / "results" / kind.format("cifar10"), tmp_path / kind.format(dataset))
-        for name in ("rows.csv", "manifest.json"):
-            path = tmp_path / kind.format("cifar100") / name
-            path.write_text(re.sub(r'([,"])cifar10([,"])', r"\1cifar100\2", path.read_text()))
+        rename_dataset(tmp_path / kind.format("cifar100"), "cifar100")
     made = pd.DataFrame(measure_claims(CLAIMED.id, tmp_path)).set_index("id")
     same = [claim for claim in made.index if ".cifar10" in claim and ".cifar100" not in claim]
     assert len(same) == 8

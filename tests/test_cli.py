@@ -76,7 +76,7 @@ def test_rank_prints_its_settings_and_the_table(run, tmp_path):
     assert code == 0, err
     assert "train_images=100" in out and "| fear(stage2_epochs=1) " in out and "shortreg(epochs=1)" in out
     assert all(f"| {name} " in out for name in FIFTEEN)
-    rows = pd.read_csv(tmp_path / "out" / "rows.csv")
+    rows = pd.read_csv(tmp_path / "out" / "rows.csv.gz")
     assert set(rows["index"]) == {12148, 13226, 1291, 0}
     assert (rows.test_accuracy == rows["index"] % 89 + 5.0).all()
     code, again, _ = run("table", tmp_path / "out")
@@ -133,7 +133,7 @@ def test_rank_takes_another_search_space(run, tmp_path):
     assert code == 0, err
     assert "channels=4, cells=3" in out and "| fear(stage2_epochs=1) " in out
     assert "The accuracy of `full` is the truth here" in out
-    assert pd.read_csv(tmp_path / "rows.csv").arch.str.startswith("normal=|").all()
+    assert pd.read_csv(tmp_path / "rows.csv.gz").arch.str.startswith("normal=|").all()
     code, _, err = run(*words, "--truth", tmp_path)
     assert code == 2 and "--truth is of nats-tss" in err
     code, _, err = run("rank", tmp_path, "--space", "amoeba")
@@ -154,7 +154,7 @@ def test_rank_refuses_indices_that_contradict_their_strings(run, tmp_path):
     assert code == 2 and "x.csv: architecture 0 is" in err and strings[0] in err
     (tmp_path / "x.txt").write_text("\n".join(strings))
     code, out, err = run(*words, "--indices", tmp_path / "x.txt")
-    rows = pd.read_csv(tmp_path / "out" / "rows.csv")
+    rows = pd.read_csv(tmp_path / "out" / "rows.csv.gz")
     assert code == 0 and set(rows["index"]) == {9930, 77} and set(rows.dataset) == {"synthetic"}
 
 
@@ -205,13 +205,13 @@ def test_data_says_what_it_loaded(run):
         (["paper", "T1", "out", "--seeds", "one"], "seed 'one': seeds are integers"),
         (["show", "99999"], "must be an integer in 0..15624"),
         (["show", "3", "--results", "absent"], "absent does not exist."),
-        (["show", "3", "--results", "."], ". holds neither rows.csv nor journal.jsonl"),
+        (["show", "3", "--results", "."], ". holds neither rows.csv.gz nor journal.jsonl"),
         (["show", "3", "--space", "darts", "--truth", "absent.csv"], "--truth is of nats-tss"),
         (["show", "3", "--truth", "absent.csv"], "absent.csv"),
         (["status", "absent"], "is not a readable manifest"),
         (["data", "mnist"], "unknown dataset 'mnist'"),
         (["table", "absent"], "absent does not exist."),
-        (["table", "."], ". holds neither rows.csv nor journal.jsonl"),
+        (["table", "."], ". holds neither rows.csv.gz nor journal.jsonl"),
         (["report", "absent"], "absent does not exist."),
         (["report", "."], "holds no claims.csv"),
         (["truth", "show", "absent.csv", "3"], "absent.csv"),
@@ -335,7 +335,7 @@ def test_score_on_a_dataset_and_wrong_words(run):
 def test_show_prints_all_that_is_known_of_an_architecture(run, tmp_path, monkeypatch):
     """Of committed results every row with its rank, counted; sizes are the networks', truth is looked up."""
     folder = Path(__file__).parents[1] / "results" / "archive" / "former_preset" / "compact_images_10000"
-    rows = pd.read_csv(folder / "rows.csv")
+    rows = pd.read_csv(folder / "rows.csv.gz")
     architecture = Architecture.from_index(int(rows["index"][0]))
     code, out, _ = run("show", architecture, "--results", folder)
     assert code == 0 and str(architecture) in out and f"nats-tss {architecture.index}\n" in out

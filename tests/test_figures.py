@@ -5,9 +5,10 @@ import pytest
 from scipy.stats import spearmanr
 
 from fearlib import Architecture, ranking_table
-from fearlib.ranking.figures import (
+from fearlib.figures import (
     ablation,
     best_and_worst_cells,
+    combinations_cost,
     cost_against_spearman,
     degradation,
     late_bloomers,
@@ -24,16 +25,45 @@ matplotlib.use("Agg")
 from test_tables import degraded, rows  # noqa: E402, F401
 
 
-def test_scatter_draws_every_known_score(rows):  # noqa: F811
+def test_scatter_draws_the_ranks_of_every_known_score_the_best_method_first(rows):  # noqa: F811
     figure = scatter(rows)
     panels = {axis.get_title().split("\n")[0]: axis for axis in figure.axes if axis.get_visible()}
-    assert list(panels) == list(rows.method.unique())
+    assert set(panels) == set(rows.method)
+    accuracies, found = rows.groupby("index").test_accuracy.mean().sort_values(), []
     for method, axis in panels.items():
         each = rows[rows.method == method].groupby("index")[["test_accuracy", "score"]].mean().dropna()
         drawn = axis.lines[0].get_xydata()
-        np.testing.assert_allclose(drawn[np.lexsort(drawn.T)], each.to_numpy()[np.lexsort(each.to_numpy().T)])
-        assert f"n={len(each)}" in axis.get_title()
-    assert "5 without score" in panels["fear"].get_title()
+        found.append(spearmanr(each).statistic)
+        assert len(drawn) == len(each) and spearmanr(drawn).statistic == pytest.approx(found[-1])
+        assert 0 < drawn.min() and drawn.max() == 1
+        best = each.score.idxmax()
+        place = (accuracies.index.get_loc(best) + 1) / len(accuracies)
+        assert any(np.allclose(point, (place, 1)) for point in drawn)
+        assert f"{found[-1]:.2f} (" in axis.get_title() and f"n={len(each)}" in axis.get_title()
+        labels = [text.get_text() for text in axis.get_xticklabels()]
+        assert labels == [f"{level:.1f}" for level in np.percentile(accuracies, [0, 25, 50, 75, 100])]
+    assert found == sorted(found, reverse=True)
+    known = rows[rows.method == "fear"].groupby("index").score.mean().notna()
+    assert f"n={known.sum()} of {len(known)}" in panels["fear"].get_title() and not known.all()
+
+
+def test_combinations_are_drawn_by_dataset_and_set_over_all_and_in_the_better_half():
+    names = ["paper/snip", "compact/fear(stage2_epochs=24)", "paper/snip * paper/zico"]
+    lines = [
+        (dataset, kind, name, 9, 0.1 * place, -0.1 * place, 10.0 * place)
+        for dataset, kind in (("cifar10", "free"), ("cifar10", "FEAR"), ("tinyimagenet16-120", "free"))
+        for place, name in enumerate(names)
+    ]
+    columns = ["dataset", "set", "candidate", "n", "spearman", "top 50%", "gmacs"]
+    axes = combinations_cost(pd.DataFrame(lines, columns=columns)).axes
+    headings = [axis.get_ylabel().split("\n")[-1] for axis in axes[::2]]
+    assert headings == ["free, n=9", "FEAR, n=9", "free, n=9"] and "stand-in" in axes[4].get_ylabel()
+    for number, axis in enumerate(axes):
+        drawn = {line.get_label(): line.get_xydata() for line in axis.lines}
+        sign = 1 if number % 2 == 0 else -1
+        np.testing.assert_allclose(drawn["combination"], [[20, sign * 0.2]])
+        np.testing.assert_allclose(drawn["single score"], [[1, 0], [10, sign * 0.1]])  # a tenth of 10: free
+        np.testing.assert_allclose(drawn["FEAR"], [[10, sign * 0.1]])
 
 
 def test_cost_figure_draws_the_table(rows):  # noqa: F811
@@ -47,9 +77,12 @@ def test_cost_figure_draws_the_table(rows):  # noqa: F811
 def test_saved_twice_is_the_same_file(rows, tmp_path):  # noqa: F811
     for name in ("a", "b"):
         save_figure(scatter(rows), tmp_path / name)
+    scatter(rows).savefig(tmp_path / "whole.png", dpi=200)
     for suffix in (".png", ".pdf"):
         assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
         assert (tmp_path / f"a{suffix}").stat().st_size > 5000
+    drawn, saved = (matplotlib.image.imread(place) for place in (tmp_path / "whole.png", tmp_path / "a.png"))
+    assert drawn.shape == saved.shape and np.abs(drawn - saved).mean() < 0.01 and np.abs(drawn - saved).max() < 0.4
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +95,8 @@ def test_top_percent_draws_the_table_and_the_published(rows):  # noqa: F811
     table = top_table(rows, (50, 100), resamples=50)
     figure = top_percent(table, rows, {"synflow": 0.5})
     panels = {axis.get_title(): axis for axis in figure.axes if axis.get_visible()}
-    assert list(panels) == list(table.method.unique())
+    whole = table[table.top == 100].set_index("method").spearman
+    assert set(panels) == set(table.method) and whole[list(panels)].is_monotonic_decreasing
     (preset,), count = rows.preset.unique(), table.n[table.top == 100].max()
     title = figure.get_suptitle().replace("\n", " ")
     assert f"{preset} preset, zero-cost measures at the {preset} preset" in title and f"{count} at 100%" in title

@@ -108,7 +108,7 @@ def test_rows_without_a_journal_are_refused(sweep):
     folder = sweep([(5, "b")])
     for path in folder.glob("journal*"):
         path.unlink()
-    with pytest.raises(InputError, match="has rows.csv but no journal"):
+    with pytest.raises(InputError, match="has rows.csv.gz but no journal"):
         finished_rows(folder)
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from fearlib import InputError
-from fearlib.ranking.figures import save_figure
+from fearlib.figures import save_figure
 from fearlib.report.claims import STAND_IN
 from fearlib.report.forest import paper_beside_ours
 

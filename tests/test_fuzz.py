@@ -53,7 +53,7 @@ from fearlib.sweeps.journal import (
     recover_journal,
 )
 from fearlib.sweeps.manifest import MANIFEST, open_manifest, read_manifest
-from fearlib.sweeps.rows import ROW_COLUMNS, ROWS, write_tables
+from fearlib.sweeps.rows import ROW_COLUMNS, ROW_FORMS, ROWS, write_tables
 from fearlib.sweeps.run import _take_up
 from fearlib.sweeps.status import sweep_status
 
@@ -604,12 +604,14 @@ def _known(value):
 def rows_table(folder):
     write_sweep(folder)
     (folder / JOURNAL).unlink()  # which would be read where the table no longer holds its last trial
-    path = folder / ROWS
-    genuine = path.read_bytes()
+    genuine = gzip.decompress((folder / ROWS).read_bytes())
 
     def attempt(draw):
         content = damaged(draw, genuine) if draw(st.booleans()) else encoded(altered_table(draw, TABLE))
-        put(path, content, genuine)
+        (folder / ROWS).unlink(missing_ok=True)
+        path = folder / draw(st.sampled_from(ROW_FORMS))
+        pack = gzip.compress if path.name == ROWS else bytes
+        put(path, pack(content), pack(genuine))
         rows = read_or_refused(lambda: read_rows(folder), path)
         accuracy = read_or_refused(lambda: benchmark_accuracy(folder, "cifar10", [0, 2]), path)
         if rows is None:
@@ -904,9 +906,9 @@ def bomb(kind, folder):
         return f"read_manifest({str(folder)!r})"
     if kind in ("field", "header"):
         write_sweep(folder)
-        line = (folder / ROWS).read_bytes().partition(b"\n")[0]
+        line = gzip.decompress((folder / ROWS).read_bytes()).partition(b"\n")[0]
         content = line + b"\n" + b"1" * 2**25 if kind == "field" else line + b"," * 2**25 + b"\n"
-        (folder / ROWS).write_bytes(content)
+        (folder / ROWS).write_bytes(gzip.compress(content))
         return f"read_rows({str(folder)!r})"
     if kind == "tensor":
         made = {f"{part}_images": torch.zeros(1).expand(10**10, 3, 4, 4) for part in ("train", "test")}

@@ -24,9 +24,9 @@ from fearlib.benchmark.truth import archive_times, benchmark_accuracy, export_tr
 from fearlib.cli import main
 from fearlib.cli.commands import app
 from fearlib.explorer.known_scores import known_scores, results_folders
+from fearlib.figures import save_figure
 from fearlib.files.outside import read_json, user_path
 from fearlib.parameters import check_parameters
-from fearlib.ranking.figures import save_figure
 from fearlib.ranking.finished import finished_architectures, finished_rows
 from fearlib.ranking.tables import save_table
 from fearlib.report import write_report
@@ -119,7 +119,7 @@ def score(path):
 WRITTEN = {
     "out.png": lambda path: draw(path.removesuffix(".png")),
     "tables/out.csv": lambda path: save_table(pd.DataFrame({"a": [1]}), path.removesuffix(".csv")),
-    "merged/rows.csv": lambda path: merge_sweeps(path.removesuffix("/rows.csv"), ["~/sweep"]),
+    "merged/rows.csv.gz": lambda path: merge_sweeps(path.removesuffix("/rows.csv.gz"), ["~/sweep"]),
     "score.csv": score,
 }
 

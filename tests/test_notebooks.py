@@ -64,7 +64,7 @@ def few(ranked):
 
 def test_rank_architectures(ranked):
     folder, text = ranked
-    rows = pd.read_csv(folder / "results" / "rows.csv")
+    rows = pd.read_csv(folder / "results" / "rows.csv.gz")
     assert rows["index"].nunique() == 5 and {"fear(stage2_epochs=2)", "full", "synflow"} <= set(rows.method)
     assert rows.test_accuracy.notna().all()
     assert "spearman" in text and "synflow" in text
@@ -143,7 +143,7 @@ def test_search(ranked):
         resamples=5,
     )  # fmt: skip
     table = pd.read_csv(folder / "search" / "tables" / "results_search.csv")
-    rows = pd.read_csv(folder / "results" / "rows.csv")
+    rows = pd.read_csv(folder / "results" / "rows.csv.gz")
     mean_cost = rows[rows.method == "synflow"].macs.mean()
     synflow = table[table.method == "synflow"].iloc[0]
     assert abs(synflow.macs - 3 * mean_cost) < 5 * synflow["macs sd"] / 20**0.5 + 1
@@ -162,7 +162,7 @@ def test_compact_ablation(ranked):
         sweeps=["results"], compared={}, results=str(folder), output=str(folder / "ablation"),
     )  # fmt: skip
     table = pd.read_csv(folder / "ablation" / "tables" / "compact_ablation.csv")
-    rows = pd.read_csv(folder / "results" / "rows.csv")
+    rows = pd.read_csv(folder / "results" / "rows.csv.gz")
     fear = rows[rows.method == "fear(stage2_epochs=2)"]
     assert (table.n[0], table.out[0]) == (fear.score.notna().sum(), fear.score.isna().sum())
     assert table.threshold[0] == 0.05 and "gain" in text
@@ -171,7 +171,7 @@ def test_compact_ablation(ranked):
 def test_fear_ablation_analysis(ranked):
     """The tables against the sweeps' rows, with another threshold and two more seeds on made-up scores."""
     folder, _ = ranked
-    rows = pd.read_csv(folder / "results" / "rows.csv")
+    rows = pd.read_csv(folder / "results" / "rows.csv.gz")
     fear = rows[rows.method == "fear(stage2_epochs=2)"]
     fear = fear.assign(score=fear["index"] % 7 + 1.0, test_accuracy=fear["index"] % 11 + 50.0)
     reference, settings, seeds = (folder / name for name in ("reference", "settings", "seeds"))
@@ -254,12 +254,17 @@ def test_synthetic(few, tmp_path):
     shutil.copytree(few, tmp_path / "results")
     settings = preset("smoke", "synthetic", **SMALL)
     run_sweep(
-        tmp_path / "results", "synthetic", settings, ["full"], read_indices(tmp_path / "results" / "rows.csv"), [1]
+        tmp_path / "results",
+        "synthetic",
+        settings,
+        ["full"],
+        read_indices(tmp_path / "results" / "rows.csv.gz"),
+        [1],
     )
     run_notebook("analysis/synthetic.ipynb", results=str(tmp_path / "results"), output=str(tmp_path))
     ceiling = pd.read_csv(tmp_path / "tables" / "results_ceiling.csv").iloc[0]
     full = (
-        pd.read_csv(tmp_path / "results" / "rows.csv")
+        pd.read_csv(tmp_path / "results" / "rows.csv.gz")
         .query("method == 'full'")
         .pivot(index="index", columns="seed")
     )
@@ -284,13 +289,13 @@ def test_fear_ablation(ranked):
         "seeds": {"overrides": small, "seeds": [1, 2], "better_half_of": str(folder / "results")},
     }
     text = run_notebook(
-        "notebooks/fear_ablation.ipynb", preset="smoke", dataset="synthetic", count=2,
-        indices_file=str(folder / "results" / "rows.csv"), workers=1, output=str(folder / "sweeps"), sweeps=sweeps,
+        "notebooks/fear_ablation.ipynb", preset="smoke", dataset="synthetic", count=2, workers=1,
+        indices_file=str(folder / "results" / "rows.csv.gz"), output=str(folder / "sweeps"), sweeps=sweeps,
     )  # fmt: skip
-    other = pd.read_csv(folder / "sweeps" / "other_threshold" / "rows.csv")
+    other = pd.read_csv(folder / "sweeps" / "other_threshold" / "rows.csv.gz")
     assert list(other.method.unique()) == ["fear(threshold=0.08,stage2_epochs=1)"] and len(other) == 2
-    seeds = pd.read_csv(folder / "sweeps" / "seeds" / "rows.csv")
-    rows = pd.read_csv(folder / "results" / "rows.csv")
+    seeds = pd.read_csv(folder / "sweeps" / "seeds" / "rows.csv.gz")
+    rows = pd.read_csv(folder / "results" / "rows.csv.gz")
     scored = rows[(rows.method == "fear(stage2_epochs=2)") & rows.score.notna()]
     best = scored.nlargest(len(scored) // 2, "test_accuracy")
     assert set(seeds["index"]) == set(best["index"]) and set(seeds.seed) == {1, 2}
@@ -300,9 +305,9 @@ def test_fear_ablation(ranked):
 def test_zero_cost(ranked, few):
     folder, _ = ranked
     shutil.copytree(few, folder / "measured")
-    rows = pd.read_csv(folder / "measured" / "rows.csv")
+    rows = pd.read_csv(folder / "measured" / "rows.csv.gz")
     rows = rows.assign(test_accuracy=rows["index"] % 89 + 1.0, dataset="cifar10")  # whose values are published
-    rows.to_csv(folder / "measured" / "rows.csv", index=False)
+    rows.to_csv(folder / "measured" / "rows.csv.gz", index=False)
     truth = rows.groupby("index")[["arch", "test_accuracy"]].first().reset_index()
     truth = truth.rename(columns={"test_accuracy": "cifar10"})
     shorter = ("cifar10_12ep", "cifar100_12ep", "imagenet16_120_12ep")

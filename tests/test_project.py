@@ -1,5 +1,6 @@
 """The repository itself: its environments agree, it installs elsewhere, and importing it needs little."""
 
+import gzip
 import importlib
 import json
 import re
@@ -166,7 +167,7 @@ def test_the_measured_table_is_shown():
 
 
 @pytest.mark.parametrize(
-    "folder", sorted((ROOT / "results").glob("**/rows.csv")), ids=lambda path: path.parent.name
+    "folder", sorted((ROOT / "results").glob("**/rows.csv.gz")), ids=lambda path: path.parent.name
 )
 def test_committed_results_follow_from_their_journal(folder, tmp_path):
     """Rows are the journal's, which is all that lies beside them, and the code that made them was committed."""
@@ -177,9 +178,10 @@ def test_committed_results_follow_from_their_journal(folder, tmp_path):
     for name in names:
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     write_tables(tmp_path)
-    assert (tmp_path / "rows.csv").read_bytes() == (folder / "rows.csv").read_bytes()
+    made, committed = (gzip.decompress((each / "rows.csv.gz").read_bytes()) for each in (tmp_path, folder))
+    assert made == committed
     beside = {path.name for path in folder.iterdir()} - {"accuracies.csv", ".lock"}  # which a merge leaves
-    assert beside == names | {"rows.csv"}
+    assert beside == names | {"rows.csv.gz"}
     manifest = json.loads((folder / "manifest.json").read_text())
     assert not any("+changes" in sitting["commit"] for sitting in manifest["sittings"])
 

@@ -1,6 +1,7 @@
 """The page of the results: what it holds, and that it can be used in a browser."""
 
 import csv
+import gzip
 import itertools
 import json
 import re
@@ -209,12 +210,14 @@ def test_scores_are_those_of_the_tables(page):
         for key in ("n", "out", "spearman", "low", "high"):
             assert method[key] == pytest.approx(table[key][name], rel=1e-4), (name, key)
     sweep = measured["zero_cost_cifar10"]
-    rows = pd.read_csv(RESULTS / "zero_cost_cifar10" / "rows.csv")
+    rows = pd.read_csv(RESULTS / "zero_cost_cifar10" / "rows.csv.gz")
     expected = rows[(rows["index"] == 88) & (rows.method == "snip")].score.mean()
     (snip,) = (method for method in sweep["methods"] if method["name"] == "snip")
     assert snip["scores"][sweep["indices"].index("88")] == pytest.approx(expected, rel=1e-5)
     assert "degradation_cifar10" not in measured
-    assert set(measured) <= {path.parent.name for path in RESULTS.glob("*/rows.csv")}  # not those in the archive
+    assert set(measured) <= {
+        path.parent.name for path in RESULTS.glob("*/rows.csv.gz")
+    }  # not those in the archive
     each = rows.pivot_table("score", "index", "method")
     places = {method["name"]: place for place, method in enumerate(sweep["methods"])}
     for one, other in (("snip", "synflow"), ("jacob_cov", "zen")):
@@ -257,11 +260,11 @@ def make_hostile(folder):
     book.loc[0, ["id", "claim", "verdict", "source", "preset", "missing", "command", "data"]] = HOSTILE
     book.to_csv(folder / "claims.csv", index=False)
     sweep = folder / "zero_cost_whole_space"
-    rows = pd.read_csv(sweep / "rows.csv")
+    rows = pd.read_csv(sweep / "rows.csv.gz")
     last = read_journal(sweep)[-1]["trial"]["index"]  # without whose rows the journal would be read instead
     rows.loc[(rows.method == "snip") & (rows["index"] != last), "method"] = HOSTILE
     rows["arch"] = HOSTILE
-    rows.to_csv(sweep / "rows.csv", index=False)
+    rows.to_csv(sweep / "rows.csv.gz", index=False)
     manifest = json.loads((sweep / "manifest.json").read_text())
     manifest["configuration"] |= {"dataset_source": HOSTILE, "dataset_fingerprint": HOSTILE}
     manifest["configuration"]["settings"] |= {HOSTILE: HOSTILE, "channels": HOSTILE}
@@ -290,7 +293,8 @@ def lose(name):
 
 
 def write(name, text):
-    return lambda folder: (folder / name).write_text(text)
+    content = gzip.compress(text.encode()) if name.endswith(".gz") else text.encode()
+    return lambda folder: (folder / name).write_bytes(content)
 
 
 @pytest.mark.parametrize(
@@ -302,7 +306,7 @@ def write(name, text):
         (write("figures/a.png", "no image"), "a.png is not a readable PNG"),
         (write("zero_cost_whole_space/manifest.json", "[]"), "is not a manifest: it has no configuration"),
         (write("zero_cost_whole_space/manifest.json", "{"), "is not readable JSON"),
-        (write("zero_cost_whole_space/rows.csv", "index\n1\n"), "rows.csv lacks the column(s) space"),
+        (write("zero_cost_whole_space/rows.csv.gz", "index\n1\n"), "rows.csv.gz lacks the column(s) space"),
     ],
 )
 def test_bad_results_are_one_sentence(small, spoil, sentence):

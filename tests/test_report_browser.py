@@ -98,7 +98,7 @@ def choose_sweep(page, name):
 
 
 def test_search_finds_an_architecture_and_all_its_scores(visit):
-    rows = pd.concat([pd.read_csv(path) for path in sorted(RESULTS.glob("*/rows.csv"))])
+    rows = pd.concat([pd.read_csv(path) for path in sorted(RESULTS.glob("*/rows.csv.gz"))])
     strings = rows.drop_duplicates(["space", "index"]).set_index("index").arch
     page = visit()
     choose_sweep(page, "cifar10_compact")
@@ -111,7 +111,7 @@ def test_search_finds_an_architecture_and_all_its_scores(visit):
     detail = page.inner_text("#detail")
     assert "Architecture 288 of nats-tss" in detail and strings[288] in detail
     of_it = rows[(rows["index"] == 288) & ~rows.method.str.contains("epoch=", regex=False)]
-    table = pd.read_csv(RESULTS / "cifar10_compact" / "rows.csv")
+    table = pd.read_csv(RESULTS / "cifar10_compact" / "rows.csv.gz")
     synflow = table[table.method == "synflow"].set_index("index").score
     lines = page.locator("#detail details[open] tr").all_inner_texts()
     (line,) = (line.split("\t") for line in lines if line.startswith("synflow\t"))
@@ -141,7 +141,7 @@ def test_plot_shows_the_tables_statistics_and_takes_keys_and_clicks(visit):
     assert "without an interval" in page.inner_text("#scatter-statistics")
     page.select_option("#scatter-x", label="test accuracy (%)")
     page.select_option("#scatter-y", label="fear(stage2_epochs=24)")
-    rows = pd.read_csv(RESULTS / "cifar10_compact" / "rows.csv")
+    rows = pd.read_csv(RESULTS / "cifar10_compact" / "rows.csv.gz")
     rows = rows[rows.method == "fear(stage2_epochs=24)"].dropna(subset="score").sort_values("test_accuracy")
     chosen = page.locator("#scatter circle[aria-selected=true]")
     page.focus("#scatter [role=listbox]")
@@ -274,9 +274,9 @@ def test_hostile_results_run_nothing(visit, tmp_path):
     sweep = tmp_path / "sweep"
     sweep.mkdir()
     shutil.copy(RESULTS / "claims.csv", tmp_path)
-    rows = pd.read_csv(RESULTS / "zero_cost_whole_space" / "rows.csv").head(200)
+    rows = pd.read_csv(RESULTS / "zero_cost_whole_space" / "rows.csv.gz").head(200)
     rows = rows.assign(arch=hostile, method=hostile, preset=hostile, seed=range(len(rows)))
-    rows.to_csv(sweep / "rows.csv", index=False)
+    rows.to_csv(sweep / "rows.csv.gz", index=False)
     report.write_report(tmp_path, tmp_path / "report.html")
     page = visit(address=(tmp_path / "report.html").as_uri())
     page.fill("#search-text", "img")

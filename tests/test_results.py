@@ -95,7 +95,7 @@ def test_read_on_in_steps_it_says_what_the_whole_says(tmp_path, records, cuts, d
         strategies.sampled_from(records), max_size=4))] if records else []  # fmt: skip
     lines = failing + records
     folder = make(tmp_path / "sweep", lines[: min([*cuts, len(lines)])])
-    for name in ("rows.csv", PACKED):
+    for name in ("rows.csv.gz", PACKED):
         (folder / name).unlink(missing_ok=True)
     if data.draw(strategies.booleans()):
         write_tables(folder)
@@ -149,7 +149,7 @@ def test_tables_that_are_older_than_the_journal_are_not_believed(tmp_path):
     write_tables(folder, pd.Series({0: 90.0, 1: 80.0}))
     assert Results(folder).rows.test_accuracy.tolist() == [90, 80]
     append_to_journal(folder, trial(1, seed=1))
-    (folder / "rows.csv").touch()
+    (folder / "rows.csv.gz").touch()
     rows = Results(folder).rows
     assert rows["index"].tolist() == [0, 1, 1] and rows.test_accuracy.tolist() == [90, 80, 80]
 
@@ -167,7 +167,7 @@ def test_a_sweep_that_has_only_begun_is_empty_and_another_folder_is_refused(tmp_
     folder = make(tmp_path / "begun", [])
     assert Results(folder).rows.empty and Results(folder).curves().empty
     for other in (tmp_path, tmp_path / "absent"):
-        with pytest.raises(InputError, match="holds neither rows.csv nor journal.jsonl"):
+        with pytest.raises(InputError, match="holds neither rows.csv.gz nor journal.jsonl"):
             Results(other)
 
 

@@ -19,9 +19,9 @@ def test_a_sweep_of_darts_networks(tmp_path):
     assert set(rows.space) == {"darts"} and set(rows["index"]) == {genotype.index for genotype in genotypes}
     assert {Genotype.from_string(text) for text in rows.arch} == set(genotypes)
     assert rows.score.notna().all() and rows.test_accuracy.between(0, 100).all()
-    read = pd.read_csv(tmp_path / "rows.csv")
+    read = pd.read_csv(tmp_path / "rows.csv.gz")
     assert (read["index"] == rows["index"]).all()  # beyond what a float could hold
-    assert read_indices(tmp_path / "rows.csv", 2, "darts") == sorted(genotypes, key=lambda each: each.index)
+    assert read_indices(tmp_path / "rows.csv.gz", 2, "darts") == sorted(genotypes, key=lambda each: each.index)
     macs = rows[rows.method == "shortreg(epochs=1)"].set_index("index").macs
     for genotype in genotypes:
         network = build_darts_network(genotype, 10, settings.channels, settings.cells)

@@ -8,7 +8,7 @@ from test_tinyimagenet import write_arrays
 
 from fearlib import ranking_table, read_rows, report
 from fearlib.explorer import static_view
-from fearlib.ranking.figures import scatter
+from fearlib.figures import scatter
 from fearlib.ranking.tables import save_table
 from fearlib.report.account import provenance
 from fearlib.sweeps.reader import Results

@@ -43,7 +43,7 @@ FORKED = multiprocessing.get_context("fork")  # processes that need not import a
 
 def results(folder):
     """All rows and curves, without what differs from run to run."""
-    rows, curves = pd.read_csv(folder / "rows.csv"), read_curves(folder)
+    rows, curves = pd.read_csv(folder / "rows.csv.gz"), read_curves(folder)
     return rows.drop(columns="seconds"), curves.drop(columns="seconds")
 
 
@@ -62,7 +62,7 @@ def assert_same(one, other):
 def test_tables_are_tidy(undisturbed, tiny_settings):
     rows, curves = read_rows(undisturbed), read_curves(undisturbed)
     assert tuple(rows.columns) == (*ROW_COLUMNS, *MEANING) and tuple(curves.columns) == CURVE_COLUMNS
-    assert tuple(pd.read_csv(undisturbed / "rows.csv", nrows=0).columns) == ROW_COLUMNS
+    assert tuple(pd.read_csv(undisturbed / "rows.csv.gz", nrows=0).columns) == ROW_COLUMNS
     assert len(rows) == 3 * (1 + 1 + len(FIFTEEN))
     assert not rows.duplicated(["index", "method", "seed"]).any()
     trained = rows[rows.method.isin(["fear(stage2_epochs=2)", "shortreg(epochs=1)"])]
@@ -327,7 +327,7 @@ def test_a_folder_of_an_older_version_is_read_merged_and_gone_on_with(undisturbe
     assert_same(tmp_path / "whole", undisturbed)
     assert merge_sweeps(older, [undisturbed]) == 0
     run_sweep(older, "synthetic", tiny_settings, METHODS, ARCHITECTURES)
-    assert {path.name for path in older.glob("[!.]*")} == {PACKED, "rows.csv", "manifest.json"}
+    assert {path.name for path in older.glob("[!.]*")} == {PACKED, "rows.csv.gz", "manifest.json"}
     assert_same(older, undisturbed)
 
 
@@ -473,17 +473,17 @@ def test_a_trial_that_failed_again_alike_does_not_hide_what_came_before_it(undis
 
 
 def test_rows_without_their_journal_are_not_written_over(undisturbed, tiny_settings, tmp_path):
-    for name in ("manifest.json", "rows.csv"):
+    for name in ("manifest.json", "rows.csv.gz"):
         (tmp_path / name).write_bytes((undisturbed / name).read_bytes())
-    before = (tmp_path / "rows.csv").read_bytes()
+    before = (tmp_path / "rows.csv.gz").read_bytes()
     for act in (
         lambda: run_sweep(tmp_path, "synthetic", tiny_settings, ["zero_cost"], ARCHITECTURES),
         lambda: merge_sweeps(tmp_path, [undisturbed]),
         lambda: merge_sweeps(tmp_path / "new", [tmp_path]),
     ):
-        with pytest.raises(InputError, match="has rows.csv but no journal"):
+        with pytest.raises(InputError, match="has rows.csv.gz but no journal"):
             act()
-    assert (tmp_path / "rows.csv").read_bytes() == before
+    assert (tmp_path / "rows.csv.gz").read_bytes() == before
 
 
 def test_a_source_with_two_journals_is_not_merged_by_half(undisturbed, tmp_path):

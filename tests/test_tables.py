@@ -161,7 +161,7 @@ def test_full_training_is_ranked_by_the_benchmark_but_not_by_itself(rows):
 
 
 def test_missing_rows(tmp_path, rows):
-    with pytest.raises(InputError, match="holds neither rows.csv nor journal.jsonl"):
+    with pytest.raises(InputError, match="holds neither rows.csv.gz nor journal.jsonl"):
         read_rows(tmp_path)
     rows.drop(columns=["macs", "seed"]).to_csv(tmp_path / "rows.csv", index=False)
     with pytest.raises(InputError, match=r"lacks the column\(s\) macs, seed"):

@@ -560,7 +560,7 @@ def test_a_results_folder_answers_for_the_epochs_it_knows(tmp_path):
     assert benchmark_accuracy(folder, "cifar100", [21], 12)[21] == float(line["cifar100_12ep"])
     for epochs in (90, 0, -1, True, 12.5):
         assert "it holds those after 12 or 200" in refusal(folder, indices=[21], epochs=epochs)
-    rows = pd.read_csv(folder / "rows.csv")
+    rows = pd.read_csv(folder / "rows.csv.gz")
     rows.to_csv(tmp_path / "rows.csv", index=False)
     assert "after 12 epochs: it holds those after 200." in refusal(tmp_path, indices=[21], epochs=12)
     (tmp_path / "accuracies.csv").write_text("index,cifar10_12ep\n21,84\n21,85\n")
@@ -570,7 +570,7 @@ def test_a_results_folder_answers_for_the_epochs_it_knows(tmp_path):
 def test_a_folder_of_its_own_full_training_knows_how_long_that_was(tmp_path):
     folder = Path(__file__).parents[1] / "results" / "synthetic_compact"
     length = json.loads((folder / "manifest.json").read_text())["configuration"]["settings"]["full_epochs"]
-    rows = pd.read_csv(folder / "rows.csv").query("method == 'full'")
+    rows = pd.read_csv(folder / "rows.csv.gz").query("method == 'full'")
     index = rows["index"].iloc[0]
     expected = 100 * rows.score[rows["index"] == index].mean()
     for epochs in (None, length):
@@ -581,7 +581,7 @@ def test_a_folder_of_its_own_full_training_knows_how_long_that_was(tmp_path):
         manifest = json.loads((folder / "manifest.json").read_text())
         manifest["configuration"]["settings"]["full_epochs"] = wrong
         (tmp_path / "manifest.json").write_text(json.dumps(manifest))
-        (tmp_path / "rows.csv").write_bytes((folder / "rows.csv").read_bytes())
+        (tmp_path / "rows.csv.gz").write_bytes((folder / "rows.csv.gz").read_bytes())
         assert benchmark_accuracy(tmp_path, "synthetic", [index]).attrs["epochs"] is None
         assert "after a number that it does not say" in refusal(tmp_path, "synthetic", [index], 10)
 

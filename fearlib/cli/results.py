@@ -89,7 +89,7 @@ def _status_text(found: Status, folder: Path) -> str:
     failures = found.failures[:_FAILURES_SHOWN]
     if len(found.failures) > _FAILURES_SHOWN:
         more = len(found.failures) - _FAILURES_SHOWN
-        failures.append(f"and {more} more failures, in {folder / 'rows.csv'} by their outcome")
+        failures.append(f"and {more} more failures, in {folder / 'rows.csv.gz'} by their outcome")
     writer = f"{found.writer} writes to it" if found.writer else "no sweep writes to it now"
     return "\n".join([_table(["method", *Progress._fields], methods), "", _counts(found), writer, *failures])
 

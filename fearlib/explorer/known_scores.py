@@ -13,7 +13,7 @@ from fearlib.spaces.registry import build, space_of
 from fearlib.sweeps.journal import FORMS
 from fearlib.sweeps.presets import preset
 from fearlib.sweeps.reader import Results
-from fearlib.sweeps.rows import ROWS
+from fearlib.sweeps.rows import ROW_FORMS
 
 _COLUMNS = (
     "folder", "preset", "dataset", "method", "seed", "score", "rank", "of", "seconds", "gmacs", "outcome",
@@ -44,7 +44,7 @@ def known_scores(architecture: Architecture | Genotype, folders: Iterable[str | 
 
 def results_folders(parent: str | Path = "results") -> list[Path]:
     """The folders in `parent` that hold a sweep, without those in its archive; none if there is no such folder."""
-    return sorted({path.parent for name in (ROWS, *FORMS) for path in user_path(parent).glob(f"*/{name}")})
+    return sorted({path.parent for name in (*ROW_FORMS, *FORMS) for path in user_path(parent).glob(f"*/{name}")})
 
 
 def sizes_text(architecture: Architecture | Genotype) -> str:

@@ -21,7 +21,7 @@ from fearlib.ranking.degradation import CONSTANT
 from fearlib.ranking.tables import method_order
 from fearlib.sweeps.indices import read_indices
 from fearlib.sweeps.labels import Label, read_label
-from fearlib.sweeps.rows import ROWS, read_rows
+from fearlib.sweeps.rows import read_rows, rows_file
 
 SCORES = "scores.csv.gz"
 PAPERS = "zero_cost_cifar10"  # the folder whose sweep took the paper's architectures in their order
@@ -53,7 +53,7 @@ def read_scores(results: str | Path = "results") -> pd.DataFrame:
     weights; at a constant rate they are the same however long the training was to be. Full training, which gives
     the accuracy, training losses and failed trials are left out. Raises InputError if there is no sweep.
     """
-    folders = sorted(path.parent for path in user_path(results).glob(f"*/{ROWS}"))
+    folders = [folder for folder in sorted(user_path(results).glob("*/")) if rows_file(folder)]
     if not folders:
         raise InputError(f"{results} holds no results of sweeps: run this in the repository's folder.")
     rows = pd.concat([read_rows(folder).assign(folder=folder.name) for folder in folders], ignore_index=True)

@@ -12,7 +12,7 @@ from fearlib.sweeps.journal import read_journal
 from fearlib.sweeps.labels import kind_of
 from fearlib.sweeps.manifest import MANIFEST, MAX_BYTES
 from fearlib.sweeps.presets import LENGTHS, PRESETS, as_dict, preset
-from fearlib.sweeps.rows import ROWS
+from fearlib.sweeps.rows import rows_file
 
 ARCHIVE = "archive"  # in a folder of results: sweeps that stand for a past decision, by what they have in common
 OF_A_SITTING = ("started", "ended", "trials", "workers", "commit", "hardware", "python", "truth")
@@ -139,7 +139,7 @@ def _shared(folder: Path, configuration: dict, name: str) -> list[str]:
 def _orders(folder: Path, space: str) -> dict[Path, list[int]]:
     """The sweep's architectures as it came to them, and as its sorted rows name them, where these can be read."""
     orders = {}
-    for where in (folder, folder / ROWS):
+    for where in filter(None, (folder, rows_file(folder))):
         with contextlib.suppress(InputError):
             orders[where] = [each.index for each in read_indices(where, space=space)]
     return orders

@@ -12,7 +12,6 @@ from fearlib.files.tables import read_csv
 CAPTIONS = "captions.csv"
 CAPTION_COLUMNS = ("kind", "name", "caption", "notebook", "parameters", "folders", "numbers", "interval")
 MAX_BYTES = 2**24  # of a table or figure
-COLOURS = 64  # of an embedded figure: a third of the bytes, and no difference to see
 COUNTS = ("n", "reached")  # columns that count architectures
 ESTIMATE_BOUNDS = ["low", "high"]
 
@@ -146,24 +145,17 @@ def _counts(blocks: list[dict]) -> str:
 
 
 def _image(path: Path) -> dict:
-    """A PNG with fewer colours, as base64, and its size in pixels. Raises InputError if it is not a PNG."""
+    """A PNG as base64, and its size in pixels. Raises InputError if it is not a PNG."""
     require("PIL", "embed figures")
     from PIL import Image
 
+    content = read_file(path, MAX_BYTES)
     try:
-        with Image.open(io.BytesIO(read_file(path, MAX_BYTES)), formats=["PNG"]) as image:
-            reduced = image.convert("RGB").quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-    except InputError:
-        raise
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
+            image.load()
     except Exception as error:  # a damaged image raises errors of many kinds
         raise InputError(f"{path} is not a readable PNG: {one_line(error)}.") from error
-    content = io.BytesIO()
-    reduced.save(content, "PNG")
-    return {
-        "png": base64.b64encode(content.getvalue()).decode(),
-        "width": reduced.width,
-        "height": reduced.height,
-    }
+    return {"png": base64.b64encode(content).decode(), "width": image.width, "height": image.height}
 
 
 def _text(path: Path) -> str:

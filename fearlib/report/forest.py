@@ -58,12 +58,13 @@ def paper_beside_ours(book: pd.DataFrame):
     legend = _legend(book)
     heights = [_LINE * sum(_HEADING + len(lines) for *_, lines in blocks) for blocks in panels.values()]
     top = 0.3 + 0.13 * -(-len(legend) // 2)
-    height = top + sum(heights) + _AXIS * len(panels)
+    scales = [_AXIS * any(lines for *_, lines in blocks) for blocks in panels.values()]
+    height = top + sum(heights) + sum(scales)
     figure = plt.figure(figsize=(_WIDTH, height))
-    for (unit, blocks), of_panel in zip(panels.items(), heights):
+    for (unit, blocks), of_panel, of_scale in zip(panels.items(), heights, scales):
         top += of_panel
         place = (_LEFT / _WIDTH, 1 - top / height, 1 - (_LEFT + _RIGHT) / _WIDTH, of_panel / height)
-        top += _AXIS
+        top += of_scale
         _draw_panel(figure.add_axes(place), unit, blocks)
     figure.text(
         0.02, 1 - 0.08 / height, "The paper beside ours, with 95% intervals", size=8, weight="bold", va="top"
@@ -134,8 +135,9 @@ def _draw_panel(axis, unit: str, blocks: list[tuple[str, str, list]]) -> None:
     axis.grid(axis="x", color="0.93", linewidth=0.6)
     axis.set_axisbelow(True)
     axis.tick_params(axis="x", labelsize=7, bottom=True, length=2)
-    axis.set_xlabel(_UNITS.get(unit, unit), fontsize=7)
-    if not measured:
+    if measured:
+        axis.set_xlabel(_UNITS.get(unit, unit), fontsize=7)
+    else:
         axis.set_xticks([])
         axis.spines.bottom.set_visible(False)
 

@@ -19,7 +19,7 @@ def read_indices(path: str | Path, count: int | None = None, space: str = "nats-
     """The first `count` architectures that a file names, or a sweep, in their order there.
 
     `path` is a text with an index, an architecture string or NASLib's six numbers a line, and comments after #; a
-    table (.csv or .csv.gz) with the columns `index`, `arch` or both, such as a sweep's `rows.csv`, where an
+    table (.csv or .csv.gz) with the columns `index`, `arch` or both, such as a sweep's `rows.csv.gz`, where an
     architecture may have several rows; or a results folder, in the order in which its sweep came to them.
 
     Raises InputError if a line is none of these, an index and a string contradict each other, a text names an

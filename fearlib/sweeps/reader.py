@@ -29,7 +29,7 @@ class Results:
     """The rows and learning curves of a results folder; `refresh` reads on, and only what is new.
 
     `rows` are those of `fearlib.sweeps.rows.write_tables`, in the order in which they were read. They come from
-    `rows.csv` if that holds the journal's last trial, and so all of them; else from the journal, to which a
+    `rows.csv.gz` if that holds the journal's last trial, and so all of them; else from the journal, to which a
     running sweep appends. Raises InputError if there is no sweep in `folder`, or it cannot be read.
     """
 

@@ -1,6 +1,7 @@
 """A journal becomes tidy rows and learning curves, and the rows are read again."""
 
 import functools
+import gzip
 import math
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,7 +19,9 @@ from fearlib.sweeps.labels import UNDEFINED, has_failed, truth_method
 from fearlib.sweeps.manifest import MANIFEST, read_manifest
 from fearlib.sweeps.meaning import MEANING, with_meaning
 
-ROWS, CURVES = "rows.csv", "curves.csv"
+ROWS = "rows.csv.gz"
+ROW_FORMS = (ROWS, "rows.csv")  # the second is version 0.1's, or from outside
+CURVES = "curves.csv"
 MAX_ROWS_BYTES = 2**29  # of a table of rows; one takes 200
 ROW_COLUMNS = (
     "space", "index", "arch", "dataset", "preset", "method", "score", "seconds", "macs", "seed",
@@ -34,19 +37,19 @@ INFINITE = f"{UNDEFINED}its score is infinite"  # an outcome
 
 
 def write_tables(folder: Path, truth: pd.Series | None = None) -> pd.DataFrame:
-    """Write `rows.csv` from the folder's journal and manifest and return the rows.
+    """Write `rows.csv.gz` from the folder's journal and manifest and return the rows.
 
     A trial that ran again counts once, with its last result. A test accuracy that the journal lacks is taken
-    from `truth`, else from the `rows.csv` that is replaced. Where no architecture has one from outside, the mean
+    from `truth`, else from the rows that are replaced. Where no architecture has one from outside, the mean
     of its own full training (`truth_method`) takes its place.
     """
     known = [] if truth is None else [truth]
     rows = _rows_of_journal(folder, last_trials(read_journal(folder)), known, written_rows(folder))
-    replace_file(
-        user_path(folder) / ROWS, rows[list(ROW_COLUMNS)].to_csv(index=False, lineterminator="\n").encode()
-    )
+    content = rows[list(ROW_COLUMNS)].to_csv(index=False, lineterminator="\n").encode()
+    replace_file(user_path(folder) / ROWS, gzip.compress(content, mtime=0))
     if has_journal(folder):
-        (user_path(folder) / CURVES).unlink(missing_ok=True)  # an older folder's, which would no longer be all
+        for older in (*ROW_FORMS[1:], CURVES):  # which would no longer be all
+            (user_path(folder) / older).unlink(missing_ok=True)
     return rows
 
 
@@ -147,12 +150,12 @@ def with_finite_scores(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def read_rows(folder: str | Path) -> pd.DataFrame:
-    """The rows of the sweep in `folder`, which may still be running: those of `rows.csv`, or of the journal where
-    that holds more.
+    """The rows of the sweep in `folder`, which may still be running: those of `rows.csv.gz`, or of the journal
+    where that holds more.
 
     With the columns `ROW_COLUMNS` and, of what their texts mean, `kind`, `moment` and `failed` (`with_meaning`).
-    Raises InputError if there is no sweep, or a column of `rows.csv` is missing or holds something other than its
-    texts or numbers.
+    Raises InputError if there is no sweep, or a column of `rows.csv.gz` is missing or holds something other than
+    its texts or numbers.
     """
     written = written_rows(folder)
     if written is not None and holds_journal(written, *end_of_journal(folder)):
@@ -180,7 +183,7 @@ def written_curves(folder: str | Path) -> pd.DataFrame:
 
 def holds_sweep(folder: str | Path) -> bool:
     """Whether a sweep has begun in `folder`."""
-    return any((user_path(folder) / name).is_file() for name in (ROWS, *FORMS, MANIFEST))
+    return any((user_path(folder) / name).is_file() for name in (*ROW_FORMS, *FORMS, MANIFEST))
 
 
 def holds_journal(rows: pd.DataFrame, last: dict | None, end: Position) -> bool:
@@ -203,10 +206,16 @@ def holds_journal(rows: pd.DataFrame, last: dict | None, end: Position) -> bool:
     )
 
 
+def rows_file(folder: str | Path) -> Path | None:
+    """The file of the rows in `folder`: `rows.csv.gz`, else `rows.csv`; None without either."""
+    paths = (user_path(folder) / name for name in ROW_FORMS)
+    return next((path for path in paths if path.exists()), None)
+
+
 def written_rows(folder: str | Path) -> pd.DataFrame | None:
-    """The rows in `rows.csv` as they are, None if the sweep in `folder` has not written it yet."""
-    path = user_path(folder) / ROWS
-    if not path.exists():
+    """The rows in the folder's file of rows as they are, None if the sweep has not written it yet."""
+    path = rows_file(folder)
+    if path is None:
         if not holds_sweep(folder):
             raise _no_sweep(folder)
         return None
@@ -225,15 +234,17 @@ def written_rows(folder: str | Path) -> pd.DataFrame | None:
 
 def refuse_rows_without_journal(folder: str | Path) -> None:
     """Raises InputError if a folder has rows and no journal, so that writing its tables would lose them."""
-    if (user_path(folder) / ROWS).exists() and not has_journal(folder) and len(written_rows(folder)):
+    path = rows_file(folder)
+    if path and not has_journal(folder) and len(written_rows(folder)):
         raise InputError(
-            f"{folder} has {ROWS} but no journal, from which a sweep goes on: restore it, or take another folder."
+            f"{folder} has {path.name} but no journal, from which a sweep goes on: restore it, or take another "
+            "folder."
         )
 
 
 def known_accuracy(folder: str | Path) -> pd.Series:
-    """Test accuracy (%) by architecture as `rows.csv` has it from outside, NaN or nothing where it has none."""
-    written = written_rows(folder) if (user_path(folder) / ROWS).exists() else None
+    """Test accuracy (%) by architecture that the written rows have from outside, NaN or nothing without one."""
+    written = written_rows(folder) if rows_file(folder) else None
     return pd.Series(dtype=float) if written is None else accuracy_from_outside(written)
 
 

@@ -83,10 +83,10 @@ def run_sweep(
     that none waits long for the last; but with a time budget, and with one worker, one architecture follows
     another, so that those which are finished are no selection. `after_trial` is called with each finished trial's
     rows. The folder receives `journal.jsonl` while the sweep runs; at its end, when it is interrupted too, it has
-    `rows.csv`, `manifest.json` and `journal.jsonl.gz`. Raises InputError for a number that cannot be, if `truth`
-    is not of these architectures, if the folder holds results of another configuration or other test accuracies,
-    if two methods take the same measure, if another sweep is writing to it, or on Windows. A script that asks for
-    workers does so under `if __name__ == "__main__":`.
+    `rows.csv.gz`, `manifest.json` and `journal.jsonl.gz`. Raises InputError for a number that cannot be, if
+    `truth` is not of these architectures, if the folder holds results of another configuration or other test
+    accuracies, if two methods take the same measure, if another sweep is writing to it, or on Windows. A script
+    that asks for workers does so under `if __name__ == "__main__":`.
     """
     _refuse_places()
     import_plugin()

@@ -1,0 +1,107 @@
+"""What figures share: colours, panels, bands, scales of cost, a heading, and how they are saved."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from fearlib.data.registry import shown_name
+from fearlib.errors import require
+from fearlib.files.outside import user_path
+from fearlib.scores.registry import MEASURES
+from fearlib.sweeps.labels import kind_of
+
+MARKERS = {"fear": ("s", "#d55e00"), "shortreg": ("o", "#0072b2")}
+OTHER_MARKER = ("^", "#009e73")
+COLOURS = ("#0072b2", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
+_PNG_COLOURS = 64
+
+
+def save_figure(figure, path: str | Path) -> None:
+    """Write `path` as PNG and PDF, without dates, so that the same figure is the same file.
+
+    The PNG has 64 colours: a quarter of the bytes, and no difference to see.
+    """
+    from PIL import Image
+
+    path = user_path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, dpi=200)
+    with Image.open(drawn) as image:
+        few = image.convert("RGB").quantize(_PNG_COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    few.save(path.with_suffix(".png"), dpi=(200, 200), optimize=True)
+    figure.set_layout_engine("none")  # both files, and the notebook, as laid out for the first
+    figure.savefig(path.with_suffix(".pdf"), metadata={"CreationDate": None})
+
+
+def pyplot():
+    require("seaborn", "draw figures").set_theme("paper", "whitegrid")
+    import matplotlib.pyplot as plt
+
+    return plt
+
+
+def small_panels(titles: list[str], columns: int):
+    """A figure of small axes on one scale of correlation, by title."""
+    plt = pyplot()
+    columns = min(columns, max(len(titles), 1))
+    lines = -(-len(titles) // columns)
+    figure, axes = plt.subplots(
+        lines, columns, figsize=(max(2.4 * columns, 3.4), 2.0 * lines), squeeze=False, sharex=True, sharey=True,
+        layout="constrained",
+    )  # fmt: skip
+    for axis, title in zip(axes.flat, titles):
+        axis.set_title(title, fontsize=9)
+        axis.axhline(0, color="0.5", linewidth=0.8)
+        axis.set_ylim(-1, 1)
+        axis.tick_params(labelsize=7)
+    for axis in axes.flat[len(titles) :]:
+        axis.set_visible(False)
+    for axis in axes.flat[max(len(titles) - columns, 0) : len(titles)]:
+        axis.tick_params(labelbottom=True)
+    return figure, dict(zip(titles, axes.flat))
+
+
+def with_band(axis, table: pd.DataFrame, x: str, colour: str, label: str | None = None) -> None:
+    """`spearman` against x with its interval."""
+    axis.fill_between(table[x], table.low, table.high, color=colour, alpha=0.2, linewidth=0)
+    axis.plot(table[x], table.spearman, ".-", color=colour, markersize=4, linewidth=1, label=label)
+
+
+def log_scale(axis, cost: pd.Series) -> None:
+    """For costs across, with as many numbers as there is room for."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    axis.set_xscale("log")
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    if cost.max() < 30 * cost.min():
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.xaxis.set_major_formatter("{x:g}")
+
+
+def not_free(cost: pd.Series) -> pd.Series:
+    """Costs for a log scale, on which nothing stands a tenth below the least."""
+    return cost.where(cost > 0, cost[cost > 0].min() / 10)
+
+
+def apart(heights: np.ndarray, gap: float, bottom: float, top: float) -> np.ndarray:
+    """Ascending heights moved apart to a distance of at least `gap`, between `bottom` and `top` where they fit."""
+    steps = gap * np.arange(len(heights))
+    apart = np.maximum.accumulate(heights - steps) + steps
+    down = np.minimum(apart, top - steps[::-1] - gap / 2)
+    return np.maximum(down, bottom + steps + gap / 2)
+
+
+def count_range(counts: pd.Series) -> str:
+    low, high = counts.min(), counts.max()
+    return f"{low}" if low == high else f"{low}..{high}"
+
+
+def where(rows: pd.DataFrame) -> str:
+    """The data and the preset; beside trained methods also the preset at which zero-cost scores were taken."""
+    free = rows.method.map(kind_of).isin(MEASURES)
+    measured, trained = (", ".join(rows.preset[which].unique()) for which in (free, ~free))
+    where = f"{', '.join(map(shown_name, rows.dataset.unique()))}, {trained or measured} preset"
+    return f"{where}, zero-cost measures at the {measured} preset" if trained and measured else where

@@ -1,0 +1,50 @@
+"""Architectures by a score and by test accuracy."""
+
+import numpy as np
+import pandas as pd
+
+from fearlib.figures.frame import pyplot, where
+from fearlib.ranking.estimate import estimate
+from fearlib.ranking.statistics import spearman
+
+_QUARTERS = np.linspace(0, 1, 5)
+
+
+def scatter(rows: pd.DataFrame, methods: list[str] | None = None, columns: int = 4):
+    """The rank of the score against that of test accuracy, a panel a method, the highest Spearman first.
+
+    Ranks are what Spearman sees, and networks that learn nothing leave room for the others; below a quarter of the
+    ranks stands the test accuracy there. Above each panel are Spearman, its 95% interval and n. `rows` as
+    `fearlib.read_rows` gives them. Architectures without a score are not drawn. Returns the matplotlib
+    figure.
+    """
+    plt = pyplot()
+    methods = methods or list(rows.method.unique())
+    each = {
+        name: rows[rows.method == name].groupby("index")[["score", "test_accuracy"]].mean() for name in methods
+    }
+    found = {name: estimate(spearman, table.score, table.test_accuracy) for name, table in each.items()}
+    accuracy = rows.groupby("index").test_accuracy.mean().dropna()
+    places = accuracy.rank(pct=True)
+    lines = -(-len(methods) // columns)
+    figure, axes = plt.subplots(
+        lines, columns, figsize=(2.3 * columns, 2.35 * lines), squeeze=False, layout="constrained"
+    )
+    order = sorted(methods, key=lambda name: -np.nan_to_num(found[name].value, nan=-1))
+    for axis, name in zip(axes.flat, order):
+        known = each[name].dropna()
+        score = known.score.rank(pct=True)
+        axis.plot(places[known.index], score, ".", color="#0072b2", markersize=3, alpha=0.6, markeredgewidth=0)
+        of = f" of {len(each[name])}" if len(each[name]) > len(known) else ""
+        axis.set_title(f"{name}\n{found[name]}, n={len(known)}{of}", fontsize=8)
+        axis.set_xticks(_QUARTERS, [f"{level:.1f}" for level in accuracy.quantile(_QUARTERS)])
+        axis.set_yticks(_QUARTERS, ["last", "", "", "", "first"])
+        axis.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
+        axis.tick_params(labelsize=7)
+    for axis in axes.flat[len(methods) :]:
+        axis.set_visible(False)
+    whose = "our own full training's" if set(rows.dataset) == {"synthetic"} else "benchmark"
+    figure.supxlabel(f"{whose} test accuracy (%) at every quarter of its ranks", fontsize=9)
+    figure.supylabel("rank by the score", fontsize=9)
+    figure.suptitle(f"{where(rows)}; above: Spearman, 95% bootstrap", fontsize=9)
+    return figure
