@@ -16,7 +16,8 @@ from test_results import make, trial
 from fearlib import MEASURES, METHODS, Architecture, build_network, cli, zero_cost
 from fearlib.scores.minibatch import noise_minibatch
 from fearlib.scores.registry import FIFTEEN
-from fearlib.sweeps.journal import WRITER, append_to_journal, read_journal
+from fearlib.sweeps.journal import append_to_journal, read_journal
+from fearlib.sweeps.writer import WRITER
 
 ZERO_COST = str(Path(__file__).parents[1] / "results" / "zero_cost_cifar10")
 SMALL = (

@@ -27,10 +27,11 @@ import pytest
 from fearlib import Architecture, InputError, run_sweep
 from fearlib.cli import main
 from fearlib.sweeps.cluster import cluster, run_on_workers
-from fearlib.sweeps.journal import WRITER, read_journal
+from fearlib.sweeps.journal import read_journal
 from fearlib.sweeps.rows import read_curves, read_rows
 from fearlib.sweeps.run import Trial, _run, _with_retries
 from fearlib.sweeps.status import sweep_status
+from fearlib.sweeps.writer import WRITER
 
 INDICES = (12148, 13226, 1291, 7)
 ARCHITECTURES = [Architecture.from_index(index) for index in INDICES]

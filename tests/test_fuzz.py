@@ -45,7 +45,6 @@ from fearlib.sweeps.journal import (
     DAMAGED,
     JOURNAL,
     PACKED,
-    WRITER,
     end_of_journal,
     pack_journal,
     read_journal,
@@ -56,6 +55,7 @@ from fearlib.sweeps.manifest import MANIFEST, open_manifest, read_manifest
 from fearlib.sweeps.rows import ROW_COLUMNS, ROW_FORMS, ROWS, write_tables
 from fearlib.sweeps.run import _take_up
 from fearlib.sweeps.status import sweep_status
+from fearlib.sweeps.writer import WRITER
 
 # Malformed inputs of every kind in the slow run; the ordinary one makes a tenth of them.
 EXAMPLES = {

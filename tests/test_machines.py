@@ -20,7 +20,8 @@ from typer.testing import CliRunner
 
 import fearlib
 from fearlib import Architecture, InputError, load_dataset, read_rows, run_sweep
-from fearlib.benchmark.truth import archive_times, benchmark_accuracy, export_truth
+from fearlib.benchmark.archive import archive_times
+from fearlib.benchmark.truth import benchmark_accuracy, export_truth
 from fearlib.cli import main
 from fearlib.cli.commands import app
 from fearlib.explorer.known_scores import known_scores, results_folders
@@ -31,22 +32,14 @@ from fearlib.ranking.finished import finished_architectures, finished_rows
 from fearlib.ranking.tables import save_table
 from fearlib.report import write_report
 from fearlib.sweeps.indices import read_indices
-from fearlib.sweeps.journal import (
-    JOURNAL,
-    PACKED,
-    SOFT_LOCK,
-    WRITER,
-    append_to_journal,
-    only_writer,
-    read_journal,
-    writer,
-)
+from fearlib.sweeps.journal import JOURNAL, PACKED, append_to_journal, read_journal
 from fearlib.sweeps.manifest import MANIFEST, read_manifest
 from fearlib.sweeps.merge import merge_sweeps
 from fearlib.sweeps.reader import Results
 from fearlib.sweeps.rows import ROWS, read_curves
 from fearlib.sweeps.run import Trial, _run
 from fearlib.sweeps.status import sweep_status
+from fearlib.sweeps.writer import SOFT_LOCK, WRITER, only_writer, writer
 
 ARCHITECTURES = [Architecture.from_index(index) for index in (12148, 1291, 7)]
 
@@ -342,7 +335,7 @@ def test_a_data_folder_that_cannot_be_written():
 
 DIES_WITH_THE_LOCK = """
 import errno, fcntl, os, sys
-from fearlib.sweeps.journal import only_writer
+from fearlib.sweeps.writer import only_writer
 
 def refuse(*_):
     raise OSError(errno.ENOLCK, "no locks")
@@ -382,8 +375,8 @@ def test_windows_is_refused_and_nobody_is_interrupted(tmp_path, monkeypatch):
         with pytest.raises(InputError, match="sweeps run on Linux and macOS: on Windows, run fearlib in WSL"):
             run_sweep(tmp_path, "synthetic", None, [], [])
     monkeypatch.setattr(os, "kill", lambda *_: pytest.fail("interrupted"))
-    monkeypatch.setattr("fearlib.sweeps.journal.user_path", lambda path, known=tmp_path: known)
-    monkeypatch.setattr("fearlib.sweeps.journal.read_file", lambda *_: json.dumps(there).encode())
+    monkeypatch.setattr("fearlib.sweeps.writer.user_path", lambda path, known=tmp_path: known)
+    monkeypatch.setattr("fearlib.sweeps.writer.read_file", lambda *_: json.dumps(there).encode())
     monkeypatch.setattr(os, "name", "nt")
     assert writer(tmp_path).startswith(f"process {os.getpid()} on ")
 

@@ -18,7 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nats_bench import ArchResults, ResultsCount
 
-from fearlib.benchmark.truth import archive_times, benchmark_accuracy, export_truth
+from fearlib.benchmark.archive import archive_times
+from fearlib.benchmark.truth import benchmark_accuracy, export_truth
 from fearlib.errors import InputError
 from fearlib.spaces.nats import Architecture
 from fearlib.sweeps.journal import read_journal

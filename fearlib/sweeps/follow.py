@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from fearlib.sweeps.journal import START, read_journal_on, writer
+from fearlib.sweeps.journal import START, read_journal_on
 from fearlib.sweeps.reader import Results
 from fearlib.sweeps.status import Status, status_of
+from fearlib.sweeps.writer import writer
 
 
 def follow(folder: str | Path) -> Iterator[tuple[Status, pd.DataFrame]]:

@@ -5,15 +5,11 @@ removed when the other is whole; after a crash between the two steps both are th
 """
 
 import contextlib
-import errno
 import gc
 import gzip
 import io
 import json
-import math
 import os
-import platform
-import re
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -24,16 +20,12 @@ from fearlib.errors import InputError, one_line
 from fearlib.files.outside import check_file, read_at_most, read_file, user_path
 from fearlib.files.packed import last_packed_line, pack_lines, read_packed_lines
 from fearlib.files.write import replace_file
-from fearlib.sweeps.provenance import utc_now
+from fearlib.sweeps.record import MAX_LINE, read_record
 
 JOURNAL, PACKED = "journal.jsonl", "journal.jsonl.gz"
 FORMS = JOURNAL, PACKED  # where both are there, the first counts
 DAMAGED = "journal.damaged"
-WRITER = ".writer"
-LOCK, SOFT_LOCK = ".lock", ".lock.soft"
 MAX_BYTES = 2**31  # of a journal when unpacked; a trial takes 1 to 40 KB
-MAX_LINE = 2**22
-_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP)
 
 
 def read_journal(folder: Path, curves: bool = True) -> list[dict]:
@@ -88,7 +80,7 @@ def end_of_journal(folder: Path) -> tuple[dict | None, Position]:
         else:
             tail = file.seek(max(0, file.seek(0, io.SEEK_END) - 2 * MAX_LINE)), file.read()
     end = _end(*tail)
-    return _parse(end.line), end
+    return read_record(end.line), end
 
 
 def _end(before: int, content: bytes) -> Position:
@@ -105,7 +97,7 @@ def recover_journal(folder: Path) -> Iterator[dict]:
         _unpack(folder)
     lines, bad = _lines(folder), set()
     for number, line in enumerate(lines):
-        record = _parse(line)
+        record = read_record(line)
         if record is None:
             bad.add(number)
         else:
@@ -203,80 +195,6 @@ def has_journal(folder: Path) -> bool:
 
 
 @contextlib.contextmanager
-def only_writer(folder: Path):
-    """Hold a results folder, made if need be, for this process. Raises InputError if another one holds it.
-
-    Where the file system has no locks a file that only one process can make takes their place, with a warning.
-    """
-    from filelock import Timeout  # torch brings it
-
-    folder = user_path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = _locked(folder)
-    except Timeout as error:
-        who = writer(folder) or "another process"
-        died = f", or, if it has died, delete {error.lock_file}" if error.lock_file.endswith(SOFT_LOCK) else ""
-        raise InputError(
-            f"another sweep is writing to {folder} ({who}): wait for it, or choose another folder{died}."
-        ) from error
-    except OSError as error:
-        raise InputError(f"{folder} cannot be used as a results folder: {error.strerror or error}.") from error
-    try:
-        me = {"process": os.getpid(), "machine": platform.node(), "since": utc_now()}
-        replace_file(folder / WRITER, json.dumps(me).encode())
-        yield
-    finally:
-        (folder / WRITER).unlink(missing_ok=True)
-        lock.release()
-
-
-def _locked(folder: Path):
-    """A lock on a folder, held. Raises filelock.Timeout if another process holds it."""
-    from filelock import FileLock, SoftFileLock
-
-    lock = FileLock(folder / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except OSError as error:
-        if error.errno not in _NO_LOCKS:
-            raise
-        lock = SoftFileLock(folder / SOFT_LOCK)
-        lock.acquire(timeout=0)
-        warnings.warn(
-            f"the file system of {folder} has no locks ({error.strerror}): {SOFT_LOCK} in it keeps other sweeps "
-            "out, and is left behind where this one is killed on another machine.",
-            stacklevel=4,
-        )
-    return lock
-
-
-def writer(folder: Path) -> str | None:
-    """Which process says that it writes to a results folder, and still runs as far as this machine can tell."""
-    try:
-        said = json.loads(read_file(user_path(folder) / WRITER, 4096))
-        process, machine, since = int(said["process"]), str(said["machine"]), str(said["since"])
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
-        return None
-    who = f"process {process} on {machine} since {since}"
-    if machine != platform.node():
-        return f"{who}, unless it has died there"
-    return who if _runs(process) else None
-
-
-def _runs(process: int) -> bool:
-    if os.name == "nt":  # where the same call would interrupt it
-        return True
-    try:
-        os.kill(process, 0)  # only asks
-    except PermissionError:  # as another user
-        return True
-    except (OSError, OverflowError):
-        return False
-    return True
-
-
-@contextlib.contextmanager
 def _opened(folder: Path, forms: tuple[str, ...] = FORMS) -> Iterator[tuple[IO[bytes], IO[bytes] | None]]:
     """The journal's lines, none if there is no journal, and the file that they are unpacked from, if any.
 
@@ -323,7 +241,7 @@ def _records(lines: list[bytes], folder: Path, curves: bool) -> list[dict]:
     if not curves:
         lines = [_without_curve(line) for line in lines]
     with collector_at_rest():
-        parsed = [_parse(line) for line in lines]
+        parsed = [read_record(line) for line in lines]
     return [_of_this_version(record, folder) for record in parsed if record is not None]
 
 
@@ -344,70 +262,3 @@ def collector_at_rest():
     finally:
         if collects:
             gc.enable()
-
-
-def _parse(line: bytes) -> dict | None:
-    try:
-        record = json.loads(line.decode()) if line.endswith(b"\n") and len(line) <= MAX_LINE else None
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(record, dict) or not {"trial", "rows", "curve"} <= record.keys():
-        return None
-    if "test_accuracy" not in record:  # another version's
-        return record
-    if not _is_a_trials(record):
-        return None
-    record["trial"] = {key: record["trial"][key] for key in _TRIAL}  # in one order, whatever that of the line
-    return record
-
-
-_TRIAL = ("index", "method", "seed")
-_ROW_NUMBERS = ("score", "seconds", "macs")
-_EPOCH_NUMBERS = ("stage", "epoch", "loss", "train_top1", "val_top1", "seconds", "images", "macs")
-_LARGEST = 2**63
-
-
-def _is_a_trials(record: dict) -> bool:
-    """Whether a record has the form of a trial's, in all that is read of it."""
-    trial, rows, curve = record["trial"], record["rows"], record["curve"]
-    return (
-        isinstance(trial, dict)
-        and trial.keys() == set(_TRIAL)
-        and _is_count(trial["index"])
-        and _is_text(trial["method"])
-        and type(trial["seed"]) is int
-        and _is_number(trial["seed"])
-        and _is_number(record["test_accuracy"])
-        and isinstance(rows, list)
-        and len(rows) > 0
-        and all([_has_numbers(row, _ROW_NUMBERS) for row in rows])
-        and all([_is_text(row.get("method")) and _is_text(row.get("outcome")) for row in rows])
-        and isinstance(curve, list)
-        and all([_has_numbers(epoch, _EPOCH_NUMBERS) for epoch in curve])
-        and _is_count(record.get("sitting", 0))
-        and _is_duration(record.get("after", 0))
-        and _is_duration(record.get("elapsed", 0))
-        and _is_text(record.get("hardware", ""))
-        and _is_text(record.get("commit", ""))
-    )
-
-
-def _has_numbers(value: object, keys: tuple[str, ...]) -> bool:
-    return isinstance(value, dict) and all([_is_number(value.get(key)) for key in keys])
-
-
-def _is_number(value: object) -> bool:
-    """Whether it is a float or an integer of 64 bits."""
-    return type(value) is float or (type(value) is int and -_LARGEST <= value < _LARGEST)
-
-
-def _is_duration(value: object) -> bool:
-    return _is_number(value) and 0 <= value < math.inf
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and (value.isascii() or not re.search("[\ud800-\udfff]", value))  # half a pair
-
-
-def _is_count(value: object) -> bool:
-    return type(value) is int and 0 <= value < _LARGEST

@@ -11,7 +11,6 @@ from fearlib.files.outside import user_path
 from fearlib.spaces.registry import find_space
 from fearlib.sweeps.journal import (
     append_to_journal,
-    only_writer,
     pack_journal,
     read_journal,
     recover_journal,
@@ -22,6 +21,7 @@ from fearlib.sweeps.manifest import MANIFEST, open_manifest, read_manifest, writ
 from fearlib.sweeps.methods import refuse_measures_twice
 from fearlib.sweeps.rows import known_accuracy, refuse_rows_without_journal, write_tables
 from fearlib.sweeps.run import Trial, check_truth, count_trials
+from fearlib.sweeps.writer import only_writer
 
 
 def merge_sweeps(folder: str | Path, sources: list[str | Path], methods: list[str] | None = None) -> int:

@@ -26,7 +26,7 @@ from fearlib.plugin import PLUGIN, import_plugin
 from fearlib.spaces.darts import Genotype
 from fearlib.spaces.nats import Architecture
 from fearlib.spaces.registry import find_space, space_of
-from fearlib.sweeps.journal import append_to_journal, only_writer, pack_journal, recover_journal
+from fearlib.sweeps.journal import append_to_journal, pack_journal, recover_journal
 from fearlib.sweeps.labels import FAILED, has_failed
 from fearlib.sweeps.manifest import open_manifest, write_manifest
 from fearlib.sweeps.methods import expand_methods, most_macs, refuse_measures_twice
@@ -35,6 +35,7 @@ from fearlib.sweeps.presets import LENGTHS, Settings, as_dict
 from fearlib.sweeps.provenance import code_commit, hardware, sitting, utc_now
 from fearlib.sweeps.rows import known_accuracy, refuse_rows_without_journal, rows_of_trials, write_tables
 from fearlib.sweeps.trial import refuse_nan, run_trial
+from fearlib.sweeps.writer import only_writer
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from fearlib.sweeps.journal import read_journal_on, writer
+from fearlib.sweeps.journal import read_journal_on
 from fearlib.sweeps.labels import has_failed
 from fearlib.sweeps.manifest import read_manifest
+from fearlib.sweeps.writer import writer
 
 
 class Progress(NamedTuple):

@@ -1,0 +1,73 @@
+"""The accuracies that a results folder holds: in its rows, or in a table beside them."""
+
+import contextlib
+from pathlib import Path
+
+import pandas as pd
+
+from fearlib.benchmark.splits import ARCHIVE_EPOCHS, ARCHIVE_NAMES, column_of
+from fearlib.benchmark.tables import MAX_TABLE_BYTES, by_index
+from fearlib.data.registry import stands_for
+from fearlib.errors import InputError
+from fearlib.files.tables import read_csv
+from fearlib.sweeps.labels import read_label, truth_method
+from fearlib.sweeps.manifest import read_manifest
+from fearlib.sweeps.rows import full_is_truth, read_rows
+
+ACCURACIES = "accuracies.csv"  # a table of the benchmark's that a results folder may hold
+
+
+def read_results(folder: Path, dataset: str, epochs: int | None, split: str) -> tuple[pd.Series, int | None]:
+    """Accuracies by architecture index, of its rows if these have what is asked for, and after how many epochs."""
+    if split != "test":
+        return _read_validation(folder, dataset, epochs, split)
+    rows = read_rows(folder)
+    same = rows.dataset == dataset if full_is_truth(rows) else rows.dataset.map(stands_for) == stands_for(dataset)
+    known = rows[same & rows.test_accuracy.notna()]
+    trained = _epochs_of_rows(folder, known)
+    if len(known) and epochs in (None, trained):
+        return known.groupby("index").test_accuracy.first(), trained
+    column = column_of(dataset, 200 if epochs is None else epochs)
+    beside = _read_beside(folder)
+    if column in beside:
+        return beside[column].dropna(), 200 if epochs is None else epochs
+    if known.empty:
+        held = sorted(set(rows.dataset))
+        why = "its rows have none" if dataset in held else f"it holds rows on {', '.join(held) or 'nothing'}"
+        raise InputError(f"{folder} holds no test accuracy on {dataset}: {why}.")
+    lengths = {trained, *(length for length in ARCHIVE_EPOCHS if column_of(dataset, length) in beside)} - {None}
+    raise InputError(
+        f"{folder} holds no test accuracy on {dataset} after {epochs} epochs: it holds those after "
+        f"{' or '.join(map(str, sorted(lengths))) or 'a number that it does not say'}."
+    )
+
+
+def _read_validation(folder: Path, dataset: str, epochs: int | None, split: str) -> tuple[pd.Series, int]:
+    """Those of the folder's table, for rows have test accuracies alone."""
+    epochs = 200 if epochs is None else epochs
+    beside, column = _read_beside(folder), column_of(dataset, epochs, split)
+    if column not in beside:
+        raise InputError(f"{folder} holds no {split} accuracy on {dataset} after {epochs} epochs.")
+    return beside[column].dropna(), epochs
+
+
+def _epochs_of_rows(folder: Path, rows: pd.DataFrame) -> int | None:
+    """The length of the training whose test accuracies the rows have, None if it is not known."""
+    sittings, settings = [], {}
+    with contextlib.suppress(InputError):  # rows may lie there alone
+        manifest = read_manifest(folder)
+        sittings, settings = manifest["sittings"], manifest["configuration"]["settings"]
+    if len(rows) and full_is_truth(rows):
+        label = read_label(truth_method(rows.method))
+        epochs = label.number("epochs") if "epochs" in label.arguments else settings.get("full_epochs")
+        return int(epochs) if isinstance(epochs, (int, float)) and float(epochs).is_integer() else None
+    said = {sitting.get("truth_epochs") for sitting in sittings if type(sitting.get("truth_epochs")) is int}
+    if said:
+        return said.pop() if len(said) == 1 else None
+    return 200 if set(rows.dataset.map(stands_for)) <= set(ARCHIVE_NAMES) else None  # sittings did not always say
+
+
+def _read_beside(folder: Path) -> pd.DataFrame:
+    """The folder's `accuracies.csv` by architecture index, or an empty table."""
+    path = folder / ACCURACIES
+    return by_index(read_csv(path, MAX_TABLE_BYTES), path) if path.is_file() else pd.DataFrame()
