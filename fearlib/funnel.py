@@ -162,7 +162,10 @@ def _part(name: str, dataset: str, precision: str) -> _Part:
     if label.arguments.get("schedule") in _IN_TRAINING and label.name in (*MEASURES, "train_top1"):
         epochs = label.arguments.get("epochs", "1")
         return _Part(name, settings, f"{_IN_TRAINING[label.arguments['schedule']]}(epochs={epochs})")
-    if label.name not in METHODS or label.name in ("zero_cost", *_IN_TRAINING.values()):
+    if "steps" in label.arguments and label.name in MEASURES:
+        form = ",".join(f"{key}={value}" for key, value in label.arguments.items())
+        return _Part(name, settings, f"early({form},measures={label.name})")
+    if label.name not in METHODS or label.name in ("zero_cost", "early", *_IN_TRAINING.values()):
         raise InputError(f"{name!r:.200} is no score's name: {_NAMES}.")
     labels = expand_methods([text], settings)
     if len(labels) != 1:

@@ -14,7 +14,8 @@ from fearlib.ranking.held_out import choices
 from fearlib.report.reproduction import CORE, macs_a_second
 
 LISTED = Path("analysis/combinations.csv")
-_FREE, _LATER, _FEAR, _LITTLE = USED = ("free measures", "later measures", "FEAR", "a little training")
+_FREE, _LATER, _FEAR, _LITTLE = ("free measures", "later measures", "FEAR", "a little training")
+USED = (_FREE, _LATER, _FEAR, "a few steps", _LITTLE)
 # The sets on which a budget is answered: the first in which it allows something.
 ANSWERED_ON = {
     "none": (_LATER, _FREE, _FEAR),

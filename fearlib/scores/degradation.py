@@ -25,6 +25,16 @@ class Moment:
     measures: dict[str, Measurement]
     curve: tuple[Epoch, ...]
 
+    @property
+    def seconds(self) -> float:
+        """Of the training until then."""
+        return sum(record.seconds for record in self.curve)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of the training until then."""
+        return sum(record.macs for record in self.curve)
+
 
 def degradation(
     network: Network,

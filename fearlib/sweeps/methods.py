@@ -142,6 +142,28 @@ def _run_degradation(
     return rows, found[-1].curve
 
 
+def _run_early(given: Given, steps: str, measures: str, **arguments) -> tuple[list[dict], tuple[Epoch, ...]]:
+    from fearlib.scores.early import early
+
+    images, labels = _minibatch(given)
+    counts, names = [int(step) for step in read_numbers(steps)], tuple(measures.split("+"))
+    found = early(given.network, given.dataset, images, labels, counts, names, seed=given.seed, **arguments)
+    macs, rows = given.network.macs(images.shape[-1]), []
+    for step, moment in zip(counts, found):
+        form = {"steps": f"{step}", "batch_size": f"{arguments['batch_size']}"}
+        measured = _with_training(_measure_rows(moment.measures, macs, len(labels)), moment)
+        rows += [row | {"method": str(Label(row["method"], form))} for row in measured]
+    return rows, found[-1].curve
+
+
+def _steps_text(text: str) -> str:
+    from fearlib.scores.early import check_steps
+
+    steps = read_numbers(text)
+    check_steps(steps)
+    return numbers_text(steps)
+
+
 def _expand_degradation(arguments: dict, settings: Settings) -> list[dict]:
     arguments = {"epochs": _DEGRADATION_EPOCHS, **arguments}
     if "moments" in arguments:
@@ -180,6 +202,13 @@ METHODS.update({
     "full": Method(
         "full training; its test accuracy serves as the truth",
         _run_full, _REGULAR, most_macs=regular_macs, seed_shift=_TRUTH_SEEDS,
+    ),
+    "early": Method(
+        "zero-cost measures after a few steps of training at a constant rate, steps=10+40, measures=snip",
+        _run_early,
+        {"steps": _steps_text, "measures": _measures_text} | _TRAINING,
+        lambda arguments, settings: [{"steps": "40", "measures": "snip"} | arguments],
+        lambda epoch_macs, arguments: epoch_macs(),
     ),
     "degradation": Method(
         "the zero-cost measures again and again while the network trains, on one cosine",
@@ -296,16 +325,17 @@ def _rows_of_moment(moment: Moment, form: dict, trained: tuple[str, ...], batch_
 
     Each with the training's cost.
     """
-    seconds = sum(record.seconds for record in moment.curve)
-    macs = sum(record.macs for record in moment.curve)
-    rows = _measure_rows(moment.measures, int(moment.measures["macs"].value), batch_size)
-    for row in rows:
-        row["seconds"], row["macs"] = row["seconds"] + seconds, row["macs"] + macs
+    rows = _with_training(_measure_rows(moment.measures, int(moment.measures["macs"].value), batch_size), moment)
     if moment.curve:
         last = {"train_top1": moment.curve[-1].train_top1, "train_loss": moment.curve[-1].loss}
-        cost = {"seconds": seconds, "macs": macs, "outcome": "ok"}
+        cost = {"seconds": moment.seconds, "macs": moment.macs, "outcome": "ok"}
         rows += [{"method": name, "score": last[name]} | cost for name in trained]
     return [row | {"method": str(Label(row["method"], {"epoch": f"{moment.epoch:g}"} | form))} for row in rows]
+
+
+def _with_training(rows: list[dict], moment: Moment) -> list[dict]:
+    """The rows with the cost of the training until then added to theirs."""
+    return [row | {"seconds": row["seconds"] + moment.seconds, "macs": row["macs"] + moment.macs} for row in rows]
 
 
 def _measure_rows(results: dict[str, Measurement], macs_per_image: int, batch_size: int) -> list[dict]:

@@ -1,0 +1,65 @@
+"""Zero-cost measures after a few steps of training (ours: of full-size networks, `snip` then ranks better)."""
+
+from collections.abc import Sequence
+
+import torch
+
+from fearlib.data.dataset import Dataset
+from fearlib.errors import InputError
+from fearlib.scores.degradation import CONSTANT, Moment
+from fearlib.scores.measures import measure_network
+from fearlib.spaces.network import Network
+from fearlib.training.loop import Epoch, check_counts, check_trainable, train
+
+
+def early(
+    network: Network,
+    dataset: Dataset,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    steps: Sequence[int],
+    measures: tuple[str, ...] = ("snip",),
+    batch_size: int = 256,
+    precision: str = "auto",
+    seed: int = 0,
+) -> list[Moment]:
+    """The measures of a network on one minibatch after each of so many `steps` of training; trains it in place.
+
+    Steps of `batch_size` images at a rate of 0.1, within the first epoch; nothing is trained after the last. A
+    training that diverges ends there. `images` and `labels` are those of `fearlib.zero_cost`. Raises InputError as
+    `fearlib.train` and `fearlib.zero_cost` do, and unless the steps rise from 1 to those of an epoch at most.
+    """
+    check_counts(batch_size=batch_size)
+    check_trainable(network, dataset, batch_size)
+    check_steps(steps)
+    all_images = len(dataset.train_labels)
+    of_epoch = -(-all_images // batch_size)
+    if steps[-1] > of_epoch:
+        raise InputError(
+            f"steps={steps[-1]}: an epoch of {all_images} images has {of_epoch} steps of {batch_size}, and no "
+            "more are taken."
+        )
+    found: list[Moment] = []
+    curve: list[Epoch] = []
+
+    def look(record: Epoch) -> None:
+        curve.append(record)
+        results = measure_network(network, images, labels, measures, seed)
+        found.append(Moment(record.epoch, results, tuple(curve)))
+
+    macs = min(steps[-1] * batch_size, all_images) * network.training_macs(dataset.resolution)
+    train(
+        network, dataset, 1, batch_size, CONSTANT, recorded_steps=steps, max_macs=macs, precision=precision,
+        seed=seed, after_record=look,
+    )  # fmt: skip
+    return found
+
+
+def check_steps(steps: Sequence[int]) -> None:
+    """Raises InputError unless these are whole numbers from 1, in rising order, and at least one."""
+    rising = all(earlier < later for earlier, later in zip(steps, steps[1:]))
+    if not steps or not rising or not all(float(step).is_integer() and step >= 1 for step in steps):
+        raise InputError(
+            f"steps {'+'.join(f'{step:g}' for step in steps)!r:.200}: they must be whole numbers from 1, in "
+            "rising order, each once."
+        )

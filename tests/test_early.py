@@ -1,0 +1,86 @@
+"""Measures after a few steps, against the same moments of a longer training."""
+
+import math
+import re
+
+import pytest
+import torch
+
+from fearlib import Architecture, InputError, build_network, preset
+from fearlib.scores.degradation import degradation
+from fearlib.scores.early import early
+from fearlib.scores.minibatch import first_minibatch
+from fearlib.sweeps.labels import parse_label
+from fearlib.sweeps.methods import expand_methods
+from fearlib.sweeps.trial import run_trial
+
+ARCHITECTURE = Architecture.from_index(12148)
+SETTINGS = preset("smoke", "synthetic", zero_cost_batch=16, batch_size=40, precision="float32")
+
+
+def network():
+    torch.manual_seed(3)
+    return build_network(ARCHITECTURE, 10, 4, 1)
+
+
+def test_they_are_those_of_a_training_that_goes_on(colour_dataset):
+    """200 images make 10 steps of 20."""
+    images, labels = first_minibatch(colour_dataset, 16, seed=3)
+    how = {"batch_size": 20, "precision": "float32", "seed": 3}
+    found = early(network(), colour_dataset, images, labels, [1, 4], ("snip", "synflow"), **how)
+    whole = degradation(network(), colour_dataset, images, labels, 2, True, moments=[0.1, 0.4, 1.5], **how)
+    for one, other in zip(found, whole):
+        assert one.epoch == other.epoch
+        for name in ("snip", "synflow"):
+            assert one.measures[name].value == other.measures[name].value
+    assert [list(moment.measures) for moment in found] == [["snip", "synflow"]] * 2
+    start = degradation(network(), colour_dataset, images, labels, 1, moments=[0], **how)[0]
+    assert found[0].measures["snip"].value != start.measures["snip"].value
+
+
+def test_nothing_is_trained_after_the_last_step(colour_dataset):
+    images, labels = first_minibatch(colour_dataset, 16, seed=3)
+    for steps, batch, seen in (([2, 3], 20, [40, 60]), ([5], 48, [200]), ([1], 500, [200])):
+        trained = network()
+        found = early(trained, colour_dataset, images, labels, steps, batch_size=batch)
+        assert [sum(record.images for record in moment.curve) for moment in found] == seen
+        assert [moment.macs for moment in found] == [images * trained.training_macs(8) for images in seen]
+
+
+@pytest.mark.parametrize(
+    "steps, batch_size, said",
+    [
+        ([], 20, "steps '': they must be whole numbers from 1"),
+        ([0, 1], 20, "steps '0+1'"),
+        ([2, 2], 20, "steps '2+2'"),
+        ([1.5], 20, "steps '1.5'"),
+        ([math.inf], 20, "steps 'inf'"),
+        ([3, 11], 20, "steps=11: an epoch of 200 images has 10 steps of 20, and no more are taken."),
+        ([1], 0, "batch_size=0"),
+    ],
+)
+def test_what_cannot_be_is_refused(steps, batch_size, said, colour_dataset):
+    images, labels = first_minibatch(colour_dataset, 16, seed=3)
+    with pytest.raises(InputError, match=re.escape(said)):
+        early(network(), colour_dataset, images, labels, steps, batch_size=batch_size)
+
+
+def test_a_trial_has_a_row_for_every_measure_and_step(colour_dataset):
+    (label,) = expand_methods(["early(measures=synflow+snip,steps=1+3)"], SETTINGS)
+    assert label == "early(steps=1+3,measures=snip+synflow)"
+    assert expand_methods(["early"], SETTINGS) == ["early(steps=40,measures=snip)"]
+    result = run_trial(ARCHITECTURE, label, 0, colour_dataset, SETTINGS)
+    rows = {row["method"]: row for row in result["rows"]}
+    assert list(rows) == [f"{name}(steps={n},batch_size=40)" for n in (1, 3) for name in ("snip", "synflow")]
+    assert all(math.isfinite(row["score"]) for row in rows.values()) and len(result["curve"]) == 2
+    spent = [record["macs"] for record in result["curve"]]
+    first, last = rows["snip(steps=1,batch_size=40)"], rows["snip(steps=3,batch_size=40)"]
+    assert last["macs"] - first["macs"] == spent[1]
+    (other,) = run_trial(ARCHITECTURE, "early(steps=2,measures=snip,batch_size=50)", 0, colour_dataset, SETTINGS)[
+        "rows"
+    ]
+    assert parse_label(other["method"]).arguments == {"steps": "2", "batch_size": "50"}
+    for wrong, said in (("early(steps=1+x)", "not a list of numbers"), ("early(steps=-1)", "steps '-1'"),
+                        ("early(measures=mine)", "unknown measure 'mine'")):  # fmt: skip
+        with pytest.raises(InputError, match=re.escape(said)):
+            expand_methods([wrong], SETTINGS)
