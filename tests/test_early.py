@@ -11,7 +11,7 @@ from fearlib.scores.degradation import degradation
 from fearlib.scores.early import early
 from fearlib.scores.minibatch import first_minibatch
 from fearlib.sweeps.labels import parse_label
-from fearlib.sweeps.methods import expand_methods
+from fearlib.sweeps.methods import expand_methods, refuse_measures_twice
 from fearlib.sweeps.trial import run_trial
 
 ARCHITECTURE = Architecture.from_index(12148)
@@ -84,3 +84,12 @@ def test_a_trial_has_a_row_for_every_measure_and_step(colour_dataset):
                         ("early(measures=mine)", "unknown measure 'mine'")):  # fmt: skip
         with pytest.raises(InputError, match=re.escape(said)):
             expand_methods([wrong], SETTINGS)
+
+
+def test_a_sweep_takes_a_measure_after_a_step_once():
+    refuse_measures_twice(["early(steps=1+3,measures=snip)", "early(steps=2,measures=snip)", "zero_cost"])
+    refuse_measures_twice(["early(steps=1,measures=snip)", "early(steps=1,measures=snip,batch_size=64)"])
+    with pytest.raises(
+        InputError, match=r"snip after 3 steps is taken by early\(steps=1\+3,measures=snip\) and by"
+    ):
+        refuse_measures_twice(["early(steps=1+3,measures=snip)", "early(steps=3,measures=grad_norm+snip)"])

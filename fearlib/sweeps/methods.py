@@ -269,15 +269,25 @@ def refuse_measures_twice(methods: Iterable[str]) -> None:
     """Raises InputError if two methods of one sweep take the same measure, whose row would be there twice."""
     taken: dict[str, str] = {}
     for method in dict.fromkeys(methods):
-        label = read_label(method)
-        if label.name == "zero_cost":
-            named = label.arguments.get("measures")
-            for measure in FIFTEEN if named is None else named.split("+"):
-                if taken.setdefault(measure, method) != method:
-                    raise InputError(
-                        f"{measure} is taken by {taken[measure]} and by {method}: leave it out of one, or choose "
-                        "another folder."
-                    )
+        for measure in _measures_of(read_label(method)):
+            if taken.setdefault(measure, method) != method:
+                raise InputError(
+                    f"{measure} is taken by {taken[measure]} and by {method}: leave it out of one, or choose "
+                    "another folder."
+                )
+
+
+def _measures_of(label: Label) -> Iterable[str]:
+    """The measures that a trial takes, after how many steps, in words."""
+    named = label.arguments.get("measures")
+    measures = FIFTEEN if named is None else named.split("+")
+    if label.name == "zero_cost":
+        return measures
+    if label.name != "early":
+        return ()
+    batch = f" of {label.arguments['batch_size']}" if "batch_size" in label.arguments else ""
+    steps = label.arguments["steps"].split("+")
+    return [f"{measure} after {step} steps{batch}" for measure in measures for step in steps]
 
 
 def most_macs(architecture: Architecture | Genotype, label: str, dataset: Dataset, settings: Settings) -> int:
