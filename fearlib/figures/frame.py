@@ -100,8 +100,9 @@ def count_range(counts: pd.Series) -> str:
 
 
 def where(rows: pd.DataFrame) -> str:
-    """The data and the preset; beside trained methods also the preset at which zero-cost scores were taken."""
+    """The data and the preset; beside trained methods also the preset of zero-cost scores, if it is another."""
     free = rows.method.map(kind_of).isin(MEASURES)
     measured, trained = (", ".join(rows.preset[which].unique()) for which in (free, ~free))
     where = f"{', '.join(map(shown_name, rows.dataset.unique()))}, {trained or measured} preset"
-    return f"{where}, zero-cost measures at the {measured} preset" if trained and measured else where
+    beside = trained and measured not in ("", trained)
+    return f"{where}, zero-cost measures at the {measured} preset" if beside else where

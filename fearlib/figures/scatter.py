@@ -1,5 +1,7 @@
 """Architectures by a score and by test accuracy."""
 
+import textwrap
+
 import numpy as np
 import pandas as pd
 
@@ -34,7 +36,8 @@ def scatter(rows: pd.DataFrame, methods: list[str] | None = None, columns: int =
     for axis, name in zip(axes.flat, order):
         known = each[name].dropna()
         score = known.score.rank(pct=True)
-        axis.plot(places[known.index], score, ".", color="#0072b2", markersize=3, alpha=0.6, markeredgewidth=0)
+        size = 3 if len(known) > 300 else 5
+        axis.plot(places[known.index], score, ".", color="#0072b2", markersize=size, alpha=0.6, markeredgewidth=0)
         of = f" of {len(each[name])}" if len(each[name]) > len(known) else ""
         axis.set_title(f"{name}\n{found[name]}, n={len(known)}{of}", fontsize=8)
         axis.set_xticks(_QUARTERS, [f"{level:.1f}" for level in accuracy.quantile(_QUARTERS)])
@@ -46,5 +49,6 @@ def scatter(rows: pd.DataFrame, methods: list[str] | None = None, columns: int =
     whose = "our own full training's" if set(rows.dataset) == {"synthetic"} else "benchmark"
     figure.supxlabel(f"{whose} test accuracy (%) at every quarter of its ranks", fontsize=9)
     figure.supylabel("rank by the score", fontsize=9)
-    figure.suptitle(f"{where(rows)}; above: Spearman, 95% bootstrap", fontsize=9)
+    title = f"{where(rows)}; above: Spearman, 95% bootstrap"
+    figure.suptitle(textwrap.fill(title, int(13 * figure.get_figwidth())), fontsize=9)
     return figure
