@@ -5,11 +5,13 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import spearmanr
 
 from fearlib import InputError, spearman
 from fearlib.ranking import one_change
 from fearlib.ranking.degradation import change_at, degradation_changes, spearman_at, with_start
 from fearlib.ranking.one_change import chance_table, one_change_table, read_fears
+from fearlib.sweeps.meaning import with_meaning
 
 PRESET = {"cells": 1, "threshold": 0.4, "stage2_epochs": 24, "first_free_block": None}
 FEAR, LOWER = "fear(stage2_epochs=24)", "fear(threshold=0.3,stage2_epochs=24)"
@@ -107,3 +109,25 @@ def test_scores_are_paired_with_those_at_the_start():
          "test_accuracy": [90.0, 90.0, 80.0, 80.0, 70.0]}
     )  # fmt: skip
     assert with_start(each, 1.0).tolist() == [[6.0, 8.0], [5.0, 7.0], [90.0, 80.0]]
+    assert with_start(each, 0.0, 1.0).tolist() == [[5.0, 7.0], [6.0, 8.0], [90.0, 80.0]]
+
+
+def test_a_change_from_a_later_moment_is_between_the_two_and_nothing_before_it():
+    rng = np.random.default_rng(5)
+    accuracy = rng.normal(size=30)
+    scores = {
+        epoch: accuracy + noise * rng.normal(size=30) for epoch, noise in ((0, 3), (1, 0.1), (8, 9), (64, 5))
+    }
+    rows = with_meaning(pd.DataFrame([
+        {"index": index, "seed": 0, "method": f"snip(epoch={epoch},epochs=64,schedule=cosine)", "outcome": "ok",
+         "score": values[index], "test_accuracy": accuracy[index]}
+        for epoch, values in scores.items() for index in range(30)
+    ]))  # fmt: skip
+    table = degradation_changes(rows, start=1).set_index("epoch")
+    assert list(table.index) == [8, 64]
+    for epoch in (8, 64):
+        found = {each: spearmanr(scores[each], accuracy).statistic for each in (1, epoch)}
+        assert table["at start"][epoch] == pytest.approx(found[1]) and table.after[epoch] == pytest.approx(
+            found[epoch]
+        )
+        assert table.change[epoch] == pytest.approx(found[epoch] - found[1]) and table.verdict[epoch] == "falls"

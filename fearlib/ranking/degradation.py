@@ -9,14 +9,14 @@ from fearlib.ranking.statistics import spearman, spearman_difference
 from fearlib.ranking.tables import CONSTANT, degradation_moments
 
 
-def with_start(moments: pd.DataFrame, epoch: float) -> np.ndarray:
-    """A measure's scores after that epoch, those at initialisation, and accuracies: three rows for
+def with_start(moments: pd.DataFrame, epoch: float, start: float = 0) -> np.ndarray:
+    """A measure's scores after that epoch, those at the moment `start`, and accuracies: three rows for
     `spearman_difference`.
 
     `moments` are those of one measure and schedule as `degradation_moments` gives them; seeds are averaged.
     """
     scores = moments.pivot_table("score", "index", "epoch")
-    both = scores[[epoch, 0]].dropna()
+    both = scores[[epoch, start]].dropna()
     accuracy = moments.groupby("index").test_accuracy.first()[both.index]
     return np.array([*both.to_numpy().T, accuracy.to_numpy()])
 
@@ -39,8 +39,8 @@ def change_at(rows: pd.DataFrame, measure: str, epoch: float, schedule: str = "c
     return estimate(spearman_difference, *with_start(_of_measure(rows, measure, {0, epoch}, schedule), epoch))
 
 
-def degradation_changes(rows: pd.DataFrame) -> pd.DataFrame:
-    """How each measure's Spearman changes from initialisation to every later moment of a degradation sweep.
+def degradation_changes(rows: pd.DataFrame, start: float = 0) -> pd.DataFrame:
+    """How each measure's Spearman changes from the moment `start` to every later one of a degradation sweep.
 
     Columns: `schedule`, `measure` and `epoch` as in `degradation_moments`; `n` architectures with both scores,
     their Spearman `at start` and `after`; the `change` with its paired 95% interval `low` and `high`; the
@@ -51,17 +51,17 @@ def degradation_changes(rows: pd.DataFrame) -> pd.DataFrame:
     lines = []
     for (schedule, measure), each in degradation_moments(rows).groupby(["schedule", "measure"], sort=False):
         epochs = set(each.epoch[each.score.notna()])
-        if measure in CONSTANT or 0 not in epochs:
+        if measure in CONSTANT or start not in epochs:
             continue
         before, since = "", np.nan
-        for epoch in sorted(epochs - {0}):
-            later, start, accuracy = with_start(each, epoch)
-            change = estimate(spearman_difference, later, start, accuracy)
+        for epoch in sorted(epoch for epoch in epochs if epoch > start):
+            later, earlier, accuracy = with_start(each, epoch, start)
+            change = estimate(spearman_difference, later, earlier, accuracy)
             verdict = "falls" if change.high < 0 else "rises" if change.low > 0 else ""
             since = (since if verdict == before else epoch) if verdict else np.nan
             before = verdict
             line = {"schedule": schedule, "measure": measure, "epoch": epoch, "n": change.n}
-            line |= {"at start": spearman(start, accuracy), "after": spearman(later, accuracy)}
+            line |= {"at start": spearman(earlier, accuracy), "after": spearman(later, accuracy)}
             lines.append(line | change.columns("change") | {"verdict": verdict, "since": since})
     return pd.DataFrame(lines)
 
