@@ -14,6 +14,7 @@ ANALYSES := combinations zero_cost "fear_against_shortreg cifar10_compact" "corr
 .PHONY: reproduce test test-slow test-cuda bench lab clean
 
 $(SETUP): pyproject.toml constraints.txt
+	@echo "Installing into .venv, for some minutes:"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e ".[suite,test]"
 	$(BIN)/python -m compileall -q -j 0 .venv/lib > /dev/null 2>&1 || true  # pip does so on one core alone

@@ -115,7 +115,7 @@ EXHIBITS = {
         _DEGRADATION, "degradation",
         (
             "tables/degradation_cifar10_paper.md", "tables/degradation_cifar10.md",
-            "figures/degradation_cifar10.png",
+            "tables/degradation_long_cifar10.md", "figures/degradation_cifar10.png",
         ),
     ),
     "F2": Exhibit(
@@ -153,7 +153,10 @@ EXHIBITS = {
     "C4": Exhibit(
         "Scores fall in training",
         "zero-cost measures break down as training proceeds", _DEGRADATION, "degradation",
-        ("tables/degradation_cifar10_paper_change.md", "tables/degradation_cifar10_change.md"),
+        (
+            "tables/degradation_cifar10_paper_change.md", "tables/degradation_cifar10_change.md",
+            "tables/degradation_long_cifar10_change.md", "tables/degradation_long_cifar10_later.md",
+        ),
     ),
     "C5": Exhibit(
         "FEAR leads, data unlike images",

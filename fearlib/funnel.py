@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from fearlib.errors import InputError
-from fearlib.ranking.candidates import DERIVED, HOW, combined
+from fearlib.ranking.candidates import DERIVED, HOW, combined, with_derived
 from fearlib.ranking.every_score import score_name
 from fearlib.scores.registry import MEASURES
 from fearlib.sweeps import run
@@ -120,8 +120,8 @@ def run_funnel(
 def _ranking(table: pd.DataFrame, parts: list[_Part], how: str, architectures: list) -> pd.DataFrame:
     found = pd.DataFrame({"index": [each.index for each in architectures], "arch": list(map(str, architectures))})
     table = table.loc[found["index"]]
-    single = [part.name for part in parts if part.name in table]
-    found = found.join(table[single].reset_index(drop=True))
+    names = [part.name for part in parts]
+    found = found.join(with_derived(table, names)[names].reset_index(drop=True))
     found["combined"] = _combined(table, parts, how).to_numpy()
     whole = table[[part.name for part in parts if not part.is_free]].notna().all(axis=1).to_numpy()
     order = found.assign(whole=whole).sort_values(["whole", "combined"], ascending=False, kind="stable").index

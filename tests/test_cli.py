@@ -361,3 +361,26 @@ def test_show_prints_all_that_is_known_of_an_architecture(run, tmp_path, monkeyp
     assert code == 0 and "test accuracy on cifar100: 71.25%" in out and "no known score" in out
     code, out, _ = run("show", 5, "--space", "darts")
     assert code == 0 and "reduction cell:" in out and "test accuracy: not known" in out
+
+
+def test_without_accuracies_scores_stand_side_by_side(run, tmp_path, monkeypatch):
+    """And `fear show` finds them in a folder within results/."""
+    monkeypatch.chdir(tmp_path)
+    methods = "fear zero_cost(measures=snip+synflow)"
+    small = ["--set", "train_images=100", "--set", "threshold=0.99"]
+    code, out, _ = run("rank", "results/mine/sweep", "--count", 3, *small, "--methods", methods)
+    rows = pd.read_csv("results/mine/sweep/rows.csv.gz")
+    snip, synflow = (rows[rows.method == name].set_index("index").score for name in ("snip", "synflow"))
+    lines = [line.split() for line in out.splitlines() if line.startswith("| ") and "index" not in line]
+    assert code == 0 and [int(line[1]) for line in lines] == list(snip.sort_values(ascending=False).index)
+    assert all(f"{synflow[int(line[1])]:.4g}" in line for line in lines) and "Spearman" not in out
+    assert "fear(stage2_epochs=2) gave none of 3 a score: below threshold." in out
+    for where in ([], ["--results", "results/mine"], ["--results", "results/mine/sweep"]):
+        code, out, _ = run("show", synflow.index[0], *where)
+        assert code == 0 and f"{synflow.iloc[0]:.6g}" in out
+
+
+def test_a_guide_is_the_repositorys(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run("choose")
+    assert code and "results holds no tables/choosing.md: run this in the repository's folder." in err

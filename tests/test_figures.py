@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from fearlib import Architecture, ranking_table
+from fearlib import Architecture, InputError, ranking_table
 from fearlib.figures import (
     ablation,
     best_and_worst_cells,
@@ -45,6 +45,11 @@ def test_scatter_draws_the_ranks_of_every_known_score_the_best_method_first(rows
     assert found == sorted(found, reverse=True)
     known = rows[rows.method == "fear"].groupby("index").score.mean().notna()
     assert f"n={known.sum()} of {len(known)}" in panels["fear"].get_title() and not known.all()
+
+
+def test_scores_without_accuracies_are_not_drawn(rows):  # noqa: F811
+    with pytest.raises(InputError, match="no test accuracy"):
+        scatter(rows.assign(test_accuracy=np.nan))
 
 
 def test_combinations_are_drawn_by_dataset_and_set_over_all_and_in_the_better_half():

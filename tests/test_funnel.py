@@ -144,6 +144,8 @@ def test_scores_of_a_funnel(tmp_path, small):
     ranking = found.ranking.set_index("index")
     assert ranking.combined.to_dict() == pytest.approx(expected.to_dict())
     assert ranking.combined.is_monotonic_decreasing and list(found.costs.architectures) == [2, 2, 2]
+    assert list(found.ranking)[:2] == ["index", "arch"] and list(found.ranking)[2:-1] == scores
+    assert ranking["smoke/az_nas"].to_dict() == pytest.approx(az_nas(wide).to_dict())
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,8 @@ def _check_held(indices: list[int], held: Iterable[int], source: Path):
         first = ", ".join(map(str, missing[:5]))
         raise InputError(
             f"{source} lacks {len(missing)} of the architectures asked for (indices {first}"
-            f"{', ...' if len(missing) > 5 else ''}): it holds {len(held)}."
+            f"{', ...' if len(missing) > 5 else ''}): it holds {len(held)}. NATS-Bench's archive holds all; "
+            "without accuracies architectures are ranked all the same."
         )
 
 

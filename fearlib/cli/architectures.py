@@ -59,7 +59,8 @@ def show(
     architecture: Annotated[str, typer.Argument(help="Index or architecture string.")],
     space: Space = "nats-tss",
     results: Annotated[
-        Optional[list[Path]], typer.Option(help="Results folder; again for more. All in results/ by default.")
+        Optional[list[Path]],
+        typer.Option(help="Results folder, or one of such; again for more. results/ by default."),
     ] = None,
     truth: Annotated[
         Optional[Path], typer.Option(help="Table or NATS-Bench archive; else the accuracy that results hold.")
@@ -76,7 +77,10 @@ def show(
     from fearlib.explorer.known_scores import known_scores, results_folders, sizes_text
     from fearlib.spaces.drawing import cell_text
 
-    scores = known_scores(found, results or results_folders())
+    folders = (
+        [each for path in results for each in results_folders(path) or [path]] if results else results_folders()
+    )
+    scores = known_scores(found, folders)
     accuracies = scores.groupby("dataset").test_accuracy.first().dropna()
     if truth is not None:
         accuracy = benchmark_accuracy(truth, dataset, [found.index])

@@ -7,7 +7,7 @@ import typer
 
 from fearlib.cli.options import SEE_LIST, Files, TrainImages
 from fearlib.data.registry import DATASETS, load_dataset, shown_name
-from fearlib.scores.registry import MEASURES
+from fearlib.scores.registry import COMBINED, MEASURES
 from fearlib.spaces.registry import SPACES
 from fearlib.sweeps.methods import METHODS
 from fearlib.sweeps.presets import PRESETS, Settings, plain_preset
@@ -19,6 +19,9 @@ def list_choices() -> None:
     for name, method in METHODS.items():
         print(f"  {name:21} {method.what}")
     print("\nmeasures\n  " + ", ".join(MEASURES))
+    print("\ncombinations of measures, for `fear funnel`")
+    for name, parts in COMBINED.items():
+        print(f"  {name:21} " + ", ".join(parts))
     print("\ndatasets\n  " + ", ".join(map(shown_name, DATASETS)))
     print("\nsearch spaces\n  " + ", ".join(SPACES))
     print("\npresets")

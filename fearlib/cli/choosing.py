@@ -20,10 +20,14 @@ from fearlib.cli.options import (
 )
 from fearlib.cli.sweeps import architectures_of, stoppable
 from fearlib.data.registry import dataset_name
-from fearlib.errors import check_least, require
+from fearlib.errors import InputError, check_least, require
 from fearlib.files.outside import existing_path
 
 _SHOWN = 10  # architectures of a ranking
+_COMBINED = {
+    "product": "the mean logarithm of the ranks by the scores, each as a share of the architectures",
+    "mean": "the mean of the ranks by the scores, each as a share of the architectures",
+}
 
 
 def choose(
@@ -36,13 +40,17 @@ def choose(
 ) -> None:
     """Say what ranks architectures best for a budget, from the committed rows, with the command to run it."""
     if budget is None:
-        print(existing_path(results / "tables" / "choosing.md").read_text(), end="")
+        guide = results / "tables" / "choosing.md"
+        if not guide.exists():
+            raise InputError(f"{results} holds no tables/choosing.md: run this in the repository's folder.")
+        print(guide.read_text(), end="")
         return
     check_least(0, budget=budget)
     dataset = None if dataset is None else dataset_name(dataset)
     from fearlib.report.choosing import answers
 
     print(answers(budget, dataset, results, indices))
+    print("\nThe command looks for images where --folder or FEARLIB_DATA says: docs/commands.md.")
 
 
 def funnel(
@@ -97,3 +105,4 @@ def funnel(
         best = best.assign(test_accuracy=best["index"].map(accuracy))
         print(f"\nfound {accuracy[best['index'][0]]:.2f}%; the best of all has {accuracy.max():.2f}%")
     print("\n" + best.to_markdown(index=False, floatfmt=".4g"))
+    print(f"\ncombined: {_COMBINED[how]}; the highest is best")

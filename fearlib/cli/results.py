@@ -18,6 +18,7 @@ from fearlib.plugin import import_plugin
 from fearlib.sweeps.status import Progress, Status, sweep_status
 
 _FAILURES_SHOWN = 10
+_SCORES_SHOWN = 20  # architectures
 _CLEAR = "\033[2J\033[H"  # for a terminal: what it shows, and to its first line
 _PAUSE = 5.0  # seconds between two looks at a sweep that runs
 
@@ -34,20 +35,37 @@ def table(folder: Folder) -> None:
 
 def print_ranking(rows) -> None:
     """The ranking table of a sweep's rows, with what a reader should know of it."""
+    from fearlib.ranking.side_by_side import without_a_score
     from fearlib.ranking.tables import format_ranking, ranking_table
     from fearlib.sweeps.rows import full_is_truth
 
     moments = rows.moment.notna()
     if moments.any():
         print("Measures at moments of training are tabulated by analysis/degradation.ipynb.")
-    if rows.empty or not moments.all():
-        print(format_ranking(ranking_table(rows[~moments])))
+    scored = rows[~moments]
+    if len(scored) and scored.test_accuracy.isna().all():
+        _print_scores(scored)
+    elif rows.empty or len(scored):
+        print(format_ranking(ranking_table(scored)))
+    for sentence in without_a_score(scored):
+        print(f"\n{sentence}")
+    if len(scored):
         if full_is_truth(rows):
             print("\nThe accuracy of `full` is the truth here, with which the others are compared.")
-        if rows[~moments].groupby("method")["index"].agg(frozenset).nunique() > 1:
+        if scored.groupby("method")["index"].agg(frozenset).nunique() > 1:
             print("\nNot all methods were run on the same architectures: `n + out` says on how many.")
     if note := stand_in_note(rows.dataset):
         print(f"\n{note}")
+
+
+def _print_scores(rows) -> None:
+    from fearlib.ranking.side_by_side import side_by_side
+
+    require("tabulate", "print tables")
+    table = side_by_side(rows)
+    print(table[:_SCORES_SHOWN].to_markdown(index=False, floatfmt=".4g"))
+    more = f"; {len(table) - _SCORES_SHOWN} more are in its rows.csv.gz" if len(table) > _SCORES_SHOWN else ""
+    print(f"\nScores, higher is better: without a test accuracy none is said to rank well{more}.")
 
 
 def status(

@@ -1,6 +1,7 @@
 """Sweeps are run: `fear rank`, `fear paper`."""
 
 import contextlib
+import logging
 import signal
 import sys
 from pathlib import Path
@@ -161,6 +162,7 @@ def stoppable(output: Path):
     """Ctrl-C and SIGTERM end the sweep in order, with a sentence and exit code 130 or 143; a second at once."""
 
     def stop(number, frame):
+        logging.disable()  # of workers that are told to end
         for each in before:
             signal.signal(each, signal.SIG_DFL)
         raise SystemExit(128 + number)

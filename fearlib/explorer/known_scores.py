@@ -43,8 +43,12 @@ def known_scores(architecture: Architecture | Genotype, folders: Iterable[str | 
 
 
 def results_folders(parent: str | Path = "results") -> list[Path]:
-    """The folders in `parent` that hold a sweep, without those in its archive; none if there is no such folder."""
-    return sorted({path.parent for name in (*ROW_FORMS, *FORMS) for path in user_path(parent).glob(f"*/{name}")})
+    """The folders in `parent`, or in a folder there, that hold a sweep; none if there is no such folder.
+
+    Those in the archive lie deeper.
+    """
+    places = [f"{within}/{name}" for within in ("*", "*/*") for name in (*ROW_FORMS, *FORMS)]
+    return sorted({path.parent for place in places for path in user_path(parent).glob(place)})
 
 
 def sizes_text(architecture: Architecture | Genotype) -> str:

@@ -5,6 +5,7 @@ import textwrap
 import numpy as np
 import pandas as pd
 
+from fearlib.errors import InputError
 from fearlib.figures.frame import pyplot, where
 from fearlib.ranking.estimate import estimate
 from fearlib.ranking.statistics import spearman
@@ -27,6 +28,8 @@ def scatter(rows: pd.DataFrame, methods: list[str] | None = None, columns: int =
     }
     found = {name: estimate(spearman, table.score, table.test_accuracy) for name, table in each.items()}
     accuracy = rows.groupby("index").test_accuracy.mean().dropna()
+    if accuracy.empty:
+        raise InputError("there is no test accuracy to draw the scores against: run the sweep with a truth.")
     places = accuracy.rank(pct=True)
     lines = -(-len(methods) // columns)
     figure, axes = plt.subplots(

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from fearlib.errors import InputError
+from fearlib.scores.registry import COMBINED
 
-VOTERS = ("synflow", "jacob_cov", "snip")
-AZ_NAS = ("az_expressivity", "az_progressivity", "az_trainability", "macs")
+VOTERS, AZ_NAS = COMBINED["vote"], COMBINED["az_nas"]
 DIGITS = 12  # that a sum of ranks keeps: equal products are equal, in whatever order they were summed
 
 

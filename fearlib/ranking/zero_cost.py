@@ -22,14 +22,18 @@ NASLIB = {"jacob_cov": "jacov", "macs": "flops"}  # what it calls by another nam
 MAX_NASLIB_BYTES = 2**26
 
 
+def full_size_beside(folder: str | Path) -> Path:
+    """Where the zero-cost measures of full-size networks lie, on the images of the sweep in `folder`."""
+    return Path(folder).parent / f"zero_cost_{read_manifest(folder)['configuration']['dataset']}"
+
+
 def measures_beside(folder: str | Path, architectures: Iterable[int]) -> pd.DataFrame:
     """The rows of the zero-cost measures that all these architectures of the sweep in `folder` have, of one seed.
 
     They are the sweep's own; where it has none, those of full-size networks in `zero_cost_DATASET` beside it.
     """
-    folder, architectures = Path(folder), set(architectures)
-    full_size = folder.parent / f"zero_cost_{read_manifest(folder)['configuration']['dataset']}"
-    for place in filter(holds_sweep, (folder, full_size)):
+    architectures = set(architectures)
+    for place in filter(holds_sweep, (folder, full_size_beside(folder))):
         rows = read_rows(place)
         rows = rows[rows.kind.isin(MEASURES) & rows.moment.isna() & rows["index"].isin(architectures)]
         rows = rows[rows.seed == rows.seed.min()]

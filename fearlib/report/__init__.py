@@ -91,7 +91,10 @@ def read_claims(results: Path) -> list[dict]:
     """
     path = results / CLAIMS
     if not path.exists():
-        raise InputError(f"{results} holds no {CLAIMS}: run analysis/claims.ipynb first.")
+        raise InputError(
+            f"{results} holds no {CLAIMS}: the report is of the repository's results/, and analysis/claims.ipynb "
+            "makes its ledger; of one sweep, fear table prints the ranking."
+        )
     book = read_csv(path, MAX_CLAIMS_BYTES, COLUMNS)
     for column in NUMBERS:
         if book[column].dtype.kind not in "iuf":

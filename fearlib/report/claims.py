@@ -24,8 +24,8 @@ _NOTHING = dict.fromkeys(("ours", "low", "high", "n"), math.nan) | {
 _PAGE = """# The claims ledger
 
 Made by `analysis/claims.ipynb`. The commands take the architectures of our own sweeps, in their order, and the
-benchmark's accuracies that those hold; name another folder to run them anew. C2 rests on the zero-cost measures
-of `zero_cost_DATASET`, too. What was measured on the images of a stand-in says so, and is never `reproduced`.
+benchmark's accuracies that those hold; name another folder to run them anew. What was measured on the images of
+a stand-in says so, and is never `reproduced`.
 Data: {copies}.
 
 {counts}

@@ -31,7 +31,7 @@ from fearlib.ranking.tables import (
     ranking_table,
     top_table,
 )
-from fearlib.ranking.zero_cost import measures_beside
+from fearlib.ranking.zero_cost import full_size_beside, measures_beside
 from fearlib.report.account import commands
 from fearlib.report.rule import NO_WORSE
 from fearlib.report.searches import EPOCHS, RATIO, search_table, searched_pair, searched_rows
@@ -205,7 +205,15 @@ def _fear_among_others(ids: list[str], results: Path) -> Iterator[dict]:
             free = measures_beside(folder, rows["index"]) if methods else rows
             if len(free):
                 trained = rows[rows.kind.isin(_TRAINED)]
-                yield from _ahead_of_best(claim, folder, methods, pd.concat([trained, free]), percent=50)
+                for line in _ahead_of_best(claim, folder, methods, pd.concat([trained, free]), percent=50):
+                    yield line | {"command": " && ".join([line["command"], *_command_beside(folder, free)])}
+
+
+def _command_beside(folder: Path, free: pd.DataFrame) -> Iterator[str]:
+    """That of the zero-cost measures where they are those of another sweep, full-size networks."""
+    if set(free.preset) != {read_manifest(folder)["configuration"]["settings"]["preset"]}:
+        beside = full_size_beside(folder)
+        yield _command(beside, frozenset({"zero_cost"}), frozenset(free["index"]), frozenset(free.seed))
 
 
 def _against_shortreg(ids: list[str], results: Path) -> Iterator[dict]:
@@ -254,7 +262,9 @@ def _lead(ids: list[str], folder: Path, methods: list[str], rows: pd.DataFrame) 
         for claim, (*_, top) in _asked(ids, f"T1.{name}."):
             line = leads.loc[int(top)]
             found = Estimate.of(line, name, f"{name} ")
-            yield _line(claim, folder, methods, rows[rows.method == fear], found, int(top)) | {"than": line.than}
+            yield _line(claim, folder, methods, rows[rows.method == fear], found, int(top)) | {
+                "beside": f"beside `{line.than}`"
+            }
 
 
 def _searches(ids: list[str], results: Path) -> Iterator[dict]:
@@ -273,7 +283,7 @@ def _searches(ids: list[str], results: Path) -> Iterator[dict]:
             for claim in asked:
                 name, beyond = ("difference", -NO_WORSE) if claim.startswith("C3.") else (claim.split(".")[2], 0.0)
                 found = Estimate.of(table.loc[(pair[0], RATIO)], name, f"{name} ")
-                yield _line(claim, folder, pair, rows, found, beyond=beyond) | {"than": pair[1]}
+                yield _line(claim, folder, pair, rows, found, beyond=beyond) | {"beside": f"beside `{pair[1]}`"}
 
 
 def _synthetic(ids: list[str], results: Path) -> Iterator[dict]:
@@ -300,7 +310,8 @@ def _ahead_of_best(
     if len(found):
         best = found.sort_values("difference").iloc[0]
         each = rows[rows.method == fear]
-        yield _line(claim, folder, made_by, each, Estimate.of(best, "difference"), percent) | {"than": best.than}
+        line = _line(claim, folder, made_by, each, Estimate.of(best, "difference"), percent)
+        yield line | {"beside": f"the best other is `{best.than}`"}
 
 
 def _comparison(folder: Path, *kinds: str) -> tuple[tuple[str, ...], pd.DataFrame]:

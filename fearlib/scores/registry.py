@@ -19,6 +19,11 @@ FIFTEEN = (
 )  # fmt: skip
 LATER = ("meco", "swap", "swap_reg", "az_expressivity", "az_progressivity", "az_trainability")
 
+COMBINED = {  # combinations with a name of their own, of the measures
+    "vote": ("synflow", "jacob_cov", "snip"),
+    "az_nas": ("az_expressivity", "az_progressivity", "az_trainability", "macs"),
+}
+
 
 @dataclass(frozen=True)
 class Measure:

@@ -1,0 +1,27 @@
+"""Scores side by side, where there is no accuracy to compare with; and which methods gave none."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from fearlib.ranking.tables import method_order
+
+
+def side_by_side(rows: pd.DataFrame) -> pd.DataFrame:
+    """A line an architecture, `index`, `arch` and a column a method, the highest by the first method first.
+
+    `rows` as `fearlib.read_rows` gives them; scores are means over seeds, NaN where there is none.
+    """
+    scores = rows.pivot_table("score", ["index", "arch"], "method", dropna=False, observed=True)
+    methods = sorted(rows.method.unique(), key=method_order)
+    scores = scores.reindex(columns=methods).dropna(how="all")
+    return scores.sort_values(methods, ascending=False, kind="stable").reset_index().rename_axis(columns=None)
+
+
+def without_a_score(rows: pd.DataFrame) -> Iterator[str]:
+    """A sentence for every method that gave no architecture a score, with its commonest reason."""
+    for method, each in rows.groupby("method", sort=False):
+        if each.score.isna().all():
+            (reason, count), *_ = each.outcome.value_counts().items()
+            times = f" ({count} times)" if count < len(each) else ""
+            yield f"{method} gave none of {len(each)} a score: {reason}{times}."
