@@ -178,11 +178,11 @@ def test_fear_ablation_analysis(ranked):
     for copy in (reference, settings, seeds):
         shutil.copytree(folder / "results", copy, ignore=shutil.ignore_patterns("journal*"))
         read_curves(folder / "results").to_csv(copy / "curves.csv", index=False)
-    fear.to_csv(reference / "rows.csv", index=False)
+    fear.to_csv(reference / "rows.csv.gz", index=False)
     lower = fear.assign(method="fear(threshold=0.01,stage2_epochs=2)", score=-fear.score)
-    lower.iloc[:-1].to_csv(settings / "rows.csv", index=False)
+    lower.iloc[:-1].to_csv(settings / "rows.csv.gz", index=False)
     others = [fear.assign(seed=seed, score=fear.score + 0.01 * (fear["index"] % 2)) for seed in (1, 2)]
-    pd.concat(others).to_csv(seeds / "rows.csv", index=False)
+    pd.concat(others).to_csv(seeds / "rows.csv.gz", index=False)
     run_notebook(
         "analysis/fear_ablation.ipynb",
         reference=str(reference), sweeps=[str(settings), str(seeds)], output=str(folder / "fear_ablation"),

@@ -300,7 +300,7 @@ def write(name, text):
 @pytest.mark.parametrize(
     "spoil, sentence",
     [
-        (lose("claims.csv"), "holds no claims.csv: run analysis/claims.ipynb first."),
+        (lose("claims.csv"), "holds no claims.csv: the report is of the repository"),
         (write("claims.csv", "id,claim\n1,2\n"), "lacks the column(s) source, unit"),
         (write("captions.csv", "kind,name\nfigure,a\n"), "lacks the column(s) caption"),
         (write("figures/a.png", "no image"), "a.png is not a readable PNG"),

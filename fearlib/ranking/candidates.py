@@ -23,7 +23,6 @@ SETS = {
     "later measures": ("paper/meco",),
     "FEAR": (FEAR, SHORTREG, _MEASURES),
     "short training": ("compact/shortreg(epochs=4)", FEAR, SHORTREG, _MEASURES),
-    "a few steps, without FEAR": ("paper/snip(steps=40,batch_size=64)", "paper/meco"),
     "a few steps": ("paper/snip(steps=40,batch_size=64)", FEAR, SHORTREG, _MEASURES),
     "a little training": ("paper/snip(epoch=0.2,schedule=constant)", FEAR, SHORTREG, _MEASURES),
 }
