@@ -213,7 +213,7 @@ def test_data_says_what_it_loaded(run):
         (["data", "mnist"], "unknown dataset 'mnist'"),
         (["table", "absent"], "absent does not exist."),
         (["table", "."], ". holds neither rows.csv.gz nor journal.jsonl"),
-        (["report", "absent"], "absent does not exist."),
+        (["report", "absent"], "absent is not a folder of results: run this in the repository's folder"),
         (["report", "."], "holds no claims.csv"),
         (["truth", "show", "absent.csv", "3"], "absent.csv"),
         (["truth", "show", ZERO_COST, "21", "--epochs", "90"], "after 90 epochs: it holds those after 12 or 200."),

@@ -50,7 +50,7 @@ def render(results: Path) -> str:
     """The page as text."""
     jinja2 = require("jinja2", "make a report")
     if not results.is_dir():
-        raise InputError(f"{results} is not a folder of results.")
+        raise InputError(f"{results} is not a folder of results: run this in the repository's folder.")
     claims = read_claims(results)
     sweeps, of_tables = accounts(results), tables(results)
     of_figures, measured = figures(results), scores(results)
