@@ -12,8 +12,8 @@ import typer
 
 from fearlib.cli.options import split_methods
 from fearlib.data.registry import stand_in_note
-from fearlib.errors import require
-from fearlib.files.outside import existing_path
+from fearlib.errors import InputError, require
+from fearlib.files.outside import existing_path, user_path
 from fearlib.plugin import import_plugin
 from fearlib.sweeps.status import Progress, Status, sweep_status
 
@@ -149,6 +149,8 @@ def report(
     output: Annotated[Path, typer.Option("--output", "-o", help="HTML file to write.")] = Path("report.html"),
 ) -> None:
     """Write everything in the results as one page that needs no network."""
+    if not user_path(results).is_dir():
+        raise InputError(f"{results} is not a folder of results: run this in the repository's folder.")
     from fearlib.report import write_report
 
     print(f"wrote {output}, {write_report(results, output) / 1e6:.1f} MB")
