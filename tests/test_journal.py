@@ -233,7 +233,8 @@ def test_a_writer_that_changes_the_form_meanwhile(tmp_path, monkeypatch):
 
 
 def test_a_line_that_is_too_long_to_be_read_is_not_packed(tmp_path, monkeypatch):
-    monkeypatch.setattr("fearlib.sweeps.journal.MAX_LINE", 1000)
+    for module in ("journal", "record"):
+        monkeypatch.setattr(f"fearlib.sweeps.{module}.MAX_LINE", 1000)
     append_to_journal(tmp_path, record(0) | {"more": "x" * 1000})
     append_to_journal(tmp_path, record(1))
     pack_journal(tmp_path)
