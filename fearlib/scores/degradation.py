@@ -51,7 +51,7 @@ def degradation(
     """Train a network regularly, in place, and measure it on one minibatch again and again.
 
     At initialisation, `MOMENTS` times in the first epoch, and after every other epoch; or at `moments`, in epochs,
-    each with the first step that reaches it, and with no training after the last. One cosine over all `epochs` or,
+    each with the first step that reaches it; no epoch begins after the last. One cosine over all `epochs` or,
     with `constant_rate`, a rate of 0.1 and a fresh optimizer every epoch, as the paper's code has it. The training
     has `MOMENTS` records an epoch and one at every moment. One that diverges ends there: its last record has a
     loss that is not finite. Raises InputError as `check_moments`, `fearlib.train` and `fearlib.zero_cost` do, or
