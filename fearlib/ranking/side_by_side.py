@@ -24,4 +24,4 @@ def without_a_score(rows: pd.DataFrame) -> Iterator[str]:
         if each.score.isna().all():
             (reason, count), *_ = each.outcome.value_counts().items()
             times = f" ({count} times)" if count < len(each) else ""
-            yield f"{method} gave none of {len(each)} a score: {reason}{times}."
+            yield f"{method} gave none of {each['index'].nunique()} a score: {reason}{times}."
