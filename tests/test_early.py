@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import replace
 
 import pytest
 import torch
@@ -93,3 +94,13 @@ def test_a_sweep_takes_a_measure_after_a_step_once():
         InputError, match=r"snip after 3 steps is taken by early\(steps=1\+3,measures=snip\) and by"
     ):
         refuse_measures_twice(["early(steps=1+3,measures=snip)", "early(steps=3,measures=grad_norm+snip)"])
+
+
+def test_a_training_that_diverges_ends_there_with_a_reason(colour_dataset):
+    """All images are NaN, and so is every weight after the first step."""
+    images, labels = first_minibatch(colour_dataset, 16, seed=3)
+    wrong = torch.full_like(colour_dataset.train_images, math.nan)
+    data = replace(colour_dataset, train_images=wrong)
+    (moment,) = early(network(), data, images, labels, [1, 3], batch_size=20, seed=3)
+    assert not math.isfinite(moment.curve[-1].loss) and math.isnan(moment.measures["snip"].value)
+    assert "holds NaN" in moment.measures["snip"].undefined
