@@ -1,6 +1,7 @@
 import json
 import os
 import platform
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from fearlib import MEASURES, METHODS, Architecture, build_network, cli, zero_co
 from fearlib.scores.minibatch import noise_minibatch
 from fearlib.scores.registry import FIFTEEN
 from fearlib.sweeps.journal import append_to_journal, read_journal
+from fearlib.sweeps.presets import PRESETS, preset
 from fearlib.sweeps.writer import WRITER
 
 ZERO_COST = str(Path(__file__).parents[1] / "results" / "zero_cost_cifar10")
@@ -53,6 +55,10 @@ def test_list_names_every_choice(run):
     assert code == 0
     for name in (*METHODS, *MEASURES, "cifar100", "imagenet16-120", "smoke", "compact", "paper", "threshold"):
         assert name in out
+    code, out, _ = run("list", "--dataset", "CIFAR-100")
+    assert code == 0 and "settings on cifar100" in out
+    threshold = next(line for line in out.splitlines() if line.startswith("  threshold "))
+    assert threshold.split()[1:] == [str(preset(name, "cifar100").threshold) for name in PRESETS]
 
 
 def test_rank_prints_its_settings_and_the_table(run, tmp_path):
@@ -206,6 +212,9 @@ def test_data_says_what_it_loaded(run):
         (["paper", "T1", "out", "--seeds", "one"], "seed 'one': seeds are integers"),
         (["show", "99999"], "must be an integer in 0..15624"),
         (["show", "3", "--results", "absent"], "absent does not exist."),
+        (["show", "3", "--draw", "cell.jpg"], "--draw cell.jpg: the file's name must end in .png, .pdf, .svg."),
+        (["show", "3", "--dataset", "mnist"], "unknown dataset 'mnist'"),
+        (["list", "--dataset", "mnist"], "unknown dataset 'mnist'"),
         (["show", "3", "--results", "."], ". holds neither rows.csv.gz nor journal.jsonl"),
         (["show", "3", "--space", "darts", "--truth", "absent.csv"], "--truth is of nats-tss"),
         (["show", "3", "--truth", "absent.csv"], "absent.csv"),
@@ -257,6 +266,8 @@ score 16000
 score 5 --measures snap
 show 99999
 show 3 --results absent
+show 3 --draw cell.jpg
+list --dataset mnist
 table absent
 status absent
 merge whole absent
@@ -359,8 +370,11 @@ def test_show_prints_all_that_is_known_of_an_architecture(run, tmp_path, monkeyp
     )
     code, out, _ = run("show", 5, "--truth", "truth.csv", "--dataset", "cifar100")
     assert code == 0 and "test accuracy on cifar100: 71.25%" in out and "no known score" in out
-    code, out, _ = run("show", 5, "--space", "darts")
+    assert f"paper: {build_network(Architecture.from_index(5), 100).num_parameters:,} parameters" in out
+    code, out, _ = run("show", 5, "--space", "darts", "--draw", "cell.svg")
     assert code == 0 and "reduction cell:" in out and "test accuracy: not known" in out
+    edges = re.findall(r"<!-- (\w+_3x3) -->", Path("cell.svg").read_text())
+    assert sorted(edges) == ["dil_conv_3x3"] + 15 * ["max_pool_3x3"]
 
 
 def test_without_accuracies_scores_stand_side_by_side(run, tmp_path, monkeypatch):

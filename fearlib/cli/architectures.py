@@ -12,6 +12,8 @@ from fearlib.files.outside import existing_path, user_path
 from fearlib.scores.registry import measure_names
 from fearlib.spaces.registry import parse_architecture
 
+DRAWN = (".png", ".pdf", ".svg")
+
 
 def score(
     architectures: Annotated[list[str], typer.Argument(help="Indices or architecture strings.")],
@@ -65,17 +67,20 @@ def show(
     truth: Annotated[
         Optional[Path], typer.Option(help="Table or NATS-Bench archive; else the accuracy that results hold.")
     ] = None,
-    dataset: Annotated[str, dataset_option("Of --truth, see `fear list`.")] = "cifar10",
+    dataset: Annotated[str, dataset_option("Of --truth and of the networks' sizes.")] = "cifar10",
+    draw: Annotated[Optional[Path], typer.Option(help="Draw the cell into this file, PNG, PDF or SVG.")] = None,
 ) -> None:
     """Print an architecture's cell, parameters, macs, benchmark accuracy and every known score."""
-    found = parse_architecture(architecture, space)
+    found, dataset = parse_architecture(architecture, space), dataset_name(dataset)
     if truth is not None and space != "nats-tss":
         raise InputError(f"--truth is of nats-tss: of {space} there is no benchmark accuracy.")
+    if draw is not None and draw.suffix not in DRAWN:
+        raise InputError(f"--draw {draw}: the file's name must end in {', '.join(DRAWN)}.")
     for path in (*(results or ()), *([] if truth is None else [truth])):
         existing_path(path)
     from fearlib.benchmark.truth import benchmark_accuracy
     from fearlib.explorer.known_scores import known_scores, results_folders, sizes_text
-    from fearlib.spaces.drawing import cell_text
+    from fearlib.spaces.drawing import cell_text, draw_cell
 
     folders = (
         [each for path in results for each in results_folders(path) or [path]] if results else results_folders()
@@ -85,12 +90,15 @@ def show(
     if truth is not None:
         accuracy = benchmark_accuracy(truth, dataset, [found.index])
         accuracies[accuracy.attrs["dataset"]] = accuracy.iloc[0]
-    print(f"{space} {found.index}\n{found}\n\ncell\n{cell_text(found)}\n\n{sizes_text(found)}\n")
+    print(f"{space} {found.index}\n{found}\n\ncell\n{cell_text(found)}\n\n{sizes_text(found, dataset)}\n")
     for name, accuracy in accuracies.items():
         print(f"test accuracy on {shown_name(name)}: {accuracy:.2f}%")
     if accuracies.empty:
         print("test accuracy: not known; --truth gives the benchmark's")
     _print_scores(scores)
+    if draw is not None:
+        draw_cell(found).figure.savefig(user_path(draw))
+        print(f"\nthe cell is drawn in {draw}")
 
 
 def _print_scores(scores) -> None:

@@ -1,20 +1,24 @@
 """What there is to choose from: `fear list`, `fear data`."""
 
+import sys
 from dataclasses import fields
 from typing import Annotated, Optional
 
 import typer
 
-from fearlib.cli.options import SEE_LIST, Files, TrainImages
-from fearlib.data.registry import DATASETS, load_dataset, shown_name
+from fearlib.cli.options import SEE_LIST, Files, TrainImages, dataset_option
+from fearlib.data.registry import DATASETS, dataset_name, load_dataset, shown_name
 from fearlib.scores.registry import COMBINED, MEASURES
 from fearlib.spaces.registry import SPACES
 from fearlib.sweeps.methods import METHODS
 from fearlib.sweeps.presets import PRESETS, Settings, plain_preset
 
 
-def list_choices() -> None:
+def list_choices(
+    dataset: Annotated[str, dataset_option("Whose settings to show.")] = "cifar10",
+) -> None:
     """Show the methods, measures, datasets and presets that the other commands take."""
+    dataset = dataset_name(dataset)
     print("methods")
     for name, method in METHODS.items():
         print(f"  {name:21} {method.what}")
@@ -27,8 +31,8 @@ def list_choices() -> None:
     print("\npresets")
     for name, what in PRESETS.items():
         print(f"  {name:10} {what}")
-    columns = [plain_preset(name, "cifar10") for name in PRESETS]
-    print("\nsettings on cifar10" + "".join(f"{name:>18}" for name in PRESETS))
+    columns = [plain_preset(name, dataset) for name in PRESETS]
+    print(f"\nsettings on {shown_name(dataset)}\n{'':19}" + "".join(f"{name:>18}" for name in PRESETS))
     for field in fields(Settings)[1:]:
         print(f"  {field.name:17}" + "".join(f"{plain(getattr(column, field.name)):>18}" for column in columns))
 
@@ -47,6 +51,7 @@ def data(
     train_images: TrainImages = None,
 ) -> None:
     """Load a dataset (downloading or generating it if need be) and say what it holds."""
+    print(f"loading {dataset} ...", file=sys.stderr)
     loaded = load_dataset(dataset, folder, resolution, train_images)
     side = loaded.resolution
     print(f"{loaded.name}: {loaded.source}")

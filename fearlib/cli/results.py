@@ -20,6 +20,7 @@ from fearlib.sweeps.status import Progress, Status, sweep_status
 _FAILURES_SHOWN = 10
 _SCORES_SHOWN = 20  # architectures
 _CLEAR = "\033[2J\033[H"  # for a terminal: what it shows, and to its first line
+_NOBODY = "no sweep writes to it now (one that has just been started loads its images first)"
 _PAUSE = 5.0  # seconds between two looks at a sweep that runs
 
 Folder = Annotated[Path, typer.Argument(help="Results folder of `fear rank`.")]
@@ -108,7 +109,7 @@ def _status_text(found: Status, folder: Path) -> str:
     if len(found.failures) > _FAILURES_SHOWN:
         more = len(found.failures) - _FAILURES_SHOWN
         failures.append(f"and {more} more failures, in {folder / 'rows.csv.gz'} by their outcome")
-    writer = f"{found.writer} writes to it" if found.writer else "no sweep writes to it now"
+    writer = f"{found.writer} writes to it" if found.writer else _NOBODY
     return "\n".join([_table(["method", *Progress._fields], methods), "", _counts(found), writer, *failures])
 
 

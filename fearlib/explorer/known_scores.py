@@ -1,11 +1,13 @@
 """Every score that results folders hold of one architecture."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from fearlib.data.registry import NUM_CLASSES
 from fearlib.files.outside import user_path
+from fearlib.files.progress import progress
 from fearlib.ranking.tables import method_order
 from fearlib.spaces.darts import Genotype
 from fearlib.spaces.nats import Architecture
@@ -19,10 +21,9 @@ _COLUMNS = (
     "folder", "preset", "dataset", "method", "seed", "score", "rank", "of", "seconds", "gmacs", "outcome",
     "test_accuracy",
 )  # fmt: skip
-_CLASSES = 10
 
 
-def known_scores(architecture: Architecture | Genotype, folders: Iterable[str | Path]) -> pd.DataFrame:
+def known_scores(architecture: Architecture | Genotype, folders: Sequence[str | Path]) -> pd.DataFrame:
     """A line a folder, preset, method and seed that scored the architecture; sweeps may still be running.
 
     Columns: `folder`, `preset`, `dataset`, `method`, `seed`, `score`, `rank` of `of` architectures with a score by
@@ -31,7 +32,7 @@ def known_scores(architecture: Architecture | Genotype, folders: Iterable[str | 
     sweep.
     """
     space, found = space_of([architecture]), []
-    for folder in folders:
+    for folder in progress(folders, "reading results", "sweep"):
         rows = Results(folder).rows
         rows = rows[rows.space == space]
         peers = rows.groupby(["method", "seed"]).score
@@ -51,16 +52,19 @@ def results_folders(parent: str | Path = "results") -> list[Path]:
     return sorted({path.parent for place in places for path in user_path(parent).glob(place)})
 
 
-def sizes_text(architecture: Architecture | Genotype) -> str:
-    """Parameters and macs of the networks of an architecture, a line a preset."""
-    space, lines = space_of([architecture]), []
+def sizes_text(architecture: Architecture | Genotype, dataset: str = "cifar10") -> str:
+    """Parameters and macs of an architecture's networks for a dataset, a line a preset.
+
+    One of the user's own is taken to have CIFAR-10's number of classes.
+    """
+    space, classes, lines = space_of([architecture]), NUM_CLASSES.get(dataset, NUM_CLASSES["cifar10"]), []
     for name in ("compact", "paper"):
-        settings = preset(name, "cifar10", space=space)
-        network = build(architecture, _CLASSES, settings.channels, settings.cells)
+        settings = preset(name, dataset, space=space)
+        network = build(architecture, classes, settings.channels, settings.cells)
         cells = f"{settings.cells} cells" + " a stage" * (space == "nats-tss")
         lines.append(
             f"{name}: {network.num_parameters:,} parameters, {network.macs(settings.resolution):,} macs an image "
             f"({settings.channels} channels, {cells}, {settings.resolution}x{settings.resolution} pixels, "
-            f"{_CLASSES} classes)"
+            f"{classes} classes)"
         )
     return "\n".join(lines)

@@ -15,6 +15,7 @@ import pandas as pd
 from fearlib.data.registry import stands_for
 from fearlib.errors import InputError
 from fearlib.files.outside import user_path
+from fearlib.files.progress import progress
 from fearlib.files.tables import read_csv
 from fearlib.files.write import replace_file
 from fearlib.ranking.degradation import CONSTANT
@@ -56,7 +57,8 @@ def read_scores(results: str | Path = "results") -> pd.DataFrame:
     folders = [folder for folder in sorted(user_path(results).glob("*/")) if rows_file(folder)]
     if not folders:
         raise InputError(f"{results} holds no results of sweeps: run this in the repository's folder.")
-    rows = pd.concat([read_rows(folder).assign(folder=folder.name) for folder in folders], ignore_index=True)
+    found = [read_rows(each).assign(folder=each.name) for each in progress(folders, "reading results", "sweep")]
+    rows = pd.concat(found, ignore_index=True)
     rows = rows[(rows.space == _SPACE) & ~rows.failed & ~rows.kind.isin(_NO_SCORES)]
     in_training = (rows.moment > 0) & (rows.moment <= 1) & ~rows.kind.isin(CONSTANT)
     rows = rows[rows.moment.isna() | in_training]

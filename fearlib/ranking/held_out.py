@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import scipy
 
+from fearlib.files.progress import progress
 from fearlib.ranking.candidates import FEAR, FEWEST, SHORTREG, Comparison, combined
 from fearlib.ranking.estimate import Estimate
 from fearlib.ranking.statistics import common, ndcg, spearman, top_indices, top_spearman
@@ -58,7 +59,7 @@ def held_out(
     rng, lines = np.random.default_rng(seed), []
     names = chosen_on.candidates.index
     allowed = {rule: names.isin(list(among)) for rule, among in rules.items()}
-    for halving in range(halvings):
+    for halving in progress(range(halvings), "choosing on halves", "half"):
         order = rng.permutation(len(chosen_on.scores))
         first, other = np.sort(order[: len(order) // 2]), np.sort(order[len(order) // 2 :])
         values = combined(chosen_on.scores.iloc[first], chosen_on.candidates).to_numpy()

@@ -7,6 +7,7 @@ from pathlib import Path
 from fearlib.data.registry import shown_name, stand_in_note
 from fearlib.errors import InputError
 from fearlib.files.outside import read_json
+from fearlib.files.progress import progress
 from fearlib.sweeps.indices import read_indices
 from fearlib.sweeps.journal import read_journal
 from fearlib.sweeps.labels import kind_of
@@ -24,7 +25,8 @@ def accounts(results: Path) -> list[dict]:
     Raises InputError if one cannot be read.
     """
     places = f"*/{MANIFEST}", f"{ARCHIVE}/*/*/{MANIFEST}"
-    return [account(path.parent) for place in places for path in sorted(results.glob(place))]
+    paths = [path for place in places for path in sorted(results.glob(place))]
+    return [account(path.parent) for path in progress(paths, "reading journals", "sweep")]
 
 
 def name_in_results(folder: Path) -> str:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from fearlib.data.registry import shown_name
 from fearlib.explorer.known_scores import results_folders
+from fearlib.files.progress import progress
 from fearlib.ranking.estimate import estimate
 from fearlib.ranking.statistics import spearman
 from fearlib.ranking.tables import method_order
@@ -20,7 +21,7 @@ LARGEST = 1e308  # JSON has no infinity
 def scores(results: Path) -> dict:
     """`architectures`, their strings by index by space, and `sweeps`, what each of them measured of which."""
     architectures, sweeps = {}, []
-    for folder in results_folders(results):
+    for folder in progress(results_folders(results), "reading scores", "sweep"):
         rows = read_rows(folder)
         rows = rows[~rows.failed & rows.moment.isna()]
         for space, each in rows.groupby("space"):

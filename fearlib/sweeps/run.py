@@ -80,9 +80,10 @@ def run_sweep(
     as `benchmark_accuracy` gives it or a dict. One worker is this process; more, or a `scheduler`, or `per_gpu`
     networks at once on each GPU, are dask's, as `cluster` says. A trial that fails (it raises, its workers die,
     its loss or score is not a number) is recorded with its reason, and tried again up to `retries` times once the
-    others are done. No trial starts after `time_budget` seconds. Several workers take the longest trials first, so
-    that none waits long for the last; but with a time budget, and with one worker, one architecture follows
-    another, so that those which are finished are no selection. `after_trial` is called with each finished trial's
+    others are done. No trial starts after `time_budget` seconds. Several workers take the cheapest method first,
+    so that there is soon something to see, and of a method the longest trials, so that none waits long for the
+    last; but with a time budget, and with one worker, one architecture follows another, so that those which are
+    finished are no selection. `after_trial` is called with each finished trial's
     rows. The folder receives `journal.jsonl` while the sweep runs; at its end, when it is interrupted too, it has
     `rows.csv.gz`, `manifest.json` and `journal.jsonl.gz`. Raises InputError for a number that cannot be, if
     `truth` is not of these architectures, if the folder holds results of another configuration or other test
@@ -95,7 +96,7 @@ def run_sweep(
     check_least(0, retries=retries, time_budget=time_budget)
     plan = _planned(dataset, settings, methods, architectures, seeds, data_folder, truth)
     if not place.is_here and time_budget == math.inf:
-        plan = replace(plan, trials=sorted(plan.trials, key=plan.most_macs, reverse=True))
+        plan = replace(plan, trials=_cheap_methods_first(plan))
     folder, started = user_path(folder), time.monotonic()
     with only_writer(folder):
         manifest, missing = _begun(folder, plan, place)
@@ -113,6 +114,14 @@ def run_sweep(
                 _close(folder, manifest, plan.truth)
             raise
         return _close(folder, manifest, plan.truth)
+
+
+def _cheap_methods_first(plan: Plan) -> list[Trial]:
+    """Methods by what they cost at most; of each the longest trials first."""
+    costs, of_method = {trial: plan.most_macs(trial) for trial in plan.trials}, {}
+    for trial, macs in costs.items():
+        of_method[trial.method] = max(macs, of_method.get(trial.method, 0))
+    return sorted(plan.trials, key=lambda trial: (of_method[trial.method], -costs[trial]))
 
 
 def _planned(
