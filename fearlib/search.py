@@ -12,8 +12,8 @@ import torch
 from fearlib.data.dataset import Dataset
 from fearlib.errors import InputError
 from fearlib.ranking.combinations import rank_product
+from fearlib.scores.images import first_minibatch
 from fearlib.scores.measures import measure_network
-from fearlib.scores.minibatch import first_minibatch
 from fearlib.scores.registry import zero_cost_macs
 from fearlib.spaces.nats import Architecture
 from fearlib.spaces.nats_network import build_network

@@ -15,7 +15,7 @@ import torch
 from test_results import make, trial
 
 from fearlib import MEASURES, METHODS, Architecture, build_network, cli, zero_cost
-from fearlib.scores.minibatch import noise_minibatch
+from fearlib.scores.images import noise_minibatch
 from fearlib.scores.registry import FIFTEEN
 from fearlib.sweeps.journal import append_to_journal, read_journal
 from fearlib.sweeps.presets import PRESETS, preset

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from fearlib import Architecture, build_network, fear, preset, shortreg
+from fearlib.scores.images import first_minibatch, noise_minibatch
 from fearlib.scores.measures import MEASURES, measure_network
-from fearlib.scores.minibatch import first_minibatch, noise_minibatch
 from fearlib.scores.registry import FIFTEEN
 from fearlib.spaces.registry import build, find_space
 from fearlib.sweeps.run import cached_dataset, run_sweep

@@ -9,7 +9,7 @@ import torch
 
 from fearlib import Architecture, InputError, build_network, preset, train, zero_cost
 from fearlib.scores.degradation import MOMENTS, degradation
-from fearlib.scores.minibatch import first_minibatch
+from fearlib.scores.images import first_minibatch
 from fearlib.scores.registry import FIFTEEN
 from fearlib.sweeps.labels import parse_label
 from fearlib.sweeps.methods import expand_methods

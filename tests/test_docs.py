@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from fearlib import DATASETS, MEASURES, METHODS, load_dataset, preset, read_rows, run_sweep, sample_architectures
 from fearlib.cli.commands import app
-from fearlib.scores.minibatch import noise_minibatch
+from fearlib.scores.images import noise_minibatch
 from fearlib.spaces.registry import SPACES, space_of
 
 ROOT = Path(__file__).parents[1]
@@ -101,7 +101,7 @@ def shrunk(folder, dataset, settings, methods, architectures, seeds=(0,), **_):
 @pytest.mark.parametrize("document", with_snippets("sh"))
 def test_commands_run(document, folder, monkeypatch):
     monkeypatch.setattr("fearlib.sweeps.run.run_sweep", shrunk)
-    monkeypatch.setattr("fearlib.scores.minibatch.noise_minibatch", lambda *_: noise_minibatch(4, 8, 0))
+    monkeypatch.setattr("fearlib.scores.images.noise_minibatch", lambda *_: noise_minibatch(4, 8, 0))
     monkeypatch.setenv("COLUMNS", "200")
     known = read_rows("results/zero_cost_cifar10").drop_duplicates("index")
     truth = known[["index", "arch"]].assign(cifar10=known.test_accuracy)

@@ -10,7 +10,7 @@ import torch
 from fearlib import Architecture, InputError, build_network, preset
 from fearlib.scores.degradation import degradation
 from fearlib.scores.early import early
-from fearlib.scores.minibatch import first_minibatch
+from fearlib.scores.images import first_minibatch
 from fearlib.sweeps.labels import parse_label
 from fearlib.sweeps.methods import expand_methods, refuse_measures_twice
 from fearlib.sweeps.trial import run_trial

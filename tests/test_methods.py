@@ -20,8 +20,8 @@ from fearlib import (
     train,
 )
 from fearlib.scores.degradation import degradation
+from fearlib.scores.images import first_minibatch
 from fearlib.scores.measures import measure_network
-from fearlib.scores.minibatch import first_minibatch
 from fearlib.scores.registry import FIFTEEN
 from fearlib.search import at_initialisation
 from fearlib.sweeps.methods import Method, expand_methods, most_macs, regular_macs

@@ -37,8 +37,8 @@ def score(
     if names == ():
         raise InputError("--measures names none: leave it out for all of them.")
     measure_names(names)
+    from fearlib.scores.images import first_minibatch, noise_minibatch
     from fearlib.scores.measures import score_architectures
-    from fearlib.scores.minibatch import first_minibatch, noise_minibatch
 
     if dataset == "noise":
         images, labels, classes = *noise_minibatch(batch, resolution or 32, seed), 10

@@ -12,34 +12,13 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from fearlib.data.dataset import Dataset
 from fearlib.errors import Undefined, check_seed
 from fearlib.scores.second_order import ONE_VALUE, cheap_second_derivatives
-from fearlib.spaces.network import check_sizes, shapes_checked
+from fearlib.spaces.network import shapes_checked
 from fearlib.training.classifier import check_logits, has_one_value, ordinary
 
 PERTURBATION = 0.01  # of the noise images that `perturbed_features` compares
 NO_LAYER = "it has no convolution or linear layer"
-
-
-def first_minibatch(dataset: Dataset, size: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The first `size` training images of the seed's first epoch, augmented and normalised, and their labels.
-
-    All of a smaller dataset. Raises InputError unless `size` is a positive integer.
-    """
-    check_sizes(size=size)
-    return next(dataset.training_batches(size, torch.Generator().manual_seed(check_seed(seed))))
-
-
-def noise_minibatch(size: int, resolution: int, seed: int, classes: int = 10) -> tuple[torch.Tensor, torch.Tensor]:
-    """Standard normal images (size, 3, resolution, resolution) and random labels.
-
-    Raises InputError unless `size`, `resolution` and `classes` are positive integers.
-    """
-    check_sizes(size=size, resolution=resolution, classes=classes)
-    generator = torch.Generator().manual_seed(check_seed(seed))
-    images = torch.randn(size, 3, resolution, resolution, generator=generator)
-    return images, torch.randint(0, classes, (size,), generator=generator)
 
 
 class Timed(NamedTuple):

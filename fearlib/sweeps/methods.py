@@ -325,7 +325,7 @@ def with_settings(label: str, settings: Settings) -> tuple[Method, dict]:
 
 
 def _minibatch(given: Given) -> tuple[torch.Tensor, torch.Tensor]:
-    from fearlib.scores.minibatch import first_minibatch
+    from fearlib.scores.images import first_minibatch
 
     return first_minibatch(given.dataset, given.settings.zero_cost_batch, given.seed)
 
