@@ -120,6 +120,16 @@ def test_status_goes_on_until_the_sweep_ends(run, growing):
     assert "shortreg(epochs=1) 1.00 (" in lines[-1] and lines[-1].endswith(" n=5")
 
 
+@pytest.mark.parametrize("missing, shown", [({"fear": 1}, ", at least "), ({"shortreg(epochs=1)": 3}, ", 0.")])
+def test_status_says_when_a_method_has_no_time_yet(run, growing, missing, shown):
+    """What remains may take much longer than what is known."""
+    manifest = json.loads((growing / "manifest.json").read_text())
+    manifest["sittings"] = [{"missing": missing}]
+    (growing / "manifest.json").write_text(json.dumps(manifest))
+    code, out, err = run("status", growing)
+    assert code == 0 and f"1 remaining of the last command{shown}" in out, (out, err)
+
+
 def test_status_redraws_a_terminal_until_ctrl_c(run, growing, monkeypatch):
     pauses = iter([lambda: None, lambda: signal.raise_signal(signal.SIGINT)])
     slept = SimpleNamespace(sleep=lambda seconds: next(pauses)(), strftime=time.strftime)

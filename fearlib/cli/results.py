@@ -118,7 +118,9 @@ def _counts(found: Status) -> str:
     counts = f"{total.finished} finished, {total.failed} failed, {total.remaining} remaining of the last command"
     if not total.remaining or math.isnan(found.expected):
         return counts
-    return f"{counts}, {found.expected / 60:.1f} minutes more at its pace of {60 * found.rate:.1f} trials a minute"
+    untimed = any(each.remaining and math.isnan(each.seconds) for each in found.methods.values())
+    more = f"{'at least ' * untimed}{found.expected / 60:.1f} minutes more"
+    return f"{counts}, {more} at its pace of {60 * found.rate:.1f} trials a minute"
 
 
 def _table(headers: Iterable[str], lines: Iterable[Iterable]) -> str:
