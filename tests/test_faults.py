@@ -26,7 +26,7 @@ import pytest
 
 from fearlib import Architecture, InputError, run_sweep
 from fearlib.cli import main
-from fearlib.sweeps.cluster import cluster, run_on_workers
+from fearlib.sweeps.cluster import _slots, cluster, run_on_workers
 from fearlib.sweeps.journal import read_journal
 from fearlib.sweeps.rows import read_curves, read_rows
 from fearlib.sweeps.run import Trial, _run, _with_retries
@@ -395,6 +395,17 @@ def test_status_while_a_sweep_runs(tiny_settings, tmp_path):
     (remaining,) = (found.seconds for found in last_but_one.methods.values() if found.remaining)
     assert 0.9 * remaining < last_but_one.expected < math.inf
     assert seen[-1].expected == 0 and sweep_status(tmp_path).writer is None
+
+
+def test_a_worker_that_is_there_is_seen():
+    """However often dask's client notes what it knows of the scheduler, which is without the workers."""
+    local = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": None}
+    with (
+        dask.config.set({"distributed.client.scheduler-info-interval": "1ms"}),
+        distributed.LocalCluster(**local) as workers,
+        distributed.Client(workers) as client,
+    ):
+        assert {_slots(client, None) for _ in range(200)} == {1}
 
 
 def test_status_before_the_first_trial(tiny_settings, tmp_path):

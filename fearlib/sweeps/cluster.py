@@ -152,9 +152,10 @@ def _as_they_finish(client, run, items, deadline, per_gpu) -> Iterator[tuple]:
 def _slots(client, per_gpu: int | None) -> int:
     """How many items the workers that are there now can run at once. Raises InputError if one has several threads.
 
-    Trials that share a process would share the random numbers of their initial weights.
+    Trials that share a process would share the random numbers of their initial weights. The scheduler itself is
+    asked: what `client.scheduler_info` returns the client overwrites now and then with one that lists no workers.
     """
-    workers = client.scheduler_info(n_workers=-1)["workers"]
+    workers = client.sync(client.scheduler.identity)["workers"]
     for address, worker in workers.items():
         if worker["nthreads"] != 1:
             raise InputError(
