@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 import shutil
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -223,6 +224,15 @@ def test_scores_are_those_of_the_tables(page):
     for one, other in (("snip", "synflow"), ("jacob_cov", "zen")):
         expected = each[[one, other]].dropna().rank().corr().iloc[0, 1]
         assert sweep["pairs"][places[one]][places[other]] == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_sweep_that_is_too_large_is_not_on_the_page(monkeypatch):
+    module = sys.modules["fearlib.report.scores"]
+    shown = [{sweep["name"] for sweep in module.scores(RESULTS)["sweeps"]}]
+    monkeypatch.setattr(module, "MOST", 100)
+    shown.append({sweep["name"] for sweep in module.scores(RESULTS)["sweeps"]})
+    sizes = {name: pd.read_csv(RESULTS / name / "rows.csv.gz")["index"].nunique() for name in shown[0]}
+    assert shown[1] == {name for name, size in sizes.items() if size <= 100} < shown[0]
 
 
 def test_markdown_becomes_blocks():

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from fearlib import report
+from fearlib.report.scores import MOST
 
 playwright = pytest.importorskip("playwright.sync_api")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
@@ -98,7 +99,8 @@ def choose_sweep(page, name):
 
 
 def test_search_finds_an_architecture_and_all_its_scores(visit):
-    rows = pd.concat([pd.read_csv(path) for path in sorted(RESULTS.glob("*/rows.csv.gz"))])
+    tables = [pd.read_csv(path) for path in sorted(RESULTS.glob("*/rows.csv.gz"))]
+    rows = pd.concat([table for table in tables if table["index"].nunique() <= MOST])
     strings = rows.drop_duplicates(["space", "index"]).set_index("index").arch
     page = visit()
     choose_sweep(page, "cifar10_compact")

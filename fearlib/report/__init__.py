@@ -19,7 +19,7 @@ from fearlib.report.account import accounts
 from fearlib.report.captioned import add_sweeps, figures, tables
 from fearlib.report.claims import COLUMNS, shown_values
 from fearlib.report.rule import RULES, VERDICTS
-from fearlib.report.scores import scores
+from fearlib.report.scores import MOST, scores
 from fearlib.report.sections import further_sections, paper_sections
 
 CLAIMS = "claims.csv"
@@ -79,6 +79,7 @@ def render(results: Path) -> str:
         exhibits=paper_sections(claims, captioned, sweeps),
         beyond=further_sections(claims, captioned, sweeps),
         sweeps=sweeps,
+        most=MOST,
         architectures=sum(map(len, measured["architectures"].values())),
         latest=max((sweep["latest"] for sweep in sweeps), default="")[:10],
     )

@@ -15,14 +15,20 @@ from fearlib.ranking.tables import method_order
 from fearlib.sweeps.rows import read_rows
 
 DIGITS = 6  # of a score that is shown
+MOST = 2000  # architectures of a sweep that is shown: the page is to stay small
 LARGEST = 1e308  # JSON has no infinity
 
 
 def scores(results: Path) -> dict:
-    """`architectures`, their strings by index by space, and `sweeps`, what each of them measured of which."""
+    """`architectures`, their strings by index by space, and `sweeps`, what each of them measured of which.
+
+    Without sweeps of more than `MOST` architectures.
+    """
     architectures, sweeps = {}, []
     for folder in progress(results_folders(results), "reading scores", "sweep"):
         rows = read_rows(folder)
+        if rows["index"].nunique() > MOST:
+            continue
         rows = rows[~rows.failed & rows.moment.isna()]
         for space, each in rows.groupby("space"):
             architectures.setdefault(space, {}).update(zip(each["index"].astype(str), each.arch))
