@@ -1,0 +1,66 @@
+"""What a funnel over many architectures has found, against the funnel itself and by hand."""
+
+import pandas as pd
+import pytest
+from test_funnel import small  # noqa: F401
+
+from fearlib import InputError, read_rows, sample_architectures
+from fearlib.funnel import run_funnel
+from fearlib.ranking.combinations import rank_product
+from fearlib.ranking.whole_space import SEEN, funnel_table, screening, screens_table
+
+SCREEN, KEEP = "smoke/synflow * smoke/jacob_cov", 3
+LISTED = pd.DataFrame({"how": ["product"], "scores": [tuple(SCREEN.split(" * "))]})
+ARCHITECTURES = sample_architectures(24, seed=3)
+TRUTH = pd.Series({each.index: 10 + each.index % 83 for each in ARCHITECTURES})
+
+
+@pytest.fixture
+def funnel(tmp_path, small):  # noqa: F811
+    """One that has run, its rows, and FEAR's label in them."""
+    scores = [*SCREEN.split(" * "), "smoke/fear"]
+    found = run_funnel(tmp_path, "synthetic", scores, ARCHITECTURES, KEEP, seeds=[0, 1], truth=TRUTH)
+    rows = read_rows(tmp_path / "synthetic_smoke")
+    (label,) = rows.method[rows.kind == "fear"].unique()
+    return found, rows, label
+
+
+def test_the_table_says_what_the_funnel_found(funnel):
+    found, rows, label = funnel
+    table = funnel_table(screening(rows, LISTED), rows, SCREEN, KEEP, label).set_index("chosen by")
+    chosen = found.ranking["index"][0]
+    assert table["index"]["both"] == chosen and table.found["both"] == TRUTH[chosen]
+    assert (table.found + table.regret == TRUTH.max()).all()
+    screened, trained = (table.loc["both", f"{name} gmacs"] * 1e9 for name in ("screening", "training"))
+    assert [screened, trained] == pytest.approx(found.costs.macs.tolist())
+    assert table.share["both"] == pytest.approx((screened + trained) / (SEEN * trained / (2 * KEEP)))
+    assert list(table.trained) == [0, KEEP, KEEP] and (table.seeds == 2).all() and (table.screened == 24).all()
+    score = rows[rows.kind == "fear"].groupby("index").score.mean()
+    assert score[table["index"]["the training"]] == score.max()
+    assert table.loc["the screen", "training gmacs"] == 0 < table.share["the screen"]
+
+
+def test_what_screens_keep_counted_by_hand(funnel):
+    _, rows, _ = funnel
+    table = screens_table(screening(rows, LISTED), KEEP).set_index("candidate")
+    wide = rows[rows.kind.isin(["synflow", "jacob_cov"])].pivot(index="index", columns="method", values="score")
+    scores = {f"smoke/{name}": wide[name].fillna(-1e30) for name in wide} | {SCREEN: rank_product(wide)}
+    assert set(table.index) == set(scores)
+    for name, score in scores.items():
+        order = sorted(score.index, key=lambda index: -score[index])
+        kept = TRUTH[order[:KEEP]]
+        assert table["best kept"][name] == kept.max() and table["mean kept"][name] == pytest.approx(kept.mean())
+        tied = [index for index in order if score[index] == score.max()]
+        assert table.found[name] == pytest.approx(TRUTH[tied].mean())
+        assert table.n[name] == 24
+
+
+def test_what_is_not_finished_is_said(funnel):
+    _, rows, label = funnel
+    some = rows[~((rows.method == label) & (rows["index"] == rows["index"][rows.method == label].iloc[0]))]
+    with pytest.raises(InputError, match="1 of the 3 architectures that smoke/synflow"):
+        funnel_table(screening(rows, LISTED), some, SCREEN, KEEP, label)
+    with pytest.raises(InputError, match="no measure was taken of every architecture"):
+        screening(rows.drop(rows.index[rows.kind.isin(["synflow", "jacob_cov"])][[0, -1]]), LISTED)
+    with pytest.raises(InputError, match="5 architectures are too few"):
+        screening(rows[rows["index"].isin(rows["index"].unique()[:5])], LISTED)
