@@ -2,9 +2,10 @@
 
 import pandas as pd
 import pytest
+from cells import run_notebook
 from test_funnel import small  # noqa: F401
 
-from fearlib import InputError, read_rows, sample_architectures
+from fearlib import InputError, read_rows, run_sweep, sample_architectures
 from fearlib.funnel import run_funnel
 from fearlib.ranking.combinations import rank_product
 from fearlib.ranking.whole_space import SEEN, funnel_table, screening, screens_table
@@ -53,6 +54,22 @@ def test_what_screens_keep_counted_by_hand(funnel):
         tied = [index for index in order if score[index] == score.max()]
         assert table.found[name] == pytest.approx(TRUTH[tied].mean())
         assert table.n[name] == 24
+
+
+def test_the_notebook_makes_both_tables_or_says_what_is_missing(funnel, tmp_path, small):  # noqa: F811
+    found, _, label = funnel
+    LISTED.assign(scores=LISTED.scores.map(" ".join)).to_csv(tmp_path / "listed.csv", index=False)
+    given = {"listed": str(tmp_path / "listed.csv"), "chosen_by": SCREEN, "trained": label, "kept": KEEP}
+    given |= {"output": str(tmp_path / "made")}
+    run_notebook("analysis/funnel.ipynb", results=str(tmp_path / "synthetic_smoke"), **given)
+    made = tmp_path / "made" / "tables"
+    table = pd.read_csv(made / "synthetic_smoke.csv").set_index("chosen by")
+    assert table["index"]["both"] == found.ranking["index"][0]
+    assert set(pd.read_csv(made / "synthetic_smoke_screens.csv").candidate) == {*SCREEN.split(" * "), SCREEN}
+    screen = ["zero_cost(measures=synflow+jacob_cov)"]
+    run_sweep(tmp_path / "screen", "synthetic", small, screen, ARCHITECTURES, truth=TRUTH)
+    text = run_notebook("analysis/funnel.ipynb", results=str(tmp_path / "screen"), **given)
+    assert f"{KEEP} of the {KEEP} best are not trained yet" in text and not (made / "screen.csv").exists()
 
 
 def test_what_is_not_finished_is_said(funnel):

@@ -40,14 +40,18 @@ def screens_table(of: Comparison, keep: int) -> pd.DataFrame:
     lines = []
     for name in table.candidate:
         score = values[name]
-        kept = of.accuracy[best(score, keep)]
+        kept = of.accuracy[_best(score, keep)]
         found = of.accuracy[score == score.max()].mean()
         lines.append({"found": found, "mean kept": kept.mean(), "best kept": kept.max()})
     return table.join(pd.DataFrame(lines))
 
 
-def best(score: pd.Series, keep: int) -> pd.Index:
-    """The architectures that a funnel keeps: the `keep` of the highest score, of equal ones the earlier."""
+def chosen(of: Comparison, screen: str, keep: int) -> pd.Index:
+    """The architectures that a funnel trains: the `keep` best by the candidate `screen`, of equals the earlier."""
+    return _best(combined(of.scores, of.candidates)[screen], keep)
+
+
+def _best(score: pd.Series, keep: int) -> pd.Index:
     return score.sort_values(ascending=False, kind="stable").index[:keep]
 
 
@@ -61,8 +65,7 @@ def funnel_table(of: Comparison, rows: pd.DataFrame, screen: str, keep: int, tra
     of `SEEN` architectures would cost, at the mean cost of a training here. Raises InputError unless all that are
     kept were trained.
     """
-    values = combined(of.scores, of.candidates)[screen]
-    kept = best(values, keep)
+    values, kept = combined(of.scores, of.candidates)[screen], chosen(of, screen, keep)
     trained = rows[(rows.method == train) & rows["index"].isin(kept)]
     if missing := len(kept) - trained["index"].nunique():
         raise InputError(f"{missing} of the {len(kept)} architectures that {screen} keeps were not trained yet.")
@@ -72,14 +75,14 @@ def funnel_table(of: Comparison, rows: pd.DataFrame, screen: str, keep: int, tra
     parts = pd.DataFrame({"how": ["product"], "scores": [(train, *of.candidates.scores[screen])]}, index=["both"])
     both = combined(of.scores.loc[kept].assign(**{train: score}), parts)["both"]
     lines = []
-    for chosen_by, chosen, spent in (
+    for chosen_by, index, spent in (
         ("the screen", values.idxmax(), ["screening"]),
         ("the training", score.idxmax(), ["screening", "training"]),
         ("both", both.where(score.notna(), -math.inf).idxmax(), ["screening", "training"]),
     ):
-        found = of.accuracy[chosen]
+        found = of.accuracy[index]
         line = {"chosen by": chosen_by, "screened": len(of.scores), "trained": len(kept) * (len(spent) - 1)}
-        line |= {"seeds": trained.seed.nunique(), "index": chosen, "found": found}
+        line |= {"seeds": trained.seed.nunique(), "index": index, "found": found}
         line |= {"regret": of.accuracy.max() - found}
         line |= {f"{name} gmacs": costs[name] if name in spent else 0.0 for name in costs}
         lines.append(line | {"share": sum(costs[name] for name in spent) / search})
