@@ -74,7 +74,7 @@ def show(
     found, dataset = parse_architecture(architecture, space), dataset_name(dataset)
     if truth is not None and space != "nats-tss":
         raise InputError(f"--truth is of nats-tss: of {space} there is no benchmark accuracy.")
-    if draw is not None and draw.suffix not in DRAWN:
+    if draw is not None and draw.suffix.lower() not in DRAWN:
         raise InputError(f"--draw {draw}: the file's name must end in {', '.join(DRAWN)}.")
     for path in (*(results or ()), *([] if truth is None else [truth])):
         existing_path(path)
