@@ -63,7 +63,7 @@ KINDS = {
         _or(_EXISTING, _NONE),
     ),
     **dict.fromkeys(("measured", "rows", "benchmark", "listed"), _EXISTING),
-    **dict.fromkeys(("output", "method", "reference", "chosen_on", "chosen_by", "trained", "darts"), _TEXT),
+    **dict.fromkeys(("output", "method", "reference", "chosen_on", "chosen_by", "darts"), _TEXT),
     "widgets": _EITHER,
     "results": _or(_TEXT, _list_of(_TEXT)),
     "sweeps": _or(_NAMED, _list_of(_TEXT)),

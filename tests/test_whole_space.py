@@ -18,25 +18,24 @@ TRUTH = pd.Series({each.index: 10 + each.index % 83 for each in ARCHITECTURES})
 
 @pytest.fixture
 def funnel(tmp_path, small):  # noqa: F811
-    """One that has run, its rows, and FEAR's label in them."""
+    """One that has run, its rows, and those of FEAR."""
     scores = [*SCREEN.split(" * "), "smoke/fear"]
     found = run_funnel(tmp_path, "synthetic", scores, ARCHITECTURES, KEEP, seeds=[0, 1], truth=TRUTH)
     rows = read_rows(tmp_path / "synthetic_smoke")
-    (label,) = rows.method[rows.kind == "fear"].unique()
-    return found, rows, label
+    return found, rows, rows[rows.kind == "fear"]
 
 
 def test_the_table_says_what_the_funnel_found(funnel):
-    found, rows, label = funnel
-    table = funnel_table(screening(rows, LISTED), rows, SCREEN, KEEP, label).set_index("chosen by")
+    found, rows, trained = funnel
+    table = funnel_table(screening(rows, LISTED), trained, SCREEN, KEEP).set_index("chosen by")
     chosen = found.ranking["index"][0]
     assert table["index"]["both"] == chosen and table.found["both"] == TRUTH[chosen]
     assert (table.found + table.regret == TRUTH.max()).all()
-    screened, trained = (table.loc["both", f"{name} gmacs"] * 1e9 for name in ("screening", "training"))
-    assert [screened, trained] == pytest.approx(found.costs.macs.tolist())
-    assert table.share["both"] == pytest.approx((screened + trained) / (SEEN * trained / (2 * KEEP)))
+    screens, trains = (table.loc["both", f"{name} gmacs"] * 1e9 for name in ("screening", "training"))
+    assert [screens, trains] == pytest.approx(found.costs.macs.tolist())
+    assert table.share["both"] == pytest.approx((screens + trains) / (SEEN * trains / (2 * KEEP)))
     assert list(table.trained) == [0, KEEP, KEEP] and (table.seeds == 2).all() and (table.screened == 24).all()
-    score = rows[rows.kind == "fear"].groupby("index").score.mean()
+    score = trained.groupby("index").score.mean()
     assert score[table["index"]["the training"]] == score.max()
     assert table.loc["the screen", "training gmacs"] == 0 < table.share["the screen"]
 
@@ -57,9 +56,9 @@ def test_what_screens_keep_counted_by_hand(funnel):
 
 
 def test_the_notebook_makes_both_tables_or_says_what_is_missing(funnel, tmp_path, small):  # noqa: F811
-    found, _, label = funnel
+    found, _, _ = funnel
     LISTED.assign(scores=LISTED.scores.map(" ".join)).to_csv(tmp_path / "listed.csv", index=False)
-    given = {"listed": str(tmp_path / "listed.csv"), "chosen_by": SCREEN, "trained": label, "kept": KEEP}
+    given = {"listed": str(tmp_path / "listed.csv"), "chosen_by": SCREEN, "kept": KEEP}
     given |= {"output": str(tmp_path / "made")}
     run_notebook("analysis/funnel.ipynb", results=str(tmp_path / "synthetic_smoke"), **given)
     made = tmp_path / "made" / "tables"
@@ -73,10 +72,10 @@ def test_the_notebook_makes_both_tables_or_says_what_is_missing(funnel, tmp_path
 
 
 def test_what_is_not_finished_is_said(funnel):
-    _, rows, label = funnel
-    some = rows[~((rows.method == label) & (rows["index"] == rows["index"][rows.method == label].iloc[0]))]
+    _, rows, trained = funnel
+    some = trained[trained["index"] != trained["index"].iloc[0]]
     with pytest.raises(InputError, match="1 of the 3 architectures that smoke/synflow"):
-        funnel_table(screening(rows, LISTED), some, SCREEN, KEEP, label)
+        funnel_table(screening(rows, LISTED), some, SCREEN, KEEP)
     with pytest.raises(InputError, match="no measure was taken of every architecture"):
         screening(rows.drop(rows.index[rows.kind.isin(["synflow", "jacob_cov"])][[0, -1]]), LISTED)
     with pytest.raises(InputError, match="5 architectures are too few"):

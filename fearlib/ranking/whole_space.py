@@ -55,8 +55,8 @@ def _best(score: pd.Series, keep: int) -> pd.Index:
     return score.sort_values(ascending=False, kind="stable").index[:keep]
 
 
-def funnel_table(of: Comparison, rows: pd.DataFrame, screen: str, keep: int, train: str) -> pd.DataFrame:
-    """What a funnel found: the best `keep` by the candidate `screen`, trained by the label `train`.
+def funnel_table(of: Comparison, trained: pd.DataFrame, screen: str, keep: int) -> pd.DataFrame:
+    """What a funnel found that kept the best `keep` by the candidate `screen`; `trained` are the rows of their training.
 
     A line a choice: by the screen alone, by the trained score alone, by both, which is the funnel's. Columns:
     `chosen by`; how many were `screened` and `trained`, with how many `seeds`, over which the trained score is
@@ -66,14 +66,16 @@ def funnel_table(of: Comparison, rows: pd.DataFrame, screen: str, keep: int, tra
     kept were trained.
     """
     values, kept = combined(of.scores, of.candidates)[screen], chosen(of, screen, keep)
-    trained = rows[(rows.method == train) & rows["index"].isin(kept)]
+    trained = trained[trained["index"].isin(kept)]
     if missing := len(kept) - trained["index"].nunique():
         raise InputError(f"{missing} of the {len(kept)} architectures that {screen} keeps were not trained yet.")
     score = trained.groupby("index").score.mean().reindex(kept)
     costs = {"screening": of.candidates.gmacs[screen] * len(of.scores), "training": trained.macs.sum() / 1e9}
     search = SEEN * trained.macs.mean() / 1e9
-    parts = pd.DataFrame({"how": ["product"], "scores": [(train, *of.candidates.scores[screen])]}, index=["both"])
-    both = combined(of.scores.loc[kept].assign(**{train: score}), parts)["both"]
+    parts = pd.DataFrame(
+        {"how": ["product"], "scores": [("trained", *of.candidates.scores[screen])]}, index=["both"]
+    )
+    both = combined(of.scores.loc[kept].assign(trained=score), parts)["both"]
     lines = []
     for chosen_by, index, spent in (
         ("the screen", values.idxmax(), ["screening"]),
