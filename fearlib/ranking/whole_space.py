@@ -62,8 +62,8 @@ def funnel_table(of: Comparison, trained: pd.DataFrame, screen: str, keep: int) 
     alone, by both, which is the funnel's. Columns: `chosen by`; how many were `screened` and `trained`, with how
     many `seeds`, over which the trained score is averaged; the `index` chosen, its test accuracy `found` (%) and
     `regret`, how much better the best of all is; `screening gmacs` and `training gmacs`, in 1e9
-    multiply-accumulates, and their `share` of what the paper's search of `SEEN` architectures would cost, at the mean cost of a training
-    here. Raises InputError unless all that are kept were trained.
+    multiply-accumulates, and their `share` of what the paper's search of `SEEN` architectures would cost, at the
+    mean cost of a training here. Raises InputError unless all that are kept were trained.
     """
     values, kept = combined(of.scores, of.candidates)[screen], chosen(of, screen, keep)
     trained = trained[trained["index"].isin(kept)]
