@@ -11,6 +11,7 @@ import pandas as pd
 from fearlib.errors import InputError
 from fearlib.ranking.candidates import DERIVED, HOW, combined, with_derived
 from fearlib.ranking.every_score import score_name
+from fearlib.ranking.whole_space import best
 from fearlib.scores.registry import MEASURES
 from fearlib.sweeps import run
 from fearlib.sweeps.labels import parse_label
@@ -98,8 +99,8 @@ def run_funnel(
     table, costs = pd.DataFrame(index=[architecture.index for architecture in architectures]), []
     for sweep in _sweeps(parts):
         if not sweep.is_free and free and keep is not None and len(architectures) > keep:
-            ranked = _combined(table, free, how).sort_values(ascending=False, kind="stable")
-            architectures = [each for each in architectures if each.index in set(ranked.index[:keep])]
+            kept = set(best(_combined(table, free, how), keep))
+            architectures = [each for each in architectures if each.index in kept]
         folder, indices = Path(output) / f"{dataset}_{sweep.folder}", [each.index for each in architectures]
         of_seeds = seeds[:1] if sweep.is_free else seeds
         rows = run.run_sweep(

@@ -8,7 +8,7 @@ from test_funnel import small  # noqa: F401
 from fearlib import InputError, read_rows, run_sweep, sample_architectures
 from fearlib.funnel import run_funnel
 from fearlib.ranking.combinations import rank_product
-from fearlib.ranking.whole_space import SEEN, funnel_table, screening, screens_table
+from fearlib.ranking.whole_space import SEEN, funnel_table, screening, screens_table, untrained
 
 SCREEN, KEEP = "smoke/synflow * smoke/jacob_cov", 3
 LISTED = pd.DataFrame({"how": ["product"], "scores": [tuple(SCREEN.split(" * "))]})
@@ -68,14 +68,19 @@ def test_the_notebook_makes_both_tables_or_says_what_is_missing(funnel, tmp_path
     screen = ["zero_cost(measures=synflow+jacob_cov)"]
     run_sweep(tmp_path / "screen", "synthetic", small, screen, ARCHITECTURES, truth=TRUTH)
     text = run_notebook("analysis/funnel.ipynb", results=str(tmp_path / "screen"), **given)
-    assert f"{KEEP} of the {KEEP} best are not trained yet" in text and not (made / "screen.csv").exists()
+    assert f"{KEEP} trainings of the {KEEP} best are missing" in text and not (made / "screen.csv").exists()
 
 
 def test_what_is_not_finished_is_said(funnel):
     _, rows, trained = funnel
-    some = trained[trained["index"] != trained["index"].iloc[0]]
-    with pytest.raises(InputError, match="1 of the 3 architectures that smoke/synflow"):
-        funnel_table(screening(rows, LISTED), some, SCREEN, KEEP)
+    of, first = screening(rows, LISTED), trained["index"] == trained["index"].iloc[0]
+    for some, count in ((trained[~first], 2), (trained[~(first & (trained.seed == 1))], 1)):
+        assert untrained(of, some, SCREEN, KEEP) == count
+        with pytest.raises(InputError, match=f"{count} trainings of the 3 architectures that smoke/synflow"):
+            funnel_table(of, some, SCREEN, KEEP)
+    two = pd.concat([trained, trained.assign(method="fear(stage2_epochs=9)")])
+    with pytest.raises(InputError, match=r"of training are of fear.*, fear\(stage2_epochs=9\)"):
+        funnel_table(of, two, SCREEN, KEEP)
     with pytest.raises(InputError, match="no measure was taken of every architecture"):
         screening(rows.drop(rows.index[rows.kind.isin(["synflow", "jacob_cov"])][[0, -1]]), LISTED)
     with pytest.raises(InputError, match="5 architectures are too few"):

@@ -51,7 +51,7 @@ def data(
     train_images: TrainImages = None,
 ) -> None:
     """Load a dataset (downloading or generating it if need be) and say what it holds."""
-    print(f"loading {dataset} ...", file=sys.stderr)
+    print(f"loading {(dataset := dataset_name(dataset))} ...", file=sys.stderr)
     loaded = load_dataset(dataset, folder, resolution, train_images)
     side = loaded.resolution
     print(f"{loaded.name}: {loaded.source}")

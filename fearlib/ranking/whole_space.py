@@ -40,18 +40,23 @@ def screens_table(of: Comparison, keep: int) -> pd.DataFrame:
     lines = []
     for name in table.candidate:
         score = values[name]
-        kept = of.accuracy[_best(score, keep)]
+        kept = of.accuracy[best(score, keep)]
         found = of.accuracy[score == score.max()].mean()
         lines.append({"found": found, "mean kept": kept.mean(), "best kept": kept.max()})
     return table.join(pd.DataFrame(lines))
 
 
-def chosen(of: Comparison, screen: str, keep: int) -> pd.Index:
-    """The architectures that a funnel trains: the `keep` best by the candidate `screen`, of equals the earlier."""
-    return _best(combined(of.scores, of.candidates)[screen], keep)
+def untrained(of: Comparison, trained: pd.DataFrame, screen: str, keep: int) -> int:
+    """How many trainings are missing: each of the best `keep` by the candidate `screen`, with each seed of others.
+
+    `trained` are the rows of one method.
+    """
+    kept = best(combined(of.scores, of.candidates)[screen], keep)
+    return len(kept) * max(1, trained.seed.nunique()) - int(trained["index"].isin(kept).sum())
 
 
-def _best(score: pd.Series, keep: int) -> pd.Index:
+def best(score: pd.Series, keep: int) -> pd.Index:
+    """The architectures that a funnel keeps: the `keep` of the highest score, of equals the earlier."""
     return score.sort_values(ascending=False, kind="stable").index[:keep]
 
 
@@ -63,12 +68,16 @@ def funnel_table(of: Comparison, trained: pd.DataFrame, screen: str, keep: int) 
     many `seeds`, over which the trained score is averaged; the `index` chosen, its test accuracy `found` (%) and
     `regret`, how much better the best of all is; `screening gmacs` and `training gmacs`, in 1e9
     multiply-accumulates, and their `share` of what the paper's search of `SEEN` architectures would cost, at the
-    mean cost of a training here. Raises InputError unless all that are kept were trained.
+    mean cost of a training here. Raises InputError if a training is missing, as `untrained` counts, or `trained`
+    is of several methods.
     """
-    values, kept = combined(of.scores, of.candidates)[screen], chosen(of, screen, keep)
+    if (methods := trained.method.unique()).size > 1:
+        raise InputError(f"the rows of training are of {', '.join(methods)}: give those of one.")
+    if missing := untrained(of, trained, screen, keep):
+        raise InputError(f"{missing} trainings of the {keep} architectures that {screen} keeps are missing.")
+    values = combined(of.scores, of.candidates)[screen]
+    kept = best(values, keep)
     trained = trained[trained["index"].isin(kept)]
-    if missing := len(kept) - trained["index"].nunique():
-        raise InputError(f"{missing} of the {len(kept)} architectures that {screen} keeps were not trained yet.")
     score = trained.groupby("index").score.mean().reindex(kept)
     costs = {"screening": of.candidates.gmacs[screen] * len(of.scores), "training": trained.macs.sum() / 1e9}
     search = SEEN * trained.macs.mean() / 1e9

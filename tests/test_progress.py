@@ -1,0 +1,20 @@
+"""The bar of what takes more than a moment."""
+
+import io
+import sys
+import time
+
+import pytest
+
+from fearlib.files.progress import progress
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_bar_in_a_terminal_alone_once_it_takes_a_second(monkeypatch, is_terminal):
+    shown = io.StringIO()
+    monkeypatch.setattr(shown, "isatty", lambda: is_terminal, raising=False)
+    monkeypatch.setattr(sys, "stderr", shown)
+    assert list(progress(range(3), "quick", "step")) == [0, 1, 2] and not shown.getvalue()
+    for _ in progress(range(3), "slow", "step"):
+        time.sleep(0.6)
+    assert ("slow:  67%" in shown.getvalue()) == is_terminal
