@@ -296,7 +296,7 @@ for line in sys.stdin.read().splitlines():
         main()
     except SystemExit as end:
         assert end.code == code, (line, end.code)
-    slow = {"torch", "pandas", "scipy", "numpy"} & sys.modules.keys()
+    slow = {"torch", "pandas", "scipy", "numpy", *(["rich"] if code else [])} & sys.modules.keys()
     assert not slow, (line, slow)
 """
 

@@ -4,6 +4,7 @@ Imports every room; what takes long to import, torch, pandas and scipy, only whe
 what was asked for is known to make sense.
 """
 
+import os
 import sys
 
 from fearlib.errors import InputError, require
@@ -11,6 +12,8 @@ from fearlib.errors import InputError, require
 
 def main() -> None:
     """Run the command line; an error in what was given is one sentence on standard error and exit code 2."""
+    if sys.argv[1:] and "--help" not in sys.argv:
+        os.environ.setdefault("TYPER_USE_RICH", "0")  # it draws boxes, and is slow to import: help alone needs it
     try:
         require("typer", "run the command line")
         from fearlib.cli.commands import app
