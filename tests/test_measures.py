@@ -281,6 +281,30 @@ def slow_synflow(network, images, keep_batch_norm):
     return sum((w * w.grad).abs().sum().item() for w in weights)
 
 
+def slow_effective_rank(matrix):
+    values = [value for value in np.linalg.svd(np.array(matrix))[1] if value > 0]
+    return math.exp(-sum(p * math.log(p) for p in np.array(values) / sum(values))) if values else 0.0
+
+
+def slow_near(network, images, seed=0):
+    """As many positions as there are channels, from the first pixel of a random line of a random image."""
+    network, generator, ranks = copy.deepcopy(network).train(), torch.Generator().manual_seed(seed), []
+
+    def look(module, _, output):
+        maps = output[..., None, None] if output.dim() == 2 else output
+        count, channels, height, width = maps.shape
+        lines = [maps[i, :, y, x].tolist() for i in range(count) for y in range(height) for x in range(width)]
+        last = max(0, len(lines) - channels) // width
+        first = torch.randint(last + 1, (), generator=generator).item() * width
+        ranks.append(slow_effective_rank(lines[first : first + channels]))
+
+    for module in network.modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d, nn.ReLU)):
+            module.register_forward_hook(look)
+    network(images)
+    return sum(ranks)
+
+
 def slow_measures(network, images, labels):
     """All but grasp, zen and those of `KAIMING`, which have tests of their own."""
     jacobian = slow_jacobian(network, images)
@@ -290,6 +314,7 @@ def slow_measures(network, images, labels):
         "jacob_cov": slow_jacob_cov(jacobian),
         "epe_nas": slow_epe_nas(jacobian, labels, CLASSES),
         "nwot": slow_nwot(network, images),
+        "near": slow_near(network, images),
         "zico": slow_zico(network, images, labels),
         "params": sum(len(parameter.flatten().tolist()) for parameter in network.parameters()),
         "macs": slow_macs(network, images),
@@ -348,6 +373,17 @@ def test_measures_of_any_architecture_follow_their_definitions(ops, seed, batch)
     assert values == close(expected)
 
 
+def test_the_effective_rank_of_what_is_known():
+    """Of directions that count alike it is their number; of one alone it is 1."""
+    network = nn.Sequential(nn.Flatten(), nn.Linear(12, 12, bias=False), nn.ReLU())
+    network[1].weight.data = torch.eye(12)
+    units, labels = torch.eye(12).view(12, 3, 2, 2), torch.arange(12)
+    assert zero_cost(network, units, labels, ("near",)) == {"near": pytest.approx(24)}
+    assert zero_cost(network, -units, labels, ("near",)) == {"near": pytest.approx(12)}  # its ReLUs are off
+    assert zero_cost(network, units[:5], labels[:5], ("near",)) == {"near": pytest.approx(10)}
+    assert zero_cost(network, units[:1].repeat(12, 1, 1, 1), labels, ("near",)) == {"near": pytest.approx(2)}
+
+
 def test_gradient_measures_follow_finite_differences_of_the_loss():
     network, images, labels = drawn(lambda: nats_network(ONE_CONVOLUTION, channels=1), batch=3)
     moved, gradients, step = copy.deepcopy(network).train(), [], 1e-6
@@ -400,7 +436,7 @@ def test_grasp_follows_the_full_hessian():
 def test_an_initial_network_of_none_sees_no_image():
     """Its outputs are the classifier's bias: fisher sees that one activation, the other sums nothing.
 
-    meco sees the stem, and all ReLUs are off.
+    meco and near see the stem, and all ReLUs are off.
     """
     torch.manual_seed(0)
     network, labels = nats_network(ONLY_NONE).double(), torch.tensor([0, 1, 2])
@@ -414,6 +450,7 @@ def test_an_initial_network_of_none_sees_no_image():
     sizes = {name: values.pop(name) for name in ("params", "macs", "l2_norm")}
     assert sizes["params"] == network.num_parameters and sizes["macs"] == network.macs(resolution=8)
     assert values.pop("swap") == 1 > values.pop("swap_reg") > 0 and values.pop("meco") > 0
+    assert values.pop("near") == close(slow_near(network, images))
     assert values["fisher"] > 0 and values.pop("fisher") == close(slow_fisher(network, images, labels))
     assert values == dict.fromkeys(values, 0.0)
 
@@ -656,7 +693,18 @@ def test_a_network_without_weights_has_the_measures_that_need_none():
     network = nn.Sequential(nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten())
     _, images, labels = drawn(with_batch_norm)
     values, told = reasons(network, images, labels, OF_ANY_MODULE)
-    assert values.keys() == {"params", "macs", "jacob_cov", "nwot", "zen", "epe_nas", "meco", "swap", "swap_reg"}
+    assert values.keys() == {
+        "params",
+        "macs",
+        "jacob_cov",
+        "nwot",
+        "zen",
+        "epe_nas",
+        "meco",
+        "swap",
+        "swap_reg",
+        "near",
+    }
     assert (values["params"], values["macs"]) == (0, 0)
     assert set(told.values()) == {"it has no convolution or linear layer"}
 

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from fearlib.errors import Undefined, require
+from fearlib.scores.effective_rank import effective_ranks
 from fearlib.scores.kaiming import (
     NOISE_IMAGES,
     PAIR,
@@ -347,6 +348,16 @@ def az_trainability(batch):
         raise Undefined("it has no block")
     norms = torch.stack([torch.linalg.matrix_norm(jacobian.double(), 2) for jacobian in jacobians])
     return (2 - norms - 1 / (norms + 1e-6)).mean()
+
+
+@measure(passes=1)
+def near(batch):
+    """Sum over layers of the effective rank of their output, `effective_ranks` (Husistein et al., NEAR, 2024).
+
+    The paper takes what is before and after an activation function, averaged over initialisations. It leaves open
+    what counts as a layer: here, as in the authors' code, batch norm too, and the present weights alone.
+    """
+    return torch.stack(effective_ranks(batch)).sum()
 
 
 def _correlation(jacobian: torch.Tensor) -> torch.Tensor:

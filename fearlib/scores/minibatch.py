@@ -137,7 +137,7 @@ class Minibatch:
     @shared_pass
     def forward(self) -> Forward:
         """Logits of the images, and the outputs of layers and ReLUs on the way."""
-        state, weights = self._differentiable_state(memory_format=torch.channels_last)
+        state, weights = self.differentiable_state(memory_format=torch.channels_last)
         images = in_format(self.images.detach(), torch.channels_last).requires_grad_()
         logits, outputs, intact = self._watch(state, images, copy=False)
         if not intact:  # something works in place
@@ -152,7 +152,7 @@ class Minibatch:
         try:
             outputs = self.forward.layers
         except Undefined:  # batch norm has one value to normalise
-            outputs, state = [], self._differentiable_state()[0]
+            outputs, state = [], self.differentiable_state()[0]
             keep = hooked(self.layers, lambda layer, _, output: outputs.append((layer, output)))
             with _without_batch_norm(self.network), keep:
                 self.run(state, self.images[:1])
@@ -176,7 +176,7 @@ class Minibatch:
     @shared_pass
     def hessian_gradient_products(self) -> list[torch.Tensor]:
         """Hg of every layer, H the Hessian of L and g = dL/dW, by differentiating g . constant(g)."""
-        state, weights = self._differentiable_state(memory_format=torch.channels_last)
+        state, weights = self.differentiable_state(memory_format=torch.channels_last)
         images = in_format(self.images, torch.channels_last)
         with cheap_second_derivatives(self.network):
             loss = self._loss(state, images, self.labels)
@@ -189,7 +189,7 @@ class Minibatch:
     @shared_pass
     def half_gradients(self) -> list[list[torch.Tensor]]:
         """dL/dW of every layer on each half of the minibatch alone."""
-        state, weights = self._differentiable_state(memory_format=torch.channels_last)
+        state, weights = self.differentiable_state(memory_format=torch.channels_last)
         gradients = []
         for images, labels in zip(self.images.chunk(2), self.labels.chunk(2)):
             with cheap_second_derivatives(self.network):
@@ -200,7 +200,7 @@ class Minibatch:
 
     def synaptic_flow(self, keep_batch_norm: bool) -> torch.Tensor:
         """Sum of |W * dR/dW|, R the summed logits of one image of ones, all parameters their absolute values."""
-        state, weights = self._differentiable_state(lambda value: value.double().abs())
+        state, weights = self.differentiable_state(lambda value: value.double().abs())
         ones = torch.ones_like(self.images[:1], dtype=torch.float64)
         with contextlib.nullcontext() if keep_batch_norm else _without_batch_norm(self.network):
             flow = self.run(state, ones).sum()
@@ -244,7 +244,7 @@ class Minibatch:
 
     def redrawn_state(self, draw: Callable[[torch.Tensor], torch.Tensor]) -> dict[str, torch.Tensor]:
         """Parameters and buffers: the layers' weights as `draw` makes them, biases 0, batch norm's weights 1."""
-        state, _ = self._differentiable_state(memory_format=torch.channels_last)
+        state, _ = self.differentiable_state(memory_format=torch.channels_last)
         names = {id(module): name for name, module in self.network.named_modules()}
         for modules, new in ((self.layers, draw), (self.modules(_BatchNorm), torch.ones_like)):
             for name in (f"{names[id(module)]}.".lstrip(".") for module in modules):
@@ -271,7 +271,7 @@ class Minibatch:
             logits = self.run(state, images)
         return logits, outputs, all(output._version == version for (_, output), version in zip(outputs, versions))
 
-    def _differentiable_state(
+    def differentiable_state(
         self,
         convert: Callable[[torch.Tensor], torch.Tensor] = lambda value: value,
         memory_format: torch.memory_format = torch.contiguous_format,
