@@ -6,6 +6,7 @@ from cells import run_notebook
 from test_funnel import small  # noqa: F401
 
 from fearlib import InputError, read_rows, run_sweep, sample_architectures
+from fearlib.figures import funnel as draw_funnel
 from fearlib.funnel import run_funnel
 from fearlib.ranking.combinations import rank_product
 from fearlib.ranking.whole_space import SEEN, funnel_table, screening, screens_table, untrained
@@ -40,6 +41,28 @@ def test_the_table_says_what_the_funnel_found(funnel):
     assert table.loc["the screen", "training gmacs"] == 0 < table.share["the screen"]
 
 
+def test_the_figure_shows_what_was_kept_and_chosen(funnel):
+    _, rows, trained = funnel
+    of = screening(rows, LISTED)
+    table = funnel_table(of, trained, SCREEN, KEEP)
+    left, right = draw_funnel(of, trained, table, SCREEN).axes
+    kept = [index for index in of.scores.index if index in set(trained["index"])]
+    points = {line.get_label(): line.get_xydata() for axis in (left, right) for line in axis.get_lines()}
+    assert sorted(points[f"the {KEEP} kept"].tolist()) == sorted(
+        [place, TRUTH[index]] for place, index in enumerate(sorted(kept, key=lambda each: -order(rows)[each]), 1)
+    )
+    score = trained.groupby("index").score.mean()
+    for chosen_by, index in zip(table["chosen by"], table["index"]):
+        assert points[f"chosen by {chosen_by}"].tolist() == [[score[index], TRUTH[index]]]
+    assert set(points["the best of all"][:, 1]) == {TRUTH.max()}
+
+
+def order(rows):
+    """The screen's value of each architecture, by the definition."""
+    wide = rows[rows.kind.isin(["synflow", "jacob_cov"])].pivot(index="index", columns="method", values="score")
+    return rank_product(wide)
+
+
 def test_what_screens_keep_counted_by_hand(funnel):
     _, rows, _ = funnel
     table = screens_table(screening(rows, LISTED), KEEP).set_index("candidate")
@@ -64,6 +87,7 @@ def test_the_notebook_makes_both_tables_or_says_what_is_missing(funnel, tmp_path
     made = tmp_path / "made" / "tables"
     table = pd.read_csv(made / "synthetic_smoke.csv").set_index("chosen by")
     assert table["index"]["both"] == found.ranking["index"][0]
+    assert (tmp_path / "made" / "figures" / "synthetic_smoke.png").exists()
     assert set(pd.read_csv(made / "synthetic_smoke_screens.csv").candidate) == {*SCREEN.split(" * "), SCREEN}
     screen = ["zero_cost(measures=synflow+jacob_cov)"]
     run_sweep(tmp_path / "screen", "synthetic", small, screen, ARCHITECTURES, truth=TRUTH)
