@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from fearlib.data.registry import dataset_name, stands_for
 from fearlib.errors import InputError, check_least
+from fearlib.files.outside import user_path
 from fearlib.spaces.registry import find_space
 from fearlib.sweeps.labels import truth_method
 from fearlib.sweeps.presets import plain_preset, preset
@@ -17,8 +18,8 @@ from fearlib.sweeps.presets import plain_preset, preset
 if TYPE_CHECKING:
     import pandas as pd
 
-ARCHITECTURES = Path("results/zero_cost_cifar10")  # the paper's 1,000, in their order
-ACCURACIES = ARCHITECTURES / "accuracies.csv"  # of these, on CIFAR-10, CIFAR-100 and ImageNet16-120
+ARCHITECTURES = Path("results/zero_cost_cifar100")  # the paper's 1,000, in their order
+ACCURACIES = Path("results/zero_cost_cifar10/accuracies.csv")  # of these, on the benchmark's three datasets
 _SMOKE_COUNT = 3
 _SEARCH_BATCH = {"imagenet16-120": 512}  # of short training in a search; else 1,024
 
@@ -260,6 +261,7 @@ def _accuracy(truth: str | Path | None, dataset: str, architectures: list) -> pd
 
 
 def _existing(path: str | Path) -> Path:
-    if not Path(path).exists():
+    path = user_path(path)
+    if not path.exists():
         raise InputError(f"{path} does not exist: run this in the repository's folder, or name other files.")
-    return Path(path)
+    return path

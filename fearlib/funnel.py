@@ -14,7 +14,7 @@ from fearlib.ranking.every_score import score_name
 from fearlib.ranking.whole_space import best
 from fearlib.scores.registry import MEASURES
 from fearlib.sweeps import run
-from fearlib.sweeps.labels import parse_label
+from fearlib.sweeps.labels import Label, parse_label
 from fearlib.sweeps.methods import METHODS, expand_methods
 from fearlib.sweeps.presets import Settings, preset
 from fearlib.training.loop import check_counts
@@ -113,6 +113,11 @@ def run_funnel(
         spent = {"macs": each.macs.sum(), "seconds": each.seconds.sum()}
         costs.append({"folder": str(folder), "method": sweep.method, "architectures": len(indices)} | spent)
         if len(each) < len(sweep.names) * len(indices) * len(of_seeds):
+            if time.monotonic() < ends:
+                raise InputError(
+                    f"{folder} lacks scores of {', '.join(sweep.names)}, though its trials ran: they failed, as "
+                    "fear status says, or the sweep has no such score."
+                )
             return Funnel(None, pd.DataFrame(costs))
         table = table.join(each.groupby(["index", "name"]).score.mean().unstack())
     return Funnel(_ranking(table, parts, how, architectures), pd.DataFrame(costs))
@@ -160,12 +165,19 @@ def _part(name: str, dataset: str, precision: str) -> _Part:
     name = f"{settings.preset}/{label}"
     if not label.arguments and (label.name in DERIVED or label.name in MEASURES):
         return _Part(name, settings, "", DERIVED[label.name][0] if label.name in DERIVED else (label.name,))
-    if label.arguments.get("schedule") in _IN_TRAINING and label.name in (*MEASURES, "train_top1"):
-        epochs = label.arguments.get("epochs", "1")
-        return _Part(name, settings, f"{_IN_TRAINING[label.arguments['schedule']]}(epochs={epochs})")
+    in_training = label.arguments.get("schedule") in _IN_TRAINING and "epoch" in label.arguments
+    if in_training and label.name in (*MEASURES, "train_top1"):
+        epochs, schedule = label.arguments.get("epochs", "1"), label.arguments["schedule"]
+        row = Label(label.name, {"epoch": label.arguments["epoch"], "epochs": epochs, "schedule": schedule})
+        return _Part(score_name(settings.preset, str(row)), settings, f"{_IN_TRAINING[schedule]}(epochs={epochs})")
     if "steps" in label.arguments and label.name in MEASURES:
-        form = ",".join(f"{key}={value}" for key, value in label.arguments.items())
-        return _Part(name, settings, f"early({form},measures={label.name})")
+        form = {"steps": label.arguments["steps"]} | {
+            "batch_size": label.arguments.get("batch_size", f"{settings.batch_size}")
+        }
+        if "+" in form["steps"]:
+            raise InputError(f"{name} stands for several scores: name the steps of one.")
+        method = Label("early", form | {"measures": label.name})
+        return _Part(f"{settings.preset}/{Label(label.name, form)}", settings, str(method))
     if label.name not in METHODS or label.name in ("zero_cost", "early", *_IN_TRAINING.values()):
         raise InputError(f"{name!r:.200} is no score's name: {_NAMES}.")
     labels = expand_methods([text], settings)

@@ -217,7 +217,7 @@ def test_data_says_what_it_loaded(run):
         (["paper"], "results holds no claims.csv: run this in the repository's folder"),
         (["paper", "T1"], "fear paper T1 needs a folder to write to"),
         (["paper", "T9", "out"], "unknown exhibit 'T9': the exhibits are T1, T2, T3"),
-        (["paper", "T1", "out"], "zero_cost_cifar10 does not exist: run this in the repository's folder"),
+        (["paper", "T1", "out"], "zero_cost_cifar100 does not exist: run this in the repository's folder"),
         (["paper", "T2", "out", "--dataset", "cifar10"], "T2 is about the synthetic dataset"),
         (["paper", "T1", "out", "--seeds", "one"], "seed 'one': seeds are integers"),
         (["show", "99999"], "must be an integer in 0..15624"),
@@ -269,6 +269,9 @@ rank out --count 99999
 rank out --indices absent.txt
 rank out --workers 0
 rank out --time-budget nan
+rank out --indices results --sample-seed 3
+choose --dataset cifar10
+score 5 --train-images 100
 paper T9 out
 paper T1
 paper T1 out --retries -1

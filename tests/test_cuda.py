@@ -12,7 +12,7 @@ from fearlib.scores.images import first_minibatch, noise_minibatch
 from fearlib.scores.measures import MEASURES, measure_network
 from fearlib.scores.registry import FIFTEEN
 from fearlib.spaces.registry import build, find_space
-from fearlib.sweeps.run import cached_dataset, run_sweep
+from fearlib.sweeps.run import _remembered, run_sweep
 from fearlib.training.loop import train, training_step
 
 pytestmark = pytest.mark.skipif("FEARLIB_TEST_CUDA" not in os.environ, reason="FEARLIB_TEST_CUDA is not set")
@@ -110,7 +110,7 @@ def test_measures_as_on_the_processor(network, colour_dataset):
 def test_a_sweep_with_two_workers(tmp_path):
     settings = preset("smoke", "synthetic", train_images=200, threshold=0.1)
     architectures = find_space("nats-tss").sample(3, 0)
-    cached_dataset.cache_clear()
+    _remembered.cache_clear()
     rows = run_sweep(tmp_path, "synthetic", settings, ["fear", "shortreg", "zero_cost"], architectures, workers=2)
     failed = rows[rows.outcome.str.startswith("failed")]
     assert failed.empty, failed.outcome.iloc[0]

@@ -27,7 +27,7 @@ ELSEWHERE = (
     ".venv/bin/fear data synthetic",
     ".venv/bin/papermill",
 )
-READ = ("cifar10_compact", "cifar10_paper", "tables", "zero_cost_cifar10")
+READ = ("cifar10_compact", "cifar10_paper", "tables", "zero_cost_cifar10", "zero_cost_cifar100")
 SMALL = {
     "train_images": 40, "stage1_epochs": 2, "threshold": 0.1, "full_epochs": 1, "shortreg_epochs": (1,),
     "stage2_epochs": 1, "zero_cost_batch": 8,

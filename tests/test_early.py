@@ -68,8 +68,8 @@ def test_what_cannot_be_is_refused(steps, batch_size, said, colour_dataset):
 
 def test_a_trial_has_a_row_for_every_measure_and_step(colour_dataset):
     (label,) = expand_methods(["early(measures=synflow+snip,steps=1+3)"], SETTINGS)
-    assert label == "early(steps=1+3,measures=snip+synflow)"
-    assert expand_methods(["early"], SETTINGS) == ["early(steps=40,measures=snip)"]
+    assert label == "early(steps=1+3,measures=snip+synflow,batch_size=40)"
+    assert expand_methods(["early"], SETTINGS) == ["early(steps=40,measures=snip,batch_size=40)"]
     result = run_trial(ARCHITECTURE, label, 0, colour_dataset, SETTINGS)
     rows = {row["method"]: row for row in result["rows"]}
     assert list(rows) == [f"{name}(steps={n},batch_size=40)" for n in (1, 3) for name in ("snip", "synflow")]
@@ -89,7 +89,19 @@ def test_a_trial_has_a_row_for_every_measure_and_step(colour_dataset):
 
 def test_a_sweep_takes_a_measure_after_a_step_once():
     refuse_measures_twice(["early(steps=1+3,measures=snip)", "early(steps=2,measures=snip)", "zero_cost"])
-    refuse_measures_twice(["early(steps=1,measures=snip)", "early(steps=1,measures=snip,batch_size=64)"])
+    refuse_measures_twice(
+        ["early(steps=1,measures=snip,batch_size=32)", "early(steps=1,measures=snip,batch_size=64)"]
+    )
+    own = expand_methods(["early(steps=1)", f"early(steps=1,batch_size={SETTINGS.batch_size})"], SETTINGS)
+    assert own == [f"early(steps=1,measures=snip,batch_size={SETTINGS.batch_size})"]
+    trainings = ["degradation(epochs=8)", "degradation(epochs=8,batch_size=128)"]
+    refuse_measures_twice(["degradation(epochs=8)", "degradation(epochs=4)", "degradation_constant(epochs=8)"])
+    with pytest.raises(InputError, match="every measure in degradation of 8 epochs is taken by degradation"):
+        refuse_measures_twice(trainings)
+    with pytest.raises(InputError, match="snip after 1 steps of 64 is taken by early"):
+        refuse_measures_twice(
+            [f"early(steps=1,measures=snip,batch_size=64{more})" for more in ("", ",precision=half")]
+        )
     with pytest.raises(
         InputError, match=r"snip after 3 steps is taken by early\(steps=1\+3,measures=snip\) and by"
     ):

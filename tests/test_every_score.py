@@ -20,6 +20,7 @@ from fearlib.ranking.every_score import (
     wide_table,
     write_scores,
 )
+from fearlib.sweeps.indices import read_indices
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"
@@ -100,6 +101,12 @@ def test_positions_are_those_of_the_papers_list():
     place = positions(RESULTS)
     first = set(read_rows(RESULTS / "degradation_cifar10")["index"])  # the first hundred
     assert sorted(place) == list(range(1, 1001)) and set(place.index[place <= 100]) == first
+    for name in (
+        "zero_cost_tinyimagenet16-120",
+        "early_cifar100",
+    ):  # one worker, in order
+        order = [architecture.index for architecture in read_indices(RESULTS / name)]
+        assert list(place.index[: len(order)]) == order
 
 
 def test_costs_are_means_over_what_was_measured(rows):

@@ -77,7 +77,7 @@ def test_a_second_run_does_only_what_is_missing(tmp_path):
     assert [folder.name for folder in done] == ["zero_cost_synthetic", "synthetic_smoke"]
     rows = done[tmp_path / "synthetic_smoke"]
     assert {"fear(stage2_epochs=2)", "shortreg(epochs=16)", "snip", "full"} <= set(rows.method)
-    assert list(rows["index"].unique()) == [14708]  # the first of the paper's
+    assert list(rows["index"].unique()) == [6983]  # the first of the paper's
     journals = [(folder / PACKED).read_bytes() for folder in done]
     run_exhibit("F2", tmp_path, "smoke", **arguments)
     assert [(folder / PACKED).read_bytes() for folder in done] == journals
@@ -96,7 +96,7 @@ def test_accuracies_come_from_the_table_of_the_papers_architectures(tmp_path, mo
     (words, named), known = asked.pop(), pd.read_csv(RESULTS / "zero_cost_cifar10" / "accuracies.csv")
     folder, dataset, settings, _, architectures = words
     assert (folder.name, dataset, settings.preset) == ("cifar100_compact", "cifar100", "compact")
-    committed = [record["trial"]["index"] for record in read_journal(RESULTS / "zero_cost_cifar10")]
+    committed = [record["trial"]["index"] for record in read_journal(RESULTS / "zero_cost_cifar100")]
     indices = [architecture.index for architecture in architectures]
     assert indices == list(dict.fromkeys(committed))[:240] and named["workers"] == 2
     assert named["truth"].equals(known.set_index("index").cifar100[indices].rename("test_accuracy"))

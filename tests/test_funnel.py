@@ -128,6 +128,18 @@ def test_a_live_funnel_is_its_replay_and_goes_on_where_it_was(tmp_path, small):
     assert alive.macs == replayed.macs
 
 
+def test_names_of_scores_are_those_of_their_rows(tmp_path, small):
+    """In any order, and without what the settings supply; one that a training has not is refused."""
+    scores = ["smoke/snip(batch_size=16,steps=2)", "smoke/snip(schedule=constant,epoch=1)"]
+    found = run_funnel(tmp_path, "synthetic", scores, ARCHITECTURES[:2])
+    shown = ["smoke/snip(steps=2,batch_size=16)", "smoke/snip(epoch=1,schedule=constant)"]
+    assert list(found.ranking)[2:-1] == shown and found.ranking[shown].notna().all(axis=None)
+    own = run_funnel(tmp_path, "synthetic", ["smoke/snip(steps=2)"], ARCHITECTURES[:2])
+    assert list(own.ranking)[2] == f"smoke/snip(steps=2,batch_size={small.batch_size})"
+    with pytest.raises(InputError, match="lacks scores of smoke/snip.epoch=0.4,.*, though its trials ran"):
+        run_funnel(tmp_path, "synthetic", ["smoke/snip(epoch=0.4,schedule=constant)"], ARCHITECTURES[:2])
+
+
 def test_scores_of_a_funnel(tmp_path, small):
     """Derived ones, several seeds, all kept; the ranking is the combination of the table."""
     scores = ["smoke/az_nas", "smoke/shortreg(epochs=1)", "smoke/train_top1(epoch=1,schedule=constant)"]

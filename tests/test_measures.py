@@ -384,6 +384,38 @@ def test_the_effective_rank_of_what_is_known():
     assert zero_cost(network, units[:1].repeat(12, 1, 1, 1), labels, ("near",)) == {"near": pytest.approx(2)}
 
 
+class OnEveryPosition(nn.Module):
+    """A linear layer on every position, as transformers have it."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, features):
+        return self.layer(features.flatten(2).transpose(1, 2)).transpose(1, 2).unflatten(2, features.shape[2:])
+
+
+def test_a_linear_layer_on_every_position_counts_as_a_convolution_of_one_pixel():
+    torch.manual_seed(0)
+    parts = [
+        nn.Conv2d(3, 4, 1),
+        nn.ReLU(),
+        nn.Conv2d(4, 5, 1),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(5, 4),
+    ]
+    of_convolutions = nn.Sequential(*parts).double()
+    layer = nn.Linear(4, 5).double()
+    layer.weight.data, layer.bias.data = parts[2].weight.data[:, :, 0, 0].clone(), parts[2].bias.data.clone()
+    on_positions = nn.Sequential(*parts[:2], OnEveryPosition(layer), *parts[3:]).double()
+    images, labels = torch.randn(1, 3, 2, 2, dtype=torch.float64), torch.tensor([2])
+    names = ("fisher", "near", "grad_norm", "snip", "macs", "synflow")  # fewer positions than channels: all count
+    assert zero_cost(on_positions, images, labels, names) == close(
+        zero_cost(of_convolutions, images, labels, names)
+    )
+
+
 def test_gradient_measures_follow_finite_differences_of_the_loss():
     network, images, labels = drawn(lambda: nats_network(ONE_CONVOLUTION, channels=1), batch=3)
     moved, gradients, step = copy.deepcopy(network).train(), [], 1e-6

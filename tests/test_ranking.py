@@ -18,6 +18,7 @@ from fearlib.ranking.statistics import (
     bootstrap_interval,
     common,
     kendall,
+    lead_over_best,
     ndcg,
     nearest_pareto,
     pareto_front,
@@ -439,6 +440,20 @@ def test_interval_of_a_correlation_is_that_of_one_resample_at_a_time(statistic, 
     assert bootstrap_interval(statistic, *arrays, resamples=200) == pytest.approx(
         one_at_a_time, abs=1e-12, nan_ok=True
     )
+
+
+@pytest.mark.parametrize("percent", [100, 50])
+def test_a_lead_is_over_whichever_other_is_best(percent):
+    accuracy, *scores = np.random.default_rng(2).normal(size=(5, 40)).round(1)
+    scores[0], scores[3] = scores[0] + accuracy, np.ones(40)  # the last one says nothing
+    others = max(top_spearman(each, accuracy, percent) for each in scores[1:3])
+    lead = lead_over_best(*scores, accuracy, percent=percent)
+    assert lead == pytest.approx(top_spearman(scores[0], accuracy, percent) - others)
+    assert math.isnan(lead_over_best(scores[0], scores[3], accuracy, percent=percent))
+    with_rivals = bootstrap_interval(functools.partial(lead_over_best, percent=percent), *scores, accuracy)
+    best = max(scores[1:3], key=lambda each: top_spearman(each, accuracy, percent))
+    alone = bootstrap_interval(functools.partial(lead_over_best, percent=percent), scores[0], best, accuracy)
+    assert with_rivals[0] <= alone[0] and with_rivals[1] <= alone[1]  # in no resample is it ahead by more
 
 
 def test_interval_of_as_many_distinct_values_as_a_byte_holds():

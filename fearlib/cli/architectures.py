@@ -37,6 +37,8 @@ def score(
     if names == ():
         raise InputError("--measures names none: leave it out for all of them.")
     measure_names(names)
+    if dataset == "noise" and (folder is not None or train_images is not None):
+        raise InputError("--folder and --train-images are of a dataset's images: name a --dataset with them.")
     from fearlib.scores.images import first_minibatch, noise_minibatch
     from fearlib.scores.measures import score_architectures
 

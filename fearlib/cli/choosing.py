@@ -21,7 +21,7 @@ from fearlib.cli.options import (
 from fearlib.cli.sweeps import architectures_of, stoppable
 from fearlib.data.registry import dataset_name
 from fearlib.errors import InputError, check_least, require
-from fearlib.files.outside import existing_path
+from fearlib.files.outside import existing_path, user_path
 
 _SHOWN = 10  # architectures of a ranking
 _COMBINED = {
@@ -39,7 +39,10 @@ def choose(
     results: Annotated[Path, typer.Option(help="Folder with the sweeps.")] = Path("results"),
 ) -> None:
     """Say what ranks architectures best for a budget, from the committed rows, with the command to run it."""
+    results = user_path(results)
     if budget is None:
+        if dataset is not None or indices is not None:
+            raise InputError("--dataset and --indices go with a --budget: the guide is of all that was measured.")
         guide = results / "tables" / "choosing.md"
         if not guide.exists():
             raise InputError(f"{results} holds no tables/choosing.md: run this in the repository's folder.")

@@ -30,7 +30,7 @@ from fearlib.cli.results import print_ranking
 from fearlib.data.registry import dataset_name, shown_name
 from fearlib.errors import InputError
 from fearlib.exhibits import ARCHITECTURES, exhibit_sweeps, find_exhibit, run_exhibit
-from fearlib.files.outside import existing_path
+from fearlib.files.outside import existing_path, user_path
 from fearlib.spaces.registry import find_space
 from fearlib.sweeps.labels import truth_method
 from fearlib.sweeps.manifest import MANIFEST
@@ -106,6 +106,8 @@ def architectures_of(indices: Path | None, count: int | None, space: str, sample
     """Those that `--indices` names, or drawn ones."""
     if indices is None:
         return find_space(space).sample(10 if count is None else count, sample_seed)
+    if sample_seed:
+        raise InputError("--sample-seed is of drawn architectures: leave it out beside --indices.")
     existing_path(indices)
     from fearlib.sweeps.indices import read_indices
 
@@ -144,7 +146,7 @@ def paper(
     folders = [sweep.folder for sweep in exhibit_sweeps(exhibit, preset, dataset)]
     if output is None:
         raise InputError(f"fear paper {exhibit} needs a folder to write to, such as results/mine.")
-    how = how_to_run(seeds, folder, workers, scheduler, per_gpu, retries, time_budget)
+    how, output = how_to_run(seeds, folder, workers, scheduler, per_gpu, retries, time_budget), user_path(output)
     with stoppable(output):
         done = run_exhibit(
             exhibit, output, preset, dataset, count, indices or ARCHITECTURES, truth, settings_of(change), **how

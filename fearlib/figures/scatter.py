@@ -49,7 +49,8 @@ def scatter(rows: pd.DataFrame, methods: list[str] | None = None, columns: int =
         axis.tick_params(labelsize=7)
     for axis in axes.flat[len(methods) :]:
         axis.set_visible(False)
-    whose = "our own full training's" if set(rows.dataset) == {"synthetic"} else "benchmark"
+    is_benchmark = set(rows.space) == {"nats-tss"} and "synthetic" not in set(rows.dataset)
+    whose = "benchmark" if is_benchmark else "our own full training's"
     figure.supxlabel(f"{whose} test accuracy (%) at every quarter of its ranks", fontsize=9)
     figure.supylabel("rank by the score", fontsize=9)
     title = f"{where(rows)}; above: Spearman, 95% bootstrap"

@@ -12,7 +12,8 @@ def replace_file(path: Path, content: bytes) -> None:
 
     Raises InputError if it cannot be written; the old content then stays.
     """
-    partial = user_path(path).with_name(f"{user_path(path).name}.part")
+    path = user_path(path)
+    partial = path.with_name(f"{path.name}.part")
     try:
         with open(partial, "wb") as file:
             file.write(content)

@@ -45,13 +45,14 @@ def degradation_changes(rows: pd.DataFrame, start: float = 0) -> pd.DataFrame:
     Columns: `schedule`, `measure` and `epoch` as in `degradation_moments`; `n` architectures with both scores,
     their Spearman `at start` and `after`; the `change` with its paired 95% interval `low` and `high`; the
     `verdict`, "falls" or "rises" where that interval lies on one side of 0; and `since`, the earliest moment from
-    which on the verdict is the same. Measures that training does not change (`CONSTANT`), or that were not taken
-    at the start, are left out. Raises InputError as `degradation_moments` does.
+    which on the verdict is the same. Left out are measures that training does not change (`CONSTANT`), or that
+    were not taken at the start, and the loss, which is better the smaller it is. Raises InputError as
+    `degradation_moments` does.
     """
     lines = []
     for (schedule, measure), each in degradation_moments(rows).groupby(["schedule", "measure"], sort=False):
         epochs = set(each.epoch[each.score.notna()])
-        if measure in CONSTANT or start not in epochs:
+        if measure in (*CONSTANT, "train_loss") or start not in epochs:
             continue
         before, since = "", np.nan
         for epoch in sorted(epoch for epoch in epochs if epoch > start):

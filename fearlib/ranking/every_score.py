@@ -25,8 +25,8 @@ from fearlib.sweeps.labels import Label, read_label
 from fearlib.sweeps.rows import read_rows, rows_file
 
 SCORES = "scores.csv.gz"
-PAPERS = "zero_cost_cifar10"  # the folder whose sweep took the paper's architectures in their order
-ACCURACIES = "accuracies.csv"  # beside it
+PAPERS = "zero_cost_cifar100"  # the folder whose sweep took the paper's architectures in their order
+ACCURACIES = "zero_cost_cifar10/accuracies.csv"
 MAX_BYTES = 2**24
 # Other accuracies of the benchmark's, by the ending of their columns there.
 BESIDE = {"test_accuracy_12ep": "_12ep", "valid_accuracy": "_valid_val"}
@@ -109,7 +109,7 @@ def wide_table(rows: pd.DataFrame, results: str | Path = "results") -> pd.DataFr
     images. Then come the scores, which are empty where nothing was measured and -inf where there is none.
     """
     place = positions(results)
-    beside = read_csv(Path(results) / PAPERS / ACCURACIES, MAX_BYTES, ["index"]).set_index("index")
+    beside = read_csv(Path(results) / ACCURACIES, MAX_BYTES, ["index"]).set_index("index")
     arch = rows.groupby("index").arch.first()
     parts = []
     for dataset in rows.dataset.unique():

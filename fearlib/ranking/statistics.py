@@ -72,6 +72,19 @@ def top_spearman_difference(scores: ArrayLike, others: ArrayLike, accuracy: Arra
     return spearman_difference(scores[best], others[best], accuracy[best])
 
 
+def lead_over_best(*arrays: ArrayLike, percent: Real) -> float:
+    """`top_spearman` of the first scores less the highest of the other scores; the last array are accuracies.
+
+    All are finite. In a resample another may be the best: what is found best on the same data is no fixed rival.
+    """
+    *scores, accuracy = _scores(*arrays)
+    best = top_indices(accuracy, percent)
+    ranks = scipy.stats.rankdata(np.stack([*scores, accuracy])[:, best], axis=1)
+    with np.errstate(invalid="ignore"):  # a constant has no correlation
+        first, *others = np.corrcoef(ranks)[-1, :-1]
+    return first - np.nanmax(others) if np.isfinite(others).any() else math.nan
+
+
 def common(scores: ArrayLike, accuracy: ArrayLike, percent: Real) -> float:
     """Share of the n best by accuracy (see `top_indices`) that are also among the n best by score.
 

@@ -19,7 +19,8 @@ def screening(rows: pd.DataFrame, listed: pd.DataFrame) -> Comparison:
     `rows` as `fearlib.read_rows` gives them, of one dataset; the lowest seed counts. Raises InputError if there is
     no such measure, or fewer than `FEWEST` architectures.
     """
-    rows = rows[rows.kind.isin(MEASURES) & (rows.seed == rows.seed.min())]
+    rows = rows[rows.kind.isin(MEASURES)]
+    rows = rows[rows.seed == rows.seed.min()]
     rows = rows.assign(name=[score_name(*label) for label in zip(rows.preset, rows.method)])
     place = pd.Series(range(rows["index"].nunique()), sorted(rows["index"].unique()))
     of_all = [name for name, each in rows.groupby("name") if len(each) == len(place)]
@@ -52,7 +53,8 @@ def untrained(of: Comparison, trained: pd.DataFrame, screen: str, keep: int) -> 
     `trained` are the rows of one method.
     """
     kept = best(combined(of.scores, of.candidates)[screen], keep)
-    return len(kept) * max(1, trained.seed.nunique()) - int(trained["index"].isin(kept).sum())
+    done = trained[trained["index"].isin(kept) & ~trained.failed].drop_duplicates(["index", "seed"])
+    return len(kept) * max(1, trained.seed.nunique()) - len(done)
 
 
 def best(score: pd.Series, keep: int) -> pd.Index:
@@ -82,7 +84,8 @@ def funnel_table(of: Comparison, trained: pd.DataFrame, screen: str, keep: int) 
     costs = {"screening": of.candidates.gmacs[screen] * len(of.scores), "training": trained.macs.sum() / 1e9}
     search = SEEN * trained.macs.mean() / 1e9
     parts = pd.DataFrame(
-        {"how": ["product"], "scores": [("trained", *of.candidates.scores[screen])]}, index=["both"]
+        {"how": [of.candidates.how[screen]], "scores": [("trained", *of.candidates.scores[screen])]},
+        index=["both"],
     )
     both = combined(of.scores.loc[kept].assign(trained=score), parts)["both"]
     lines = []

@@ -15,6 +15,7 @@ from fearlib.report.reproduction import CORE, macs_a_second
 
 LISTED = Path("analysis/combinations.csv")
 _FREE, _LATER, _FEAR, _LITTLE = ("free measures", "later measures", "FEAR", "a little training")
+ANSWERING = (_FREE, _LATER, _FEAR, _LITTLE)  # a budget of one's own, from the least costly on
 USED = (_FREE, _LATER, _FEAR, "a few steps", _LITTLE)
 # The sets on which a budget is answered: the first in which it allows something.
 ANSWERED_ON = {
@@ -106,7 +107,7 @@ def choose(
         raise InputError(f"there are no rows on {dataset}: the datasets are {', '.join(measured)}.")
     for name in [dataset] if dataset else measured:
         scores = scores_of(rows, name)
-        found = {each: comparison(scores, SETS[each], place, combinations) for each in USED}
+        found = {each: comparison(scores, SETS[each], place, combinations) for each in ANSWERING}
         allowed = [each for each, of in found.items() if of and (of.candidates.gmacs <= gmacs).any()]
         if not allowed:
             continue

@@ -22,9 +22,8 @@ from fearlib.ranking.finished import (
     methods_of,
     preset_method,
 )
-from fearlib.ranking.statistics import common, spearman
+from fearlib.ranking.statistics import common, lead_over_best, spearman, top_indices, top_spearman
 from fearlib.ranking.tables import (
-    compare_methods,
     degradation_moments,
     in_papers_form,
     nearest_shortreg,
@@ -38,7 +37,7 @@ from fearlib.report.searches import EPOCHS, RATIO, search_table, searched_pair, 
 from fearlib.sweeps.journal import read_journal
 from fearlib.sweeps.labels import parse_label, read_label
 from fearlib.sweeps.manifest import read_manifest
-from fearlib.sweeps.rows import holds_sweep, read_rows
+from fearlib.sweeps.rows import holds_sweep, read_rows, with_finite_scores
 
 DATA_AGNOSTIC = ("synflow", "synflow_bn", "params", "macs", "l2_norm", "zen")
 SCALES = ("paper", "compact")
@@ -304,14 +303,22 @@ def _synthetic(ids: list[str], results: Path) -> Iterator[dict]:
 def _ahead_of_best(
     claim: str, folder: Path, made_by: tuple, rows: pd.DataFrame, percent: float = 100
 ) -> Iterator[dict]:
-    """FEAR less the best of the others, its own other settings aside; nothing where there is none."""
+    """FEAR less the best of the others, its own other settings aside; nothing where there is none.
+
+    On the architectures that all of them score. Which other is best is found anew in every resample.
+    """
     fear = preset_method(rows)
-    found = compare_methods(rows[(rows.kind != "fear") | (rows.method == fear)], fear, percent=percent)
-    if len(found):
-        best = found.sort_values("difference").iloc[0]
-        each = rows[rows.method == fear]
-        line = _line(claim, folder, made_by, each, Estimate.of(best, "difference"), percent)
-        yield line | {"beside": f"the best other is `{best.than}`"}
+    compared = with_finite_scores(rows[(rows.kind != "fear") | (rows.method == fear)])
+    each = compared.pivot_table("score", "index", "method").dropna()
+    others = each.columns.drop(fear)
+    if len(others):
+        accuracy = rows.groupby("index").test_accuracy.mean()[each.index]
+        columns = [each[method] for method in (fear, *others)]
+        found = estimate(partial(lead_over_best, percent=percent), *columns, accuracy)
+        found = replace(found, n=len(top_indices(accuracy, percent)))
+        best = max(others, key=lambda method: top_spearman(each[method], accuracy, percent))
+        line = _line(claim, folder, made_by, rows[rows.method == fear], found, percent)
+        yield line | {"beside": f"the best other is `{best}`"}
 
 
 def _comparison(folder: Path, *kinds: str) -> tuple[tuple[str, ...], pd.DataFrame]:

@@ -34,6 +34,8 @@ def _way(name: str) -> str:
     if not math.isnan(_moment(name)):
         epochs = label.arguments.get("epochs")
         return "training at a constant rate" if epochs is None else f"training at a cosine of {epochs}"
+    if "steps" in label.arguments:
+        return f"after {label.arguments['steps']} steps of {label.arguments['batch_size']} images"
     kinds = {"fear": "FEAR: training accuracy at the end", "shortreg": "short training: training accuracy"}
     return kinds.get(label.name, "at initialisation")
 

@@ -12,7 +12,8 @@ from fearlib.files.progress import progress
 from fearlib.ranking.estimate import estimate
 from fearlib.ranking.statistics import spearman
 from fearlib.ranking.tables import method_order
-from fearlib.sweeps.rows import read_rows
+from fearlib.sweeps.labels import truth_method
+from fearlib.sweeps.rows import full_is_truth, read_rows
 
 DIGITS = 6  # of a score that is shown
 MOST = 2000  # architectures of a sweep that is shown: the page is to stay small
@@ -29,7 +30,8 @@ def scores(results: Path) -> dict:
         rows = read_rows(folder)
         if rows["index"].nunique() > MOST:
             continue
-        rows = rows[~rows.failed & rows.moment.isna()]
+        own_truth = truth_method(rows.method) if full_is_truth(rows) else None  # which is not ranked by itself
+        rows = rows[~rows.failed & rows.moment.isna() & (rows.method != own_truth)]
         for space, each in rows.groupby("space"):
             architectures.setdefault(space, {}).update(zip(each["index"].astype(str), each.arch))
             sweeps.append({"name": folder.name, "space": space} | _sweep(each))

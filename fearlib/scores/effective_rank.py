@@ -19,9 +19,10 @@ def effective_ranks(batch: Minibatch) -> list[torch.Tensor]:
     batch.refuse_infinite_images()
     generator, ranks = batch.generator(), []
 
-    def look(_, inputs, output):
+    def look(module, _, output):
         batch.refuse_infinite([output])
-        lines, width = by_position(output), output.shape[-1] if output.dim() == 4 else 1
+        lines = output.flatten(0, -2) if isinstance(module, nn.Linear) else by_position(output)
+        width = output.shape[-1] if output.dim() == 4 else 1
         size = lines.shape[1]
         starts = max(len(lines) - size, 0) // width + 1
         start = width * int(torch.randint(starts, (), generator=generator, device=output.device))

@@ -157,7 +157,10 @@ def fisher(batch):
     """
     total = torch.zeros(())
     for (layer, activation), gradient in zip(batch.activations, batch.activation_gradients):
-        per_image = (activation * gradient).flatten(2).sum(2) if activation.dim() > 2 else activation * gradient
+        product = activation * gradient
+        if isinstance(layer, nn.Linear):
+            product = product.movedim(-1, 1)
+        per_image = product.flatten(2).sum(2) if product.dim() > 2 else product
         total = total + per_image.pow(2).mean(0).sum() / 2 * layer.weight[0].numel()
     return total
 

@@ -15,7 +15,7 @@ from fearlib.spaces.darts import Genotype
 from fearlib.spaces.nats import Architecture
 from fearlib.spaces.registry import build
 from fearlib.sweeps.labels import UNDEFINED, Label, numbers_text, parse_label, read_label, read_numbers
-from fearlib.sweeps.presets import Settings, convert_setting, setting_text
+from fearlib.sweeps.presets import LENGTHS, Settings, convert_setting, setting_text
 
 if TYPE_CHECKING:  # what imports torch is imported by the functions that run a trial
     import torch
@@ -186,10 +186,7 @@ METHODS: MutableMapping[str, Method] = Registry(
 METHODS.update({
     "fear": Method(
         "train to a threshold, freeze, train the last blocks (Dey et al. 2021)",
-        _run_fear,
-        {name: name for name in _FEAR} | _TRAINING,
-        lambda arguments, settings: [{"stage2_epochs": settings.stage2_epochs, **arguments}],
-        _fear_macs,
+        _run_fear, {name: name for name in _FEAR} | _TRAINING, most_macs=_fear_macs,
     ),
     "shortreg": Method(
         "short regular training, once for every length the preset names",
@@ -207,7 +204,9 @@ METHODS.update({
         "zero-cost measures after a few steps of training at a constant rate, steps=10+40, measures=snip",
         _run_early,
         {"steps": _steps_text, "measures": _measures_text} | _TRAINING,
-        lambda arguments, settings: [{"steps": "40", "measures": "snip"} | arguments],
+        lambda arguments, settings: [
+            {"steps": "40", "measures": "snip", "batch_size": settings.batch_size} | arguments
+        ],
         lambda epoch_macs, arguments: epoch_macs(),
     ),
     "degradation": Method(
@@ -223,7 +222,7 @@ METHODS.update({
 
 def expand_methods(methods: list[str], settings: Settings) -> list[str]:
     """The trials' method labels: "fear" and "shortreg" become `fear(stage2_epochs=24)`, `shortreg(epochs=4)` and
-    so on, as the settings say.
+    so on, as the settings say: a label states what the settings of a sweep may differ in, `LENGTHS`.
 
     A method may carry arguments of its own, `fear(stage2_epochs=8,threshold=0.5)`.
     Raises InputError if there are none, or for an unknown method or argument.
@@ -234,7 +233,9 @@ def expand_methods(methods: list[str], settings: Settings) -> list[str]:
     for mention in methods:
         name, given = parse_method(mention)
         method = METHODS[name]
+        stated = {key: getattr(settings, kind) for key, kind in method.arguments.items() if kind in LENGTHS}
         for arguments in method.expand(given, settings):
+            arguments = stated | arguments
             ordered = {key: setting_text(arguments[key]) for key in method.arguments if key in arguments}
             labels.append(str(Label(name, ordered)))
     return list(dict.fromkeys(labels))
@@ -266,7 +267,7 @@ def parse_method(label: str) -> tuple[str, dict]:
 
 
 def refuse_measures_twice(methods: Iterable[str]) -> None:
-    """Raises InputError if two methods of one sweep take the same measure, whose row would be there twice."""
+    """Raises InputError if two methods of one sweep give rows the same label, so that they would count as one."""
     taken: dict[str, str] = {}
     for method in dict.fromkeys(methods):
         for measure in _measures_of(read_label(method)):
@@ -283,6 +284,8 @@ def _measures_of(label: Label) -> Iterable[str]:
     measures = FIFTEEN if named is None else named.split("+")
     if label.name == "zero_cost":
         return measures
+    if label.name in ("degradation", "degradation_constant"):  # a row's label has these two alone
+        return [f"every measure in {label.name} of {label.arguments['epochs']} epochs"]
     if label.name != "early":
         return ()
     batch = f" of {label.arguments['batch_size']}" if "batch_size" in label.arguments else ""

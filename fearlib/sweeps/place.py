@@ -18,7 +18,7 @@ class Place:
 
     def __post_init__(self):
         check_least(1, workers=self.workers, per_gpu=1 if self.per_gpu is None else self.per_gpu)
-        if self.workers > 1 and (self.per_gpu or self.scheduler not in (None, "slurm")):
+        if self.workers > 1 and self.scheduler != "slurm" and (self.per_gpu or self.scheduler):
             raise InputError(
                 "workers are those that the scheduler has, or per_gpu for each GPU: leave workers out."
             )

@@ -18,8 +18,8 @@ import pandas as pd
 import torch
 
 from fearlib.data.dataset import Dataset
-from fearlib.data.registry import dataset_name, load_dataset
-from fearlib.errors import InputError, check_least, one_line, require
+from fearlib.data.registry import DATASETS, dataset_name, load_dataset
+from fearlib.errors import InputError, check_least, check_seed, one_line, require
 from fearlib.files.outside import user_path
 from fearlib.files.tables import percentages
 from fearlib.plugin import PLUGIN, import_plugin
@@ -94,6 +94,7 @@ def run_sweep(
     import_plugin()
     place = Place(workers, scheduler, per_gpu)
     check_least(0, retries=retries, time_budget=time_budget)
+    ends, seeds = time.monotonic() + time_budget, [check_seed(seed) for seed in seeds]
     plan = _planned(dataset, settings, methods, architectures, seeds, data_folder, truth)
     if not place.is_here and time_budget == math.inf:
         plan = replace(plan, trials=_cheap_methods_first(plan))
@@ -102,7 +103,7 @@ def run_sweep(
         manifest, missing = _begun(folder, plan, place)
         try:
             with _progress(plan, missing) as progress, place.opened(missing) as run_on:
-                for trial, result in _with_retries(run_on, plan.run, missing, started + time_budget, retries):
+                for trial, result in _with_retries(run_on, plan.run, missing, ends, retries):
                     record = _record(trial, result, plan, manifest, after=time.monotonic() - started)
                     append_to_journal(folder, record)
                     manifest["sittings"][-1]["trials"] += 1
@@ -219,11 +220,17 @@ def _close(folder: Path, manifest: dict, truth: pd.Series | None) -> pd.DataFram
     return rows
 
 
+def cached_dataset(name: str, folder: str | None, resolution: int, train_images: int | None) -> Dataset:
+    """`load_dataset` on the GPU if there is one, remembering the last: a worker loads its dataset once.
+
+    Not if another function loads it meanwhile, or its files are looked for elsewhere.
+    """
+    return _remembered(DATASETS[name], os.environ.get("FEARLIB_DATA"), name, folder, resolution, train_images)
+
+
 @functools.lru_cache(maxsize=1)
-def cached_dataset(name: str, folder: str | None, resolution: int, train_images: int | None):
-    """`load_dataset` on the GPU if there is one, remembering the last: a worker loads its dataset once."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    return load_dataset(name, folder, resolution, train_images).to(device)
+def _remembered(loads: Callable, elsewhere: str | None, *asked) -> Dataset:
+    return load_dataset(*asked).to("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _begun(folder: Path, plan: Plan, place: Place) -> tuple[dict, list[Trial]]:
