@@ -108,12 +108,14 @@ def run_funnel(
             truth=None if truth is None else truth[indices], time_budget=max(0.0, ends - time.monotonic()),
             **how_to_run,
         )  # fmt: skip
-        each = rows.assign(name=[score_name(sweep.settings.preset, method) for method in rows.method])
-        each = each[each["index"].isin(indices) & each.seed.isin(of_seeds) & each.name.isin(sweep.names)]
+        ran = rows.assign(name=[score_name(sweep.settings.preset, method) for method in rows.method])
+        ran = ran[ran["index"].isin(indices) & ran.seed.isin(of_seeds)]
+        each = ran[ran.name.isin(sweep.names)]
         spent = {"macs": each.macs.sum(), "seconds": each.seconds.sum()}
         costs.append({"folder": str(folder), "method": sweep.method, "architectures": len(indices)} | spent)
-        if len(each) < len(sweep.names) * len(indices) * len(of_seeds):
-            if time.monotonic() < ends:
+        trials = len(indices) * len(of_seeds)
+        if len(each) < len(sweep.names) * trials:
+            if time.monotonic() < ends and len(ran[["index", "seed"]].drop_duplicates()) == trials:
                 raise InputError(
                     f"{folder} lacks scores of {', '.join(sweep.names)}, though its trials ran: they failed, as "
                     "fear status says, or the sweep has no such score."
