@@ -1,7 +1,9 @@
 import pytest
 
-from fearlib import DATASETS, PRESETS, InputError, preset
-from fearlib.sweeps.methods import expand_methods, parse_method
+from fearlib import DATASETS, METHODS, PRESETS, InputError, preset
+from fearlib.sweeps.methods import Method, expand_methods, parse_method
+from fearlib.sweeps.place import Place
+from fearlib.sweeps.run import cached_dataset
 
 
 def test_paper_preset_is_the_protocol():
@@ -99,3 +101,38 @@ def test_methods_expand_to_trials():
 def test_wrong_methods(method, message):
     with pytest.raises(InputError, match=message):
         expand_methods([method], preset("smoke", "cifar10"))
+
+
+def test_a_method_of_ones_own_states_the_lengths_that_sweeps_may_differ_in(monkeypatch):
+    monkeypatch.setattr(METHODS, "_entries", dict(METHODS))
+    METHODS["mine"] = Method("mine", lambda given, epochs, batch_size: None, {"epochs": "stage2_epochs"})
+    settings = preset("smoke", "synthetic", stage2_epochs=7)
+    assert expand_methods(["mine", "mine(epochs=3)"], settings) == ["mine(epochs=7)", "mine(epochs=3)"]
+
+
+def test_slurms_jobs_may_share_gpus_and_other_workers_not():
+    assert not Place(64, "slurm", 8).is_here
+    for wrong in ((2, None, 2), (2, "tcp://here:8786", None), (2, "tcp://here:8786", 2)):
+        with pytest.raises(InputError, match="leave workers out"):
+            Place(*wrong)
+
+
+def test_a_dataset_is_loaded_anew_where_another_is_meant(colour_dataset, tmp_path, monkeypatch):
+    """By another function of that name, as after a notebook's cell has run again, or from files elsewhere."""
+    monkeypatch.setattr(DATASETS, "_entries", dict(DATASETS))
+    loaded = []
+
+    def load(*sizes):
+        loaded.append(sizes)
+        return colour_dataset
+
+    DATASETS["mine"] = load
+    for _ in range(2):
+        cached_dataset("mine", None, 8, None)
+    assert len(loaded) == 1
+    monkeypatch.setenv("FEARLIB_DATA", str(tmp_path))
+    cached_dataset("mine", None, 8, None)
+    assert len(loaded) == 2
+    DATASETS._entries["mine"] = lambda *sizes: load(*sizes)
+    cached_dataset("mine", None, 8, None)
+    assert len(loaded) == 3
