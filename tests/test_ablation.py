@@ -41,7 +41,8 @@ def test_settings_are_the_labels_else_the_presets():
 
 
 def test_stage_1_ends_where_it_looked_last(monkeypatch):
-    """At the latest epoch's worth of images: records of 50, 50 and 50 of 100."""
+    """At the latest epoch's worth of images: records of 50, 50 and 50 of 100, which are all that the dataset has."""
+    configuration = {"settings": PRESET | {"train_images": None}, "train_images": 100}
     trial = {"index": 3, "method": "fear(stage2_epochs=24)", "seed": 1}
     rows = pd.DataFrame([trial | {"score": 0.7, "test_accuracy": 90.0, "macs": 7}])
     curve = [(0.5, 0.1), (1.0, 0.2), (1.5, 0.6)]
@@ -49,7 +50,7 @@ def test_stage_1_ends_where_it_looked_last(monkeypatch):
     lines.append(lines[-1] | {"stage": 2, "epoch": 2.0, "train_top1": 0.9})
     monkeypatch.setattr(ablation, "read_rows", lambda folder: rows)
     monkeypatch.setattr(ablation, "read_curves", lambda folder: pd.DataFrame(lines))
-    monkeypatch.setattr(ablation, "read_manifest", lambda folder: {"configuration": {"settings": PRESET}})
+    monkeypatch.setattr(ablation, "read_manifest", lambda folder: {"configuration": configuration})
     (name, found), *others = read_runs("results/long").items()
     assert name == "long: fear(stage2_epochs=24), seed 1" and not others
     assert found.ends.to_dict() == {3: pytest.approx((0.2 + 0.6) / 2)} and found.rows.score[3] == 0.7

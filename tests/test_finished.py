@@ -123,3 +123,11 @@ def test_the_preset_has_the_shortest_label():
     assert preset_method(ROWS, "full") == "full"
     with pytest.raises(InputError, match="no rows of fear: the methods are full, snip"):
         preset_method(ROWS[2:])
+
+
+def test_of_several_lengths_the_presets_own_is_its_method():
+    labels = ["fear(stage2_epochs=6)", "fear(stage2_epochs=24)", "fear(stage2_epochs=24,threshold=0.3)"]
+    rows = pd.DataFrame({"method": labels, "preset": "compact(train_images=10000)", "dataset": "cifar10"})
+    assert preset_method(rows) == "fear(stage2_epochs=24)"
+    assert preset_method(rows.assign(preset="of another kind")) == labels[0]  # the shortest
+    assert preset_method(rows[rows.method != labels[1]]) == labels[2]

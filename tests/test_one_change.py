@@ -38,6 +38,16 @@ def test_one_thing_changed():
     assert (line["between the scores"], line["by test accuracy"]) == pytest.approx((-1, -1))
 
 
+def test_any_setting_may_be_what_is_changed_and_only_one():
+    batch = FEAR.replace(")", ",stage2_batch=512)")
+    scores = pd.concat([rows_of(FEAR, ACCURACY), rows_of(batch, ACCURACY)])
+    table = one_change_table(scores, FEAR, PRESET | {"stage2_batch": 256})
+    assert table[["changed", "value"]].to_numpy().tolist() == [["nothing", 0], ["stage2_batch", 512]]
+    two = LOWER.replace(")", ",stage2_batch=512)")
+    with pytest.raises(InputError, match="changes threshold and stage2_batch: one thing at a time"):
+        one_change_table(pd.concat([scores, rows_of(two, ACCURACY)]), FEAR, PRESET | {"stage2_batch": 256})
+
+
 def test_chance_between_seeds():
     step = np.tile([1.0, -1.0], 7)
     scores = pd.concat([rows_of(FEAR, ACCURACY + step), rows_of(FEAR, ACCURACY - step, 1), rows_of(LOWER, step)])

@@ -52,8 +52,8 @@ def read_runs(folder: str | Path, methods: Iterable[str] | None = None) -> dict[
     """
     folder = Path(folder)
     rows, curves = read_rows(folder) if methods is None else finished_rows(folder, methods), read_curves(folder)
-    preset = read_manifest(folder)["configuration"]["settings"]
-    runs = {}
+    configuration = read_manifest(folder)["configuration"]
+    preset, runs = configuration["settings"], {}
     for (method, seed), each in rows[rows.method.isin(methods_of(rows, "fear"))].groupby(["method", "seed"]):
         stage1 = curves[(curves.method == method) & (curves.seed == seed) & (curves.stage == 1)]
         runs[f"{folder.name}: {method}, seed {seed}"] = Run(
@@ -61,7 +61,7 @@ def read_runs(folder: str | Path, methods: Iterable[str] | None = None) -> dict[
             seed,
             fear_settings(method, preset, (*NETWORK, *FEAR)),
             each.set_index("index")[["score", "test_accuracy", "macs"]],
-            _ends(stage1, preset["train_images"]),
+            _ends(stage1, configuration["train_images"]),
         )
     return runs
 

@@ -11,8 +11,6 @@ from fearlib.ranking.estimate import Estimate, estimate
 from fearlib.ranking.finished import finished_rows, methods_of
 from fearlib.ranking.statistics import (
     common,
-    spearman,
-    spearman_difference,
     top_cost_ratio,
     top_indices,
     top_spearman,
@@ -213,12 +211,12 @@ def training_or_test_accuracy(rows: pd.DataFrame, curves: pd.DataFrame) -> pd.Da
     for method, of_method in ends.groupby("method"):
         each = of_method.groupby("index")[["train_top1", "val_top1"]].mean().join(accuracy).dropna()
         for top in (50, 100):
-            best = each.iloc[top_indices(each.test_accuracy, top)]
-            line = {"FEAR": method, "top": top, "n": len(best)}
-            line["training accuracy"] = spearman(best.train_top1, best.test_accuracy)
-            line["test accuracy"] = spearman(best.val_top1, best.test_accuracy)
-            difference = estimate(spearman_difference, best.train_top1, best.val_top1, best.test_accuracy)
-            lines.append(line | difference.columns("difference"))
+            line = {"FEAR": method, "top": top, "n": len(top_indices(each.test_accuracy, top))}
+            line["training accuracy"] = top_spearman(each.train_top1, each.test_accuracy, top)
+            line["test accuracy"] = top_spearman(each.val_top1, each.test_accuracy, top)
+            difference = partial(top_spearman_difference, percent=top)
+            found = estimate(difference, each.train_top1, each.val_top1, each.test_accuracy)
+            lines.append(line | found.columns("difference"))
     return pd.DataFrame(lines)
 
 
@@ -233,8 +231,7 @@ def benchmark_short_training(accuracies: pd.DataFrame) -> pd.DataFrame:
             continue
         short, final = accuracies[f"{dataset}_12ep"].to_numpy(), accuracies[dataset].to_numpy()
         for top in TOPS:
-            best = top_indices(final, top)
-            line = {"dataset": dataset, "top": top, "n": len(best)}
-            line |= estimate(spearman, short[best], final[best]).columns("spearman")
+            line = {"dataset": dataset, "top": top, "n": len(top_indices(final, top))}
+            line |= estimate(partial(top_spearman, percent=top), short, final).columns("spearman")
             lines.append(line | {"common": common(short, final, top)})
     return pd.DataFrame(lines)

@@ -1,13 +1,14 @@
 """A learning curve becomes scores that come free with training, larger being better, and times."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from fearlib.errors import InputError, check_threshold
 from fearlib.ranking.estimate import estimate
-from fearlib.ranking.statistics import spearman, top_indices
+from fearlib.ranking.statistics import spearman, top_spearman
 from fearlib.sweeps.labels import kind_of
 from fearlib.sweeps.meaning import MEANING
 
@@ -100,20 +101,22 @@ def times_to_threshold(rows: pd.DataFrame, curves: pd.DataFrame, method: str, th
 def time_against_accuracy(times: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """Spearman between the time to a training accuracy and final test accuracy, of `times_to_threshold` by name.
 
-    A line a name and cost: how many networks `reached` the threshold and `never` did, with the mean test accuracy
-    of each. Spearman, as text with its interval, is over the former; over all, those that never did being the
-    slowest, tied (`with never`); and over the former within the better half of all by test accuracy.
+    Seeds are averaged. A line a name and cost: how many networks `reached` the threshold and `never` did, with the
+    mean test accuracy of each. Spearman, as text with its interval, is over the former; over all, those that never
+    did being the slowest, tied (`with never`); and over the former within the better half of all by test accuracy.
     """
     lines = []
     for name, table in times.items():
+        if "seed" in table:
+            table = table.groupby("index").mean()
         for cost in [cost for cost in ("epochs", "seconds", "gmacs") if cost in table]:
             reached, never = table.dropna(subset=cost), table[table[cost].isna()]
-            better = table.iloc[top_indices(table.test_accuracy, 50)].dropna(subset=cost)
             line = {"source": name, "cost": cost, "reached": len(reached), "never": len(never)}
             line |= {"accuracy": reached.test_accuracy.mean(), "of the never": never.test_accuracy.mean()}
             slowest = reached[cost].max() + 1  # finite: an infinite cost would be none
-            for which, each in (("Spearman", reached), ("with never", table), ("better half", better)):
+            for which, each in (("Spearman", reached), ("with never", table)):
                 slow = each[cost].fillna(slowest)
                 line[f"{which} (95%)"] = str(estimate(spearman, slow, each.test_accuracy))
-            lines.append(line)
+            better = estimate(partial(top_spearman, percent=50), table[cost], table.test_accuracy)
+            lines.append(line | {"better half (95%)": str(better)})
     return pd.DataFrame(lines)

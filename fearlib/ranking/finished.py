@@ -1,14 +1,17 @@
 """Of a sweep that is under way or was cut short: the architectures and rows that a comparison may rest on."""
 
 import itertools
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
+from fearlib.data.registry import DATASETS
 from fearlib.errors import InputError
 from fearlib.sweeps.journal import read_journal
-from fearlib.sweeps.labels import kind_of, parse_label
+from fearlib.sweeps.labels import kind_of, parse_label, read_label
+from fearlib.sweeps.presets import PRESETS, plain_preset
 from fearlib.sweeps.rows import read_rows, refuse_rows_without_journal
 
 
@@ -90,10 +93,22 @@ def methods_of(rows: pd.DataFrame, *kinds: str) -> list[str]:
 
 
 def preset_method(rows: pd.DataFrame, kind: str = "fear") -> str:
-    """The label of a kind with the preset's settings, the shortest. Raises InputError if the rows have none."""
+    """The label of a kind with the preset's settings: of those with its `stage2_epochs`, if any, the shortest.
+
+    Raises InputError if the rows have none.
+    """
     labels = methods_of(rows, kind)
     if not labels:
         raise InputError(
             f"there are no rows of {kind}: the methods are {', '.join(sorted(rows.method.unique()))}."
         )
-    return min(labels, key=len)
+    length = _stage2_epochs(rows)
+    return min(labels, key=lambda label: (read_label(label).number("stage2_epochs") != length, len(label)))
+
+
+def _stage2_epochs(rows: pd.DataFrame) -> float:
+    """Those of the preset as it is written, NaN where the rows do not say which it is."""
+    if not {"preset", "dataset"} <= set(rows):
+        return math.nan
+    preset, dataset = read_label(rows.preset.iloc[0]).name, rows.dataset.iloc[0]
+    return plain_preset(preset, dataset).stage2_epochs if preset in PRESETS and dataset in DATASETS else math.nan

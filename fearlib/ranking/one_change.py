@@ -10,6 +10,7 @@ from fearlib.ranking.estimate import estimate
 from fearlib.ranking.finished import methods_of
 from fearlib.ranking.noise import noise_of_seeds
 from fearlib.ranking.statistics import spearman, spearman_difference
+from fearlib.sweeps.labels import parse_label
 from fearlib.sweeps.rows import read_curves, read_rows
 
 CHANGED = ("threshold", "first_free_block", "stage2_epochs")
@@ -45,14 +46,19 @@ def one_change_table(scores: pd.DataFrame, default: str, preset: dict) -> pd.Dat
     """A line a setting and seed of `read_fears`: what is `changed` from the label `default` with seed 0, and how.
 
     `preset` are the settings that hold where a label says nothing. The difference is Spearman of the setting less
-    that of the default, over `both`, the architectures to which the two give a score.
+    that of the default, over `both`, the architectures to which the two give a score. Raises InputError for a
+    label that changes two settings.
     """
-    standard = fear_settings(default, preset, CHANGED)
+    stated = {name for label in scores.method.unique() for name in parse_label(label).arguments}
+    names = [*CHANGED, *sorted(stated - set(CHANGED))]
+    standard = fear_settings(default, preset, names)
     first = scores[(scores.method == default) & (scores.seed == 0)].set_index("index")
     lines = []
     for (method, seed), each in scores.groupby(["method", "seed"]):
-        settings = fear_settings(method, preset, CHANGED)
+        settings = fear_settings(method, preset, names)
         changed = {name: value for name, value in settings.items() if value != standard[name]}
+        if len(changed) > 1:
+            raise InputError(f"{method} changes {' and '.join(changed)}: one thing at a time can be compared.")
         each = each.set_index("index")
         known = each.dropna(subset=["score", "test_accuracy"])
         both = known.join(first.score.rename("standard"), how="inner").dropna(subset="standard")
@@ -66,7 +72,7 @@ def one_change_table(scores: pd.DataFrame, default: str, preset: dict) -> pd.Dat
         line["between the scores"] = spearman(both.score, both.standard)
         line["by test accuracy"] = spearman(known.end_test_accuracy, known.test_accuracy)
         lines.append(line | {"gmacs": each.macs.mean() / 1e9})
-    order = ["nothing", "seed", *CHANGED]
+    order = ["nothing", "seed", *names]
     return pd.DataFrame(lines).sort_values(
         ["changed", "value"], key=lambda column: column.map(order.index) if column.name == "changed" else column
     )

@@ -12,10 +12,11 @@ def side_by_side(rows: pd.DataFrame) -> pd.DataFrame:
 
     `rows` as `fearlib.read_rows` gives them; scores are means over seeds, NaN where there is none.
     """
-    scores = rows.pivot_table("score", ["index", "arch"], "method", dropna=False, observed=True)
     methods = sorted(rows.method.unique(), key=method_order)
-    scores = scores.reindex(columns=methods).dropna(how="all")
-    return scores.sort_values(methods, ascending=False, kind="stable").reset_index().rename_axis(columns=None)
+    architectures = rows.groupby("index")[["arch"]].first()
+    scores = rows.pivot_table("score", "index", "method").reindex(columns=methods)
+    table = architectures.join(scores).sort_values(methods, ascending=False, kind="stable")
+    return table.reset_index().rename_axis(columns=None)
 
 
 def without_a_score(rows: pd.DataFrame) -> Iterator[str]:

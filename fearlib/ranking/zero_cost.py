@@ -30,7 +30,8 @@ def full_size_beside(folder: str | Path) -> Path:
 def measures_beside(folder: str | Path, architectures: Iterable[int]) -> pd.DataFrame:
     """The rows of the zero-cost measures that all these architectures of the sweep in `folder` have, of one seed.
 
-    They are the sweep's own; where it has none, those of full-size networks in `zero_cost_DATASET` beside it.
+    They are the sweep's own; where it has none, those of full-size networks in `zero_cost_DATASET` beside it. The
+    folder that has them is their `attrs["folder"]`.
     """
     architectures = set(architectures)
     for place in filter(holds_sweep, (folder, full_size_beside(folder))):
@@ -39,7 +40,9 @@ def measures_beside(folder: str | Path, architectures: Iterable[int]) -> pd.Data
         rows = rows[rows.seed == rows.seed.min()]
         measured = rows.groupby("method")["index"].nunique()
         if len(known := measured.index[measured == len(architectures)]):
-            return rows[rows.method.isin(known)]
+            rows = rows[rows.method.isin(known)]
+            rows.attrs["folder"] = place
+            return rows
     return rows.iloc[:0]
 
 

@@ -30,12 +30,12 @@ from fearlib.ranking.tables import (
     ranking_table,
     top_table,
 )
-from fearlib.ranking.zero_cost import full_size_beside, measures_beside
+from fearlib.ranking.zero_cost import measures_beside
 from fearlib.report.account import commands
 from fearlib.report.rule import NO_WORSE
 from fearlib.report.searches import EPOCHS, RATIO, search_table, searched_pair, searched_rows
 from fearlib.sweeps.journal import read_journal
-from fearlib.sweeps.labels import parse_label, read_label
+from fearlib.sweeps.labels import kind_of, parse_label, read_label, truth_method
 from fearlib.sweeps.manifest import read_manifest
 from fearlib.sweeps.rows import holds_sweep, read_rows, with_finite_scores
 
@@ -70,7 +70,7 @@ def measure_claims(ids: pd.Series, results: str | Path) -> list[dict]:
 
     Of several sweeps at one scale, that on the claim's own images, then that with the most architectures. A claim
     on methods or moments that a sweep does not have gets no line from it. Where FEAR is compared with one other
-    method, `than` names it.
+    method, the text `beside` it names that.
     """
     _command.cache_clear()  # a sweep may have gone on
     sources = (_zero_cost, _degradation, _fear_alone, _fear_among_others, _against_shortreg, _searches, _synthetic)
@@ -122,10 +122,11 @@ def _command(folder: Path, made_by: frozenset, indices: frozenset, seeds: frozen
     """The commands that make those methods' trials on those architectures, and all seeds of a truth of our own."""
     manifest = read_manifest(folder)
     trials = [record["trial"] for record in read_journal(folder, curves=False)]
-    kinds = made_by - {t["method"] for t in trials}
+    labels = {t["method"] for t in trials}
+    kinds, own_truth = made_by - labels, truth_method(labels)
     trials = [t for t in trials if t["method"] in made_by or parse_label(t["method"]).name in kinds]
     trials = [t for t in trials if t["index"] in indices]
-    trials = [t for t in trials if t["seed"] in seeds or t["method"] == "full"]
+    trials = [t for t in trials if t["seed"] in seeds or t["method"] == own_truth]
     with_truth = any(sitting["truth"] for sitting in manifest["sittings"])
     return " && ".join(commands(folder, manifest["configuration"], trials, with_truth))
 
@@ -210,9 +211,10 @@ def _fear_among_others(ids: list[str], results: Path) -> Iterator[dict]:
 
 def _command_beside(folder: Path, free: pd.DataFrame) -> Iterator[str]:
     """That of the zero-cost measures where they are those of another sweep, full-size networks."""
-    if set(free.preset) != {read_manifest(folder)["configuration"]["settings"]["preset"]}:
-        beside = full_size_beside(folder)
-        yield _command(beside, frozenset({"zero_cost"}), frozenset(free["index"]), frozenset(free.seed))
+    if (beside := free.attrs["folder"]) != folder:
+        trials = {record["trial"]["method"] for record in read_journal(beside, curves=False)}
+        made_by = frozenset(method for method in trials if kind_of(method) == "zero_cost")
+        yield _command(beside, made_by, frozenset(free["index"]), frozenset(free.seed))
 
 
 def _against_shortreg(ids: list[str], results: Path) -> Iterator[dict]:

@@ -8,6 +8,7 @@ import pandas as pd
 from fearlib.errors import InputError, require
 from fearlib.exhibits import EXHIBITS, Sweep, exhibit_sweeps
 from fearlib.files.tables import read_csv
+from fearlib.ranking.finished import preset_method
 from fearlib.scores.degradation import MOMENTS
 from fearlib.scores.registry import FIFTEEN
 from fearlib.sweeps.labels import read_numbers
@@ -157,8 +158,7 @@ def _epochs_of_fear(results: Path, dataset: str, scale: str, image: float) -> fl
     own = results / f"{dataset}_{scale}"
     folder = own if own.exists() else results / f"cifar10_{scale}"
     rows = _rows(folder)
-    label = min(rows.method[rows.kind == "fear"], key=len)
-    images = rows.macs[rows.method == label].mean() / image
+    images = rows.macs[rows.method == preset_method(rows)].mean() / image
     return images / read_manifest(folder)["configuration"]["train_images"]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from fearlib.data.registry import shown_name, stands_for
+from fearlib.errors import InputError
 from fearlib.ranking.estimate import Estimate
 from fearlib.ranking.finished import finished_architectures, finished_rows, methods_of, preset_method
 from fearlib.ranking.tables import beside_paper
@@ -39,8 +40,9 @@ def searched_pair(rows: pd.DataFrame) -> tuple[str, str] | None:
 def searched_rows(folder: str | Path) -> pd.DataFrame:
     """The rows from which searches are replayed, of one seed: every method has the same architectures.
 
-    These are the architectures that are finished with the `searched_pair`. With it come the other trainings that
-    are finished on all of them, and the zero-cost measures of `measures_beside`. Empty where there is no pair.
+    These are the architectures that are finished with the `searched_pair`, but where a training failed. With it
+    come the other trainings that are finished on all of them, and the zero-cost measures of `measures_beside`.
+    Empty where there is no pair.
     """
     rows = read_rows(folder)
     if (pair := searched_pair(rows)) is None:
@@ -53,6 +55,7 @@ def searched_rows(folder: str | Path) -> pd.DataFrame:
     ]
     rows = finished_rows(folder, trained)
     rows = rows[rows.seed == rows.seed.min()]
+    rows = rows[~rows["index"].isin(rows["index"][rows.failed])]
     return pd.concat([rows, measures_beside(folder, rows["index"])])
 
 
@@ -133,12 +136,14 @@ def papers_t3(tables: Mapping[str, pd.DataFrame], published: Mapping[str, float]
     `cifar10.fear.accuracy`. Columns: `dataset`, `n` and `length`; `FEAR` and `short training`, the labels; of
     each, after `fear` or `shortreg`, `found` with its deviation over orders `found sd`, `macs` with `macs sd`,
     and the paper's accuracy (`paper found`) and `paper seconds`; of FEAR beside it `difference` and `speedup`
-    with their intervals, and the paper's.
+    with their intervals, and the paper's. Raises InputError if FEAR was not searched at that ratio.
     """
     lines = []
     for dataset, table in tables.items():
         pair, paper = searched_pair(table), f"{stands_for(dataset)}.{{}}.{{}}"
         each = table.set_index(["method", "ratio"])
+        if (pair[0], RATIO) not in each.index:
+            raise InputError(f"T3 is FEAR at {RATIO:g} times the fastest: add {RATIO:g} to the ratios.")
         fear, other = each.loc[(pair[0], RATIO)], each.loc[(pair[1], math.inf)]
         line = {"dataset": dataset, "n": int(fear.n), "length": int(fear.length)}
         line |= {"FEAR": pair[0], "short training": pair[1]}
