@@ -41,7 +41,7 @@ def test_settings_are_the_labels_else_the_presets():
 
 
 def test_stage_1_ends_where_it_looked_last(monkeypatch):
-    """At the latest epoch's worth of images: records of 50, 50 and 50 of 100, which are all that the dataset has."""
+    """At the latest epoch's worth of images: records of 50, 50 and 50 of 100, all that the dataset has."""
     configuration = {"settings": PRESET | {"train_images": None}, "train_images": 100}
     trial = {"index": 3, "method": "fear(stage2_epochs=24)", "seed": 1}
     rows = pd.DataFrame([trial | {"score": 0.7, "test_accuracy": 90.0, "macs": 7}])
