@@ -38,6 +38,8 @@ def test_the_table_says_what_the_funnel_found(funnel):
     assert list(table.trained) == [0, KEEP, KEEP] and (table.seeds == 2).all() and (table.screened == 24).all()
     score = trained.groupby("index").score.mean()
     assert score[table["index"]["the training"]] == score.max()
+    truth = TRUTH[score.index]
+    assert table.spearman["the training"] == pytest.approx(score.rank().corr(truth.rank()), nan_ok=True)
     assert table.loc["the screen", "training gmacs"] == 0 < table.share["the screen"]
 
 

@@ -7,7 +7,9 @@ import pandas as pd
 from fearlib.errors import InputError
 from fearlib.ranking.candidates import FEWEST, Comparison, combined, comparison
 from fearlib.ranking.combination_tables import combinations_table
+from fearlib.ranking.estimate import estimate
 from fearlib.ranking.every_score import score_name, scores_of
+from fearlib.ranking.statistics import spearman
 from fearlib.scores.registry import MEASURES
 
 SEEN = 500  # architectures of the paper's random search
@@ -68,10 +70,10 @@ def funnel_table(of: Comparison, trained: pd.DataFrame, screen: str, keep: int) 
     `trained` are the rows of the one method that did. A line a choice: by the screen alone, by the trained score
     alone, by both, which is the funnel's. Columns: `chosen by`; how many were `screened` and `trained`, with how
     many `seeds`, over which the trained score is averaged; the `index` chosen, its test accuracy `found` (%) and
-    `regret`, how much better the best of all is; `screening gmacs` and `training gmacs`, in 1e9
-    multiply-accumulates, and their `share` of what the paper's search of `SEEN` architectures would cost, at the
-    mean cost of a training here. Raises InputError if a training is missing, as `untrained` counts, or `trained`
-    is of several methods.
+    `regret`, how much better the best of all is; `spearman` among the kept, with its interval `low` and `high`;
+    `screening gmacs` and `training gmacs`, in 1e9 multiply-accumulates, and their `share` of what the paper's
+    search of `SEEN` architectures would cost, at the mean cost of a training here. Raises InputError if a training
+    is missing, as `untrained` counts, or `trained` is of several methods.
     """
     if (methods := trained.method.unique()).size > 1:
         raise InputError(f"the rows of training are of {', '.join(methods)}: give those of one.")
@@ -89,15 +91,17 @@ def funnel_table(of: Comparison, trained: pd.DataFrame, screen: str, keep: int) 
     )
     both = combined(of.scores.loc[kept].assign(trained=score), parts)["both"]
     lines = []
-    for chosen_by, index, spent in (
-        ("the screen", values.idxmax(), ["screening"]),
-        ("the training", score.idxmax(), ["screening", "training"]),
-        ("both", both.where(score.notna(), -math.inf).idxmax(), ["screening", "training"]),
+    for chosen_by, each, spent in (
+        ("the screen", values[kept], ["screening"]),
+        ("the training", score, ["screening", "training"]),
+        ("both", both.where(score.notna(), -math.inf), ["screening", "training"]),
     ):
+        index = each.idxmax()
         found = of.accuracy[index]
         line = {"chosen by": chosen_by, "screened": len(of.scores), "trained": len(kept) * (len(spent) - 1)}
         line |= {"seeds": trained.seed.nunique(), "index": index, "found": found}
         line |= {"regret": of.accuracy.max() - found}
+        line |= estimate(spearman, each, of.accuracy[kept]).columns("spearman")
         line |= {f"{name} gmacs": costs[name] if name in spent else 0.0 for name in costs}
         lines.append(line | {"share": sum(costs[name] for name in spent) / search})
     return pd.DataFrame(lines)
