@@ -100,6 +100,7 @@ def choose_sweep(page, name):
 
 def test_search_finds_an_architecture_and_all_its_scores(visit):
     tables = [pd.read_csv(path) for path in sorted(RESULTS.glob("*/rows.csv.gz"))]
+    tables = [table for table in tables if not table.method.str.startswith("full").all()]  # a truth alone
     rows = pd.concat([table for table in tables if table["index"].nunique() <= MOST])
     strings = rows.drop_duplicates(["space", "index"]).set_index("index").arch
     page = visit()

@@ -23,7 +23,7 @@ LARGEST = 1e308  # JSON has no infinity
 def scores(results: Path) -> dict:
     """`architectures`, their strings by index by space, and `sweeps`, what each of them measured of which.
 
-    Without sweeps of more than `MOST` architectures.
+    Without sweeps of more than `MOST` architectures, and without full training that serves as a sweep's truth.
     """
     architectures, sweeps = {}, []
     for folder in progress(results_folders(results), "reading scores", "sweep"):
