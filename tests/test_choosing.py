@@ -106,3 +106,7 @@ def test_what_was_measured_is_counted():
 def test_durations_have_two_digits():
     shown = {0: "0 s", 0.123: "0.12 s", 51.7: "52 s", 119: "120 s", 486: "8.1 min", 4321: "72 min"}
     assert {seconds: duration(seconds) for seconds in shown} == shown
+
+
+def test_a_budget_of_ones_own_is_answered_on_the_guides_sets():
+    assert set(choosing.ANSWERING) == {name for names in choosing.ANSWERED_ON.values() for name in names}

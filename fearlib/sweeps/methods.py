@@ -285,7 +285,7 @@ def _measures_of(label: Label) -> Iterable[str]:
     if label.name == "zero_cost":
         return measures
     if label.name in ("degradation", "degradation_constant"):  # a row's label has these two alone
-        return [f"every measure in {label.name} of {label.arguments['epochs']} epochs"]
+        return [f"every measure in {label.name} of {label.arguments.get('epochs')} epochs"]
     if label.name != "early":
         return ()
     batch = f" of {label.arguments['batch_size']}" if "batch_size" in label.arguments else ""
