@@ -12,7 +12,7 @@ from fearlib.scores.degradation import degradation
 from fearlib.scores.early import early
 from fearlib.scores.images import first_minibatch
 from fearlib.sweeps.labels import parse_label
-from fearlib.sweeps.methods import expand_methods, refuse_measures_twice
+from fearlib.sweeps.methods import expand_methods, most_macs, refuse_measures_twice
 from fearlib.sweeps.trial import run_trial
 
 ARCHITECTURE = Architecture.from_index(12148)
@@ -64,6 +64,27 @@ def test_what_cannot_be_is_refused(steps, batch_size, said, colour_dataset):
     images, labels = first_minibatch(colour_dataset, 16, seed=3)
     with pytest.raises(InputError, match=re.escape(said)):
         early(network(), colour_dataset, images, labels, steps, batch_size=batch_size)
+
+
+def test_what_cannot_be_measured_is_refused_before_training(colour_dataset):
+    images, labels = first_minibatch(colour_dataset, 16, seed=3)
+    for call in (
+        lambda net: early(net, colour_dataset, images, labels, [1], ("snipp",)),
+        lambda net: early(net, colour_dataset, images, labels - 1, [1]),
+        lambda net: degradation(net, colour_dataset, images, labels[1:], 1, moments=[1]),
+    ):
+        net = network()
+        before = [parameter.clone() for parameter in net.parameters()]
+        with pytest.raises(InputError):
+            call(net)
+        assert all(torch.equal(a, b) for a, b in zip(before, net.parameters()))
+
+
+def test_a_sweep_refuses_more_steps_than_an_epoch_has(colour_dataset):
+    """200 images make 5 steps of 40."""
+    assert most_macs(ARCHITECTURE, "early(steps=2)", colour_dataset, SETTINGS) == 80 * network().training_macs(8)
+    with pytest.raises(InputError, match="steps=40: an epoch of 200 images has 5 steps of 40"):
+        most_macs(ARCHITECTURE, *expand_methods(["early"], SETTINGS), colour_dataset, SETTINGS)
 
 
 def test_a_trial_has_a_row_for_every_measure_and_step(colour_dataset):

@@ -3,6 +3,7 @@
 import copy
 import math
 import re
+import types
 import warnings
 
 import numpy as np
@@ -100,6 +101,33 @@ class Functional(nn.Module):
         return self.head(F.softplus(F.relu(self.conv(images)).mean((2, 3))))
 
 
+class StandardisedConv(nn.Conv2d):
+    """Padded and with standardised weights in its own forward pass."""
+
+    def forward(self, images):
+        deviation, mean = torch.std_mean(self.weight, (1, 2, 3), keepdim=True)
+        return F.conv2d(F.pad(images, (1, 1, 1, 1)), (self.weight - mean) / deviation, self.bias, self.stride)
+
+
+class BatchNormAndElu(nn.BatchNorm2d):
+    def forward(self, features):
+        return F.elu(super().forward(features))
+
+
+def own_forward_passes():
+    """Layers of classes, and one of an instance, that do more than torch's."""
+    network = nn.Sequential(
+        StandardisedConv(3, 2, 3, stride=2), BatchNormAndElu(2), nn.ReLU(), nn.Conv2d(2, 2, 3), nn.Flatten(),
+        nn.Linear(8, CLASSES),
+    )  # fmt: skip
+    network[3].forward = types.MethodType(twice, network[3])
+    return network
+
+
+def twice(conv, images):
+    return 2 * F.conv2d(images, conv.weight, conv.bias)
+
+
 NETWORKS = {
     "mixed": nats_network,
     "unused layer": lambda: nats_network(UNUSED_LAYER),
@@ -112,6 +140,7 @@ NETWORKS = {
     "residual": residual,
     "functional": Functional,
     "linear with batch norm": linear_with_batch_norm,
+    "own forward passes": own_forward_passes,
 }
 every_network = pytest.mark.parametrize("build", NETWORKS.values(), ids=NETWORKS)
 AZ = ("az_expressivity", "az_progressivity", "az_trainability")  # of networks of a stem and blocks alone
@@ -132,7 +161,7 @@ def drawn(build, seed=0, batch=6, side=8):
 
 
 def layers_of(network):
-    return [module for module in network.modules() if type(module) in (nn.Conv2d, nn.Linear)]
+    return [module for module in network.modules() if isinstance(module, (nn.Conv2d, nn.Linear))]
 
 
 def weight_gradients(network, images, labels):
@@ -275,6 +304,8 @@ def absolute_network(network, keep_batch_norm):
 def slow_synflow(network, images, keep_batch_norm):
     if keep_batch_norm and any(isinstance(module, nn.BatchNorm1d) for module in network.modules()):
         return math.nan  # one image has one value a channel
+    if not keep_batch_norm and any(isinstance(module, BatchNormAndElu) for module in network.modules()):
+        return math.nan  # what is to be removed does more
     network = absolute_network(network, keep_batch_norm)
     network(torch.ones(1, *images.shape[1:], dtype=torch.float64)).sum().backward()
     weights = [layer.weight for layer in layers_of(network) if layer.weight.grad is not None]
@@ -591,6 +622,14 @@ def test_batch_norm_is_exact_in_single_precision(shape):
 # Calls.
 
 
+def test_layers_keep_forward_passes_of_their_own():
+    network, images, labels = drawn(own_forward_passes)
+    before = network(images)
+    with pytest.warns(UserWarning, match="synflow has no value.*BatchNormAndElu does more than batch norm and"):
+        zero_cost(network, images, labels)
+    assert "forward" in vars(network[3]) and network(images).equal(before)
+
+
 def test_a_measure_that_does_not_apply_says_why():
     network, images, labels = drawn(Functional)
     with pytest.warns(UserWarning, match="nwot has no value for this network: it has no ReLU module"):
@@ -620,6 +659,12 @@ def test_an_unknown_measure_is_an_input_error_that_names_the_measures():
     with pytest.raises(InputError, match="unknown measure 'snap'") as error:
         zero_cost(*drawn(nats_network), ("snip", "snap"))
     assert all(name in str(error.value) for name in MEASURES)
+
+
+def test_measures_are_names_in_any_iterable_and_not_one_text():
+    assert list(zero_cost(*drawn(nats_network), (name for name in ("snip", "macs")))) == ["snip", "macs"]
+    with pytest.raises(InputError, match=r"measures='snip': it must be a tuple of names, as \('snip',\)"):
+        zero_cost(*drawn(nats_network), "snip")
 
 
 # What is not a number.

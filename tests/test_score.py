@@ -47,7 +47,7 @@ def test_stage_two_leaves_the_frozen_blocks_as_stage_one_left_them(colour_datase
 
 
 def test_below_threshold(colour_dataset):
-    result = fear(network(), colour_dataset, 1.01, stage1_epochs=2)
+    result = fear(network(), colour_dataset, 1.0, stage1_epochs=2)
     assert math.isnan(result.value) and result.outcome == "below threshold"
     assert [e.stage for e in result.curve] == [1, 1] and result.macs > 0
 
@@ -68,7 +68,7 @@ def test_out_of_time_although_the_latest_images_went_well(colour_dataset, monkey
         torch.manual_seed(0)
         return fear(network(), colour_dataset, threshold, batch_size=8, stage1_epochs=2, max_seconds=steps + 4)
 
-    first, part = run(1.01).curve
+    first, part = run(1.0).curve
     latest = latest_top1([first, part], len(colour_dataset.train_labels))
     assert part.images < first.images and latest > first.train_top1
     result = run(latest)  # the first epoch alone does not reach it
@@ -81,6 +81,16 @@ def test_a_wrong_block_is_refused_before_training(colour_dataset):
     with pytest.raises(InputError, match="first_free_block is 6"):
         fear(net, colour_dataset, 0.5, first_free_block=6)
     assert all(torch.equal(a, b) for a, b in zip(before, net.parameters()))
+
+
+def test_blocks_in_which_nothing_can_be_trained_are_refused_before_training(colour_dataset):
+    net = network()
+    net.head.requires_grad_(False)
+    with pytest.raises(InputError, match="no parameter from block 5 on asks for gradients"):
+        fear(net, colour_dataset, 0.0, first_free_block=5)
+    with pytest.raises(InputError, match="no parameter from block 5 on"):
+        train(net, colour_dataset, 1, first_free_block=5)
+    assert fear(net, colour_dataset, 0.0, batch_size=50, first_free_block=4).outcome == "ok"
 
 
 def test_shortreg_takes_the_best_epoch(colour_dataset):
@@ -207,7 +217,13 @@ def built_in_inference_mode():
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"threshold": math.nan}, "threshold is nan: it must be a number"),
+        ({"threshold": math.nan}, "threshold=nan: it must be a share, from 0 to 1"),
+        ({"threshold": 60}, "threshold=60: it must be a share"),
+        ({"threshold": "0.6"}, "threshold='0.6'"),
+        (
+            {"threshold": 0.0, "stage1_epochs": 3, "schedule_epochs": 2},
+            "schedule_epochs=2: it must be at least the 3",
+        ),
         ({"threshold": 0.0, "stage2_epochs": 0}, "stage2_epochs=0: it must be an integer of at least 1"),
         ({"threshold": 0.0, "stage2_batch": 1.5}, "stage2_batch=1.5"),
         ({"threshold": 0.0, "schedule_epochs": 0}, "schedule_epochs=0"),

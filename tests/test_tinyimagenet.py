@@ -1,5 +1,6 @@
 """The stand-in for ImageNet16-120: Tiny-ImageNet-200 in its official form, tiny, and the arrays made of it."""
 
+import errno
 import io
 import os
 import shutil
@@ -129,11 +130,14 @@ def test_folder_archive_and_arrays_are_the_same_dataset(official, tmp_path, monk
 
 
 def test_a_folder_that_cannot_be_written_is_read_all_the_same(official, tmp_path, monkeypatch):
-    def refused(path, _):
-        raise InputError(f"{path} cannot be written: it is of glass.")
+    """On a file system that is read only even the deletion of what is not there fails."""
+
+    def refused(*_, **__):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
     shutil.copytree(official, tmp_path / official.name)
-    monkeypatch.setattr(tinyimagenet, "replace_file", refused)
+    monkeypatch.setattr("fearlib.files.write.open", refused, raising=False)
+    monkeypatch.setattr(Path, "unlink", refused)
     with pytest.warns(UserWarning, match=f"by every process, for .*{ARRAYS} cannot be written"):
         read = read_tinyimagenet(tmp_path)
     assert len(read.train_labels) == 3 * EACH and not (tmp_path / ARRAYS).exists()

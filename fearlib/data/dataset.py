@@ -54,7 +54,8 @@ class Dataset:
 
     def to(self, device: torch.device | str) -> "Dataset":
         """The same dataset with its tensors on `device`."""
-        if self.train_images.device.type == torch.device(device).type:
+        here, there = self.train_images.device, torch.device(device)
+        if here.type == there.type and there.index in (None, here.index):
             return self
         tensors = {name: value.to(device) for name, value in vars(self).items() if torch.is_tensor(value)}
         return replace(self, **tensors)

@@ -31,8 +31,9 @@ def load_dataset(
     `folder` holds the official files (else the environment variable FEARLIB_DATA, else a download); the
     synthetic dataset is generated and cached there. `resolution` is the side in pixels: 32 or 16 (CIFAR images
     are averaged 2x2), 16 for ImageNet16-120 and its stand-in. `train_images` keeps that many training images, the
-    first of each class in equal numbers: of 120 classes, 5,000 are 41 each, 4,920 together. Raises InputError for
-    an unknown name or a size that the dataset does not have.
+    first of each class in equal numbers: of 120 classes, 5,000 are 41 each, 4,920 together. Of the synthetic
+    dataset it draws another, smaller one, whose rarest classes may lack images. Raises InputError for an unknown
+    name or a size that the dataset does not have.
     """
     return DATASETS[dataset_name(name)](folder and str(user_path(folder)), resolution, train_images)
 

@@ -1,5 +1,6 @@
 """Files written whole."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -21,5 +22,6 @@ def replace_file(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         os.replace(partial, path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # of a folder that cannot be written it fails, too
+            partial.unlink()
         raise InputError(f"{path} cannot be written: {error.strerror}.") from error

@@ -11,6 +11,7 @@ from fearlib.errors import InputError
 from fearlib.scores.measures import Measurement, measure_network
 from fearlib.scores.registry import FIFTEEN
 from fearlib.spaces.network import Network
+from fearlib.training.classifier import check_minibatch
 from fearlib.training.loop import Epoch, check_counts, check_trainable, has_diverged, train
 
 MOMENTS = 5  # looks at the network in the first epoch, its end included
@@ -59,6 +60,7 @@ def degradation(
     """
     check_counts(epochs=epochs, batch_size=batch_size)
     check_trainable(network, dataset, batch_size)
+    check_minibatch(network, images, labels)
     steps = -(-len(dataset.train_labels) // batch_size)  # of an epoch
     wanted = _default_steps(epochs, steps) if moments is None else _steps_of(moments, epochs, steps)
     curve: list[Epoch] = []

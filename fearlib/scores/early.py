@@ -8,7 +8,9 @@ from fearlib.data.dataset import Dataset
 from fearlib.errors import InputError
 from fearlib.scores.degradation import CONSTANT, Moment
 from fearlib.scores.measures import measure_network
+from fearlib.scores.registry import measure_names
 from fearlib.spaces.network import Network
+from fearlib.training.classifier import check_minibatch
 from fearlib.training.loop import Epoch, check_counts, check_trainable, train
 
 
@@ -33,12 +35,9 @@ def early(
     check_trainable(network, dataset, batch_size)
     check_steps(steps)
     all_images = len(dataset.train_labels)
-    of_epoch = -(-all_images // batch_size)
-    if steps[-1] > of_epoch:
-        raise InputError(
-            f"steps={steps[-1]}: an epoch of {all_images} images has {of_epoch} steps of {batch_size}, and no "
-            "more are taken."
-        )
+    check_within_epoch(steps, all_images, batch_size)
+    measures = measure_names(measures)
+    check_minibatch(network, images, labels)
     found: list[Moment] = []
     curve: list[Epoch] = []
 
@@ -53,6 +52,16 @@ def early(
         seed=seed, after_record=look,
     )  # fmt: skip
     return found
+
+
+def check_within_epoch(steps: Sequence[int], images: int, batch_size: int) -> None:
+    """Raises InputError if the last of the steps is beyond an epoch of so many images."""
+    of_epoch = -(-images // batch_size)
+    if steps[-1] > of_epoch:
+        raise InputError(
+            f"steps={steps[-1]:g}: an epoch of {images} images has {of_epoch} steps of {batch_size}, and no more "
+            "are taken."
+        )
 
 
 def check_steps(steps: Sequence[int]) -> None:

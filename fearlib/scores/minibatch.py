@@ -13,7 +13,7 @@ from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from fearlib.errors import Undefined, check_seed
-from fearlib.scores.second_order import ONE_VALUE, cheap_second_derivatives
+from fearlib.scores.second_order import ONE_VALUE, cheap_second_derivatives, runs_as
 from fearlib.spaces.network import shapes_checked
 from fearlib.training.classifier import check_logits, has_one_value, ordinary
 
@@ -199,7 +199,13 @@ class Minibatch:
         return gradients
 
     def synaptic_flow(self, keep_batch_norm: bool) -> torch.Tensor:
-        """Sum of |W * dR/dW|, R the summed logits of one image of ones, all parameters their absolute values."""
+        """Sum of |W * dR/dW|, R the summed logits of one image of ones, all parameters their absolute values.
+
+        Raises Undefined if batch norm is to be removed and has a forward pass of its own.
+        """
+        for norm in [] if keep_batch_norm else self.modules(_BatchNorm):
+            if not runs_as(norm, _BatchNorm):
+                raise Undefined(f"its {type(norm).__name__} does more than batch norm and cannot be removed")
         state, weights = self.differentiable_state(lambda value: value.double().abs())
         ones = torch.ones_like(self.images[:1], dtype=torch.float64)
         with contextlib.nullcontext() if keep_batch_norm else _without_batch_norm(self.network):
@@ -370,14 +376,16 @@ def hooked(modules: list[nn.Module], hook: Callable):
 @contextlib.contextmanager
 def _without_batch_norm(network: nn.Module):
     """Every batch norm hands its input on, without looking at it: one value cannot be normalised."""
-    norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
+    norms = {module: vars(module).get("forward") for module in network.modules() if isinstance(module, _BatchNorm)}
     for norm in norms:
         norm.forward = lambda features: features
     try:
         yield
     finally:
-        for norm in norms:
+        for norm, own in norms.items():
             del norm.forward
+            if own is not None:
+                norm.forward = own
 
 
 def gradients_of(output: torch.Tensor, inputs: list[torch.Tensor], **options) -> list[torch.Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -57,12 +57,15 @@ def measure(passes: int, own_images: int | None = None, at_most: int | None = No
     return register
 
 
-def measure_names(names: tuple[str, ...] | None) -> tuple[str, ...]:
-    """The names, all measures' if None. Raises InputError for an unknown one."""
-    for name in names or ():
+def measure_names(names: Iterable[str] | None) -> tuple[str, ...]:
+    """The names, all measures' if None. Raises InputError for an unknown one, or for one name alone."""
+    if isinstance(names, str):
+        raise InputError(f"measures={names!r}: it must be a tuple of names, as ({names!r},).")
+    names = tuple(MEASURES if names is None else names)
+    for name in names:
         if name not in MEASURES:
             raise InputError(f"unknown measure {name!r}: the measures are {', '.join(MEASURES)}; {OTHERS}.")
-    return tuple(MEASURES) if names is None else names
+    return names
 
 
 def zero_cost_macs(name: str, macs_per_image: int, batch_size: int) -> int:

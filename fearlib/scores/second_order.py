@@ -28,17 +28,14 @@ def cheap_second_derivatives(network: nn.Module):
     """Within, `network` can be differentiated twice by the weights of its layers and by its input.
 
     Batch norm takes its statistics from the batch and leaves its running ones alone; its parameters are
-    constants. It raises Undefined if it has a single value to take them of.
+    constants. It raises Undefined if it has a single value to take them of. A layer with a forward pass of its
+    own keeps it.
     """
     changed = []
     for module in network.modules():
-        if (
-            isinstance(module, nn.Conv2d)
-            and module.padding_mode == "zeros"
-            and not isinstance(module.padding, str)
-        ):
+        if runs_as(module, nn.Conv2d) and module.padding_mode == "zeros" and not isinstance(module.padding, str):
             module.forward = _convolution(module)
-        elif isinstance(module, _BatchNorm):
+        elif runs_as(module, _BatchNorm):
             module.forward = _batch_norm(module)
         else:
             continue
@@ -48,6 +45,14 @@ def cheap_second_derivatives(network: nn.Module):
     finally:
         for module in changed:
             del module.forward
+
+
+def runs_as(module: nn.Module, kind: type[nn.Module]) -> bool:
+    """Whether the module's forward pass is that of torch's `kind`, not one of its class's or its own."""
+    steps = [name for name in ("forward", "_conv_forward") if hasattr(kind, name)]
+    return isinstance(module, kind) and all(
+        name not in vars(module) and getattr(type(module), name) is getattr(kind, name) for name in steps
+    )
 
 
 def _convolution(layer: nn.Conv2d):

@@ -2,19 +2,21 @@
 
 import math
 from dataclasses import dataclass, replace
+from numbers import Real
 
 from fearlib.data.dataset import Dataset
+from fearlib.errors import InputError
 from fearlib.spaces.network import Network
 from fearlib.training.loop import (
     Epoch,
     Limits,
     check_counts,
-    check_limits,
     check_trainable,
     ended_by,
     has_diverged,
     top1,
     train,
+    trainable_parameters,
 )
 
 
@@ -66,15 +68,17 @@ def fear(
     computes no gradient there, and trains the rest for `stage2_epochs` with an optimizer and cosine of its own.
     The score is the training top-1 of the last stage-2 epoch; its record carries test top-1 too. A network that
     does not reach the threshold in `stage1_epochs`, or whose stage 1 takes `max_seconds` or `max_macs`, has no
-    score. Raises InputError for a block, count, limit or precision that does not exist, and for a network that
+    score. Raises InputError for a block, threshold, count, limit or precision that does not exist, fewer
+    `schedule_epochs` than `stage1_epochs`, blocks in which nothing can be trained, and for a network that
     `fearlib.training.loop.check_trainable` refuses, before any training.
     """
     check_counts(stage2_epochs=stage2_epochs, stage2_batch=stage2_batch, batch_size=batch_size)
-    check_limits(threshold=threshold)
+    if not isinstance(threshold, Real) or not 0 <= threshold <= 1:
+        raise InputError(f"threshold={threshold!r}: it must be a share, from 0 to 1.")
     check_trainable(network, dataset, batch_size, stage2_batch)
     if first_free_block is None:
         first_free_block = network.default_first_free_block
-    network.free_parameters(first_free_block)
+    trainable_parameters(network, first_free_block)
     common = {"validate": validate, "precision": precision}
     first = train(
         network, dataset, stage1_epochs, batch_size, schedule_epochs, stop_at=threshold,

@@ -54,8 +54,9 @@ class Method:
     `arguments` are those that a label may state, each with the setting that supplies it where the label does not,
     and whose kind of value it has; or, where none does, with a function that gives a text's one form or raises
     InputError. `expand(arguments, settings)` gives the arguments of each trial that a mention stands for.
-    `most_macs(epoch_macs, arguments)` says how many multiply-accumulates its training takes at most;
-    `epoch_macs(first_free_block=0)` are those of an epoch. `seed_shift` is added to the seed of its trials. Raises
+    `most_macs(epoch_macs, arguments, images)` says how many multiply-accumulates its training takes at most, or
+    raises InputError for what cannot be run; `epoch_macs(first_free_block=0)` are those of an epoch of so many
+    `images`. `seed_shift` is added to the seed of its trials. Raises
     InputError if there is no such setting.
     """
 
@@ -63,7 +64,7 @@ class Method:
     run: Callable[..., Score | tuple[list[dict], tuple[Epoch, ...]]]
     arguments: dict[str, str | Callable[[str], str]] = field(default_factory=dict)
     expand: Callable[[dict, Settings], list[dict]] = lambda arguments, settings: [arguments]
-    most_macs: Callable[[Callable[..., int], dict], int] = lambda epoch_macs, arguments: 0
+    most_macs: Callable[[Callable[..., int], dict, int], int] = lambda epoch_macs, arguments, images: 0
     seed_shift: int = 0
 
     def __post_init__(self):
@@ -76,7 +77,7 @@ class Method:
                 )
 
 
-def regular_macs(epoch_macs: Callable[..., int], arguments: dict) -> int:
+def regular_macs(epoch_macs: Callable[..., int], arguments: dict, images: int) -> int:
     """Of regular training for `epochs`."""
     return epoch_macs() * arguments["epochs"]
 
@@ -87,8 +88,11 @@ def _run_fear(given: Given, **arguments) -> Score:
     return fear(given.network, given.dataset, seed=given.seed, max_macs=given.max_macs, **arguments)
 
 
-def _fear_macs(epoch_macs: Callable[..., int], arguments: dict) -> int:
+def _fear_macs(epoch_macs: Callable[..., int], arguments: dict, images: int) -> int:
     """Stage 1 taking all its epochs."""
+    from fearlib.training.loop import check_schedule
+
+    check_schedule(arguments["stage1_epochs"], arguments["schedule_epochs"])
     first = epoch_macs() * arguments["stage1_epochs"]
     return first + epoch_macs(arguments["first_free_block"]) * arguments["stage2_epochs"]
 
@@ -156,6 +160,15 @@ def _run_early(given: Given, steps: str, measures: str, **arguments) -> tuple[li
     return rows, found[-1].curve
 
 
+def _early_macs(epoch_macs: Callable[..., int], arguments: dict, images: int) -> int:
+    """Up to the last step."""
+    from fearlib.scores.early import check_within_epoch
+
+    steps, batch_size = read_numbers(arguments["steps"]), arguments["batch_size"]
+    check_within_epoch(steps, images, batch_size)
+    return epoch_macs() // images * min(int(steps[-1]) * batch_size, images)
+
+
 def _steps_text(text: str) -> str:
     from fearlib.scores.early import check_steps
 
@@ -207,7 +220,7 @@ METHODS.update({
         lambda arguments, settings: [
             {"steps": "40", "measures": "snip", "batch_size": settings.batch_size} | arguments
         ],
-        lambda epoch_macs, arguments: epoch_macs(),
+        most_macs=_early_macs,
     ),
     "degradation": Method(
         "the zero-cost measures again and again while the network trains, on one cosine",
@@ -307,7 +320,7 @@ def most_macs(architecture: Architecture | Genotype, label: str, dataset: Datase
         return _training_macs(*sizes, first_free_block) * len(dataset.train_labels)
 
     epoch_macs()  # refuses what does not fit, whatever the method
-    return method.most_macs(epoch_macs, arguments)
+    return method.most_macs(epoch_macs, arguments, len(dataset.train_labels))
 
 
 @functools.cache

@@ -135,25 +135,26 @@ def train(
     `after_record` is called with every record, while the network stands as it was then; its time does not count.
     Forward passes run under autocast at `precision` (`resolve_precision`), in channels-last memory, on the device
     of the network's parameters; on a processor the process keeps the memory it has used (`keep_freed_memory`).
-    Inference mode and no_grad play no part. Raises InputError for an unknown precision, a non-positive count, a
-    recorded step that the training has not, a limit that is NaN, a seed that is no integer, or a network that
-    `check_trainable` refuses.
+    Inference mode and no_grad play no part. Raises InputError for an unknown precision, a non-positive count, more
+    epochs than the schedule has, a recorded step that the training has not, a limit that is NaN, a seed that is no
+    integer, or a network that `check_trainable` or `trainable_parameters` refuses.
     """
-    precision = resolve_precision(precision)
+    schedule_epochs = epochs if schedule_epochs is None else schedule_epochs
     check_counts(epochs=epochs, batch_size=batch_size, records_per_epoch=records_per_epoch)
-    check_counts(schedule_epochs=epochs if schedule_epochs is None else schedule_epochs)
+    check_schedule(epochs, schedule_epochs)
     check_limits(stop_at=stop_at, max_seconds=max_seconds, max_macs=max_macs)
     check_trainable(network, dataset, batch_size)
     limits = Limits(stop_at, max_seconds, max_macs)
-    parameters = network.free_parameters(first_free_block)
+    parameters = trainable_parameters(network, first_free_block)
     device = parameters[0].device
+    precision = resolve_precision(precision, device.type)
     if device.type == "cpu":
         keep_freed_memory()
     network.to(memory_format=torch.channels_last)
     dataset = dataset.to(device)
     steps = -(-len(dataset.train_labels) // batch_size)
     record_after = {-(-steps * part // records_per_epoch) for part in range(1, records_per_epoch + 1)}
-    optimizer, schedule = _optimizer(parameters, (schedule_epochs or epochs) * steps)
+    optimizer, schedule = _optimizer(parameters, schedule_epochs * steps)
     generator = torch.Generator().manual_seed(check_seed(seed))
     macs_per_image = network.training_macs(dataset.resolution, first_free_block)
     if not all(0 < step <= epochs * steps for step in recorded_steps):
@@ -217,6 +218,15 @@ def check_counts(**counts: int) -> None:
             raise InputError(f"{name}={count!r}: it must be an integer of at least 1.")
 
 
+def check_schedule(epochs: int, schedule_epochs: int) -> None:
+    """Raises InputError unless the schedule has as many epochs: after its end the cosine would rise again."""
+    check_counts(schedule_epochs=schedule_epochs)
+    if schedule_epochs < epochs:
+        raise InputError(
+            f"schedule_epochs={schedule_epochs}: it must be at least the {epochs} epochs of the training."
+        )
+
+
 def check_limits(**limits: float) -> None:
     """Raises InputError, naming it, for a limit that is NaN, which nothing would ever reach."""
     for name, limit in limits.items():
@@ -272,6 +282,16 @@ def check_trainable(network: Network, dataset: Dataset, *batch_sizes: int) -> No
         ) from error
 
 
+def trainable_parameters(network: Network, first_free_block: int) -> list[torch.nn.Parameter]:
+    """The parameters from that block on. Raises InputError if it is not there, or none asks for gradients."""
+    parameters = network.free_parameters(first_free_block)
+    if not any(parameter.requires_grad for parameter in parameters):
+        raise InputError(
+            f"no parameter from block {first_free_block} on asks for gradients: choose an earlier one."
+        )
+    return parameters
+
+
 def latest_top1(records: list[Epoch], images: int) -> float:
     """Training top-1 over the latest records that together make `images`; NaN while there are fewer."""
     correct, seen = 0.0, 0
@@ -298,8 +318,9 @@ def training_step(
 def top1(network: Network, dataset: Dataset, precision: str = "auto", batch_size: int = 1000) -> float:
     """Share of the test images classified right (0..1), in evaluation mode; NaN if a logit is not finite."""
     network.eval()
-    dataset = dataset.to(next(network.parameters()).device)
-    precision, correct, finite = resolve_precision(precision), 0, True
+    device = next(network.parameters()).device
+    dataset = dataset.to(device)
+    precision, correct, finite = resolve_precision(precision, device.type), 0, True
     for images, labels in dataset.test_batches(batch_size):
         with torch.autocast(images.device.type, getattr(torch, precision), enabled=precision != "float32"):
             logits = network(images.contiguous(memory_format=torch.channels_last))

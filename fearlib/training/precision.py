@@ -5,11 +5,11 @@ from fearlib.errors import InputError
 PRECISIONS = ("float32", "bfloat16")  # as torch calls them
 
 
-def resolve_precision(precision: str) -> str:
-    """ "bfloat16" or "float32"; "auto" is the first if this machine computes with it, else the second.
+def resolve_precision(precision: str, device: str | None = None) -> str:
+    """ "bfloat16" or "float32"; "auto" is the first if `device` computes with it, else the second.
 
-    A processor without bfloat16 instructions is several times slower with it than with float32. Raises InputError
-    for another.
+    `device` is "cuda" or "cpu"; a GPU, where there is one, unless given. A processor without bfloat16 instructions
+    is several times slower with it than with float32. Raises InputError for another.
     """
     if precision not in (*PRECISIONS, "auto"):
         raise InputError(f"unknown precision {precision!r}: {', '.join(PRECISIONS)} or auto is allowed.")
@@ -17,7 +17,7 @@ def resolve_precision(precision: str) -> str:
         return precision
     import torch  # here, for a name is refused without it
 
-    if torch.cuda.is_available():
+    if torch.cuda.is_available() if device is None else device == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
         capabilities = torch.cpu.get_capabilities()
