@@ -170,12 +170,16 @@ def _part(name: str, dataset: str, precision: str) -> _Part:
     in_training = label.arguments.get("schedule") in _IN_TRAINING and "epoch" in label.arguments
     if in_training and label.name in (*MEASURES, "train_top1"):
         epochs, schedule = label.arguments.get("epochs", "1"), label.arguments["schedule"]
+        _refuse_others(name, label, ("epoch", "epochs", "schedule"))
+        if schedule == "constant" and f"{label.number('epoch'):.1g}" != label.arguments["epoch"]:
+            raise InputError(f"{name}: moments in training are named by tenths of an epoch, as epoch=0.2.")
         row = Label(label.name, {"epoch": label.arguments["epoch"], "epochs": epochs, "schedule": schedule})
         return _Part(score_name(settings.preset, str(row)), settings, f"{_IN_TRAINING[schedule]}(epochs={epochs})")
     if "steps" in label.arguments and label.name in MEASURES:
         form = {"steps": label.arguments["steps"]} | {
             "batch_size": label.arguments.get("batch_size", f"{settings.batch_size}")
         }
+        _refuse_others(name, label, ("steps", "batch_size"))
         if "+" in form["steps"]:
             raise InputError(f"{name} stands for several scores: name the steps of one.")
         method = Label("early", form | {"measures": label.name})
@@ -186,3 +190,8 @@ def _part(name: str, dataset: str, precision: str) -> _Part:
     if len(labels) != 1:
         raise InputError(f"{name} stands for {', '.join(labels)}: name one of them.")
     return _Part(f"{settings.preset}/{labels[0]}", settings, labels[0])
+
+
+def _refuse_others(name: str, label: Label, allowed: tuple[str, ...]) -> None:
+    if others := label.arguments.keys() - set(allowed):
+        raise InputError(f"{name} states {', '.join(sorted(others))}: it may state {', '.join(allowed)}.")

@@ -2,6 +2,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -221,6 +222,7 @@ def test_data_says_what_it_loaded(run):
         (["paper", "T2", "out", "--dataset", "cifar10"], "T2 is about the synthetic dataset"),
         (["paper", "T1", "out", "--seeds", "one"], "seed 'one': seeds are integers"),
         (["show", "99999"], "must be an integer in 0..15624"),
+        (["paper", "--dataset", "cifar100"], "without an exhibit there is nothing to run: name one first"),
         (["show", "3", "--results", "absent"], "absent does not exist."),
         (["show", "3", "--draw", "cell.jpg"], "--draw cell.jpg: the file's name must end in .png, .pdf, .svg."),
         (["show", "3", "--dataset", "mnist"], "unknown dataset 'mnist'"),
@@ -377,6 +379,11 @@ def test_show_prints_all_that_is_known_of_an_architecture(run, tmp_path, monkeyp
     assert f"test accuracy on cifar10: {mine.test_accuracy.iloc[0]:.2f}%" in out
     network = build_network(architecture, 10)
     assert f"paper: {network.num_parameters:,} parameters, {network.macs(32):,} macs" in out
+    shutil.copytree(folder, tmp_path / folder.name)
+    rows.assign(test_accuracy=11.0).to_csv(tmp_path / folder.name / "rows.csv.gz", index=False)
+    _, out, _ = run("show", architecture, "--results", folder, "--results", tmp_path / folder.name)
+    for value, where in ((mine.test_accuracy.iloc[0], folder), (11, tmp_path / folder.name)):
+        assert f"test accuracy on cifar10: {value:.2f}%, {where.parent.name}/{where.name}\n" in out
     monkeypatch.chdir(tmp_path)
     pd.DataFrame({"index": [5], "arch": [str(Architecture.from_index(5))], "cifar100": [71.25]}).to_csv(
         "truth.csv"

@@ -18,6 +18,7 @@ from fearlib.figures import (
     search_cost,
     top_percent,
 )
+from fearlib.ranking.curves import time_against_accuracy
 from fearlib.ranking.tables import degradation_table, top_table
 from fearlib.spaces.nats import OPERATIONS
 
@@ -195,6 +196,18 @@ def test_late_bloomers_draws_those_that_never_reach_it_apart():
         assert axis.get_ylim()[0] > 60 and [text.get_text() for text in axis.texts] == ["2 at 10..12%"]
 
 
+def test_late_bloomers_draws_architectures_as_its_table_counts_them():
+    """Of two seeds the mean, and never if one of them did not reach it."""
+    times = pd.DataFrame({"index": [3, 3, 4, 4, 5, 5, 6, 6], "seed": [0, 1] * 4, "seconds": np.arange(8.0)})
+    times["epochs"] = [1, 3, 4, 6, 9, np.nan, 2, 2]
+    times["test_accuracy"] = np.repeat([93.0, 90, 85, 92], 2)
+    title = late_bloomers({"ours": times}).axes[0].get_title()
+    line = time_against_accuracy({"ours": times}).iloc[0]
+    expected = spearmanr([2, 5, 2], [93, 90, 92]).statistic
+    assert f"Spearman {expected:.2f}" in title and "n=3, 1 never" in title
+    assert (line.reached, line.never) == (3, 1) and line["Spearman (95%)"].startswith(f"{expected:.2f}")
+
+
 def test_cells_are_those_of_the_best_and_the_worst_score():
     few = pd.DataFrame(
         {"index": [7, 8, 9, 10], "method": "snip", "score": [3.0, 1, 1, np.nan], "space": "nats-tss"}
@@ -215,6 +228,15 @@ def test_cells_are_those_of_the_best_and_the_worst_score():
         drawn = [text.get_text() for text in axis.texts]
         assert [op for op in drawn if op in OPERATIONS] == list(Architecture.from_index(index).ops)
         assert all(word in axis.get_title() for word in words)
+
+
+def test_cells_without_an_accuracy_are_not_drawn():
+    few = pd.DataFrame({"index": [7, 8], "method": "snip", "score": [3.0, 1], "space": "nats-tss"})
+    few["arch"] = [str(Architecture.from_index(index)) for index in few["index"]]
+    few = few.assign(dataset="cifar10", preset="compact", test_accuracy=[80.0, np.nan])
+    assert "rank 1 of 1" in best_and_worst_cells(few).axes[2].get_title()
+    with pytest.raises(InputError, match="no test accuracy to draw the cells by"):
+        best_and_worst_cells(few.assign(test_accuracy=np.nan))
 
 
 def test_ablation_draws_every_value_in_order_with_the_usual_one_among_them(rows):  # noqa: F811

@@ -13,7 +13,7 @@ from fearlib import InputError, preset, read_rows
 from fearlib.sweeps.journal import PACKED, append_to_journal, pack_journal, recover_journal
 from fearlib.sweeps.meaning import MEANING
 from fearlib.sweeps.presets import as_dict
-from fearlib.sweeps.reader import Results, by_name
+from fearlib.sweeps.reader import Results, by_name, distinct_names
 from fearlib.sweeps.rows import ROW_COLUMNS, read_curves, write_tables
 
 COMMITTED = Path(__file__).parents[1] / "results" / "archive" / "former_preset" / "compact_seeds"
@@ -181,6 +181,9 @@ def test_a_folder_that_goes_away_leaves_what_was_read(tmp_path):
 
 
 def test_two_folders_of_one_name_are_not_taken_for_one(tmp_path):
+    folders = [tmp_path / "a", tmp_path / "b" / "a", tmp_path / "c" / "b" / "a", tmp_path / "b" / "d"]
+    names = [f"{tmp_path.name}/a", f"{tmp_path.name}/b/a", "c/b/a", "d"]
+    assert distinct_names(folders) == names and distinct_names(folders[:1]) == ["a"]
     assert list(by_name([tmp_path / "a", tmp_path / "b"])) == ["a", "b"]
     with pytest.raises(InputError, match="Two folders are named a"):
         by_name([tmp_path / "a", tmp_path / "b" / "a"])

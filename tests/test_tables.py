@@ -90,6 +90,21 @@ def test_ranking_against_scipy(rows):
     assert (line.n, line.out, line.gmacs) == (40, 0, 20.5)
 
 
+def test_what_has_no_accuracy_takes_no_part(rows):
+    """Unless nothing has one; then the scores are counted all the same."""
+    few = rows.assign(test_accuracy=rows.test_accuracy.where(rows["index"] < 10))
+    line = line_of(ranking_table(few, resamples=50), "fear")
+    known = (
+        few[(few.method == "fear") & few["index"].between(5, 9)]
+        .groupby("index")[["score", "test_accuracy"]]
+        .mean()
+    )
+    assert (line.n, line.out) == (5, 5)
+    assert line.spearman == pytest.approx(stats.spearmanr(known.score, known.test_accuracy).statistic)
+    none = line_of(ranking_table(rows.assign(test_accuracy=np.nan), resamples=50), "fear")
+    assert (none.n, none.out) == (35, 5) and np.isnan(none.spearman)
+
+
 def test_seeds_are_averaged_and_architectures_without_a_score_counted(rows):
     line = line_of(ranking_table(rows, resamples=50), "fear")
     assert (line.n, line.out) == (35, 5)

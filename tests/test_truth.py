@@ -587,6 +587,18 @@ def test_a_folder_of_its_own_full_training_knows_how_long_that_was(tmp_path):
         assert "after a number that it does not say" in refusal(tmp_path, "synthetic", [index], 10)
 
 
+def test_accuracies_given_as_numbers_are_not_said_to_be_after_200_epochs(tmp_path):
+    """Where no sitting says anything, as in old folders, those of a benchmark's dataset are."""
+    folder = Path(__file__).parents[1] / "results" / "zero_cost_cifar100"
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (tmp_path / "rows.csv.gz").write_bytes((folder / "rows.csv.gz").read_bytes())
+    for said, epochs in (({"truth_epochs": None}, None), ({}, 200), ({"truth_epochs": 12}, 12)):
+        sittings = [{key: value for key, value in each.items() if key != "truth_epochs"} | said
+                    for each in manifest["sittings"]]  # fmt: skip
+        (tmp_path / "manifest.json").write_text(json.dumps(manifest | {"sittings": sittings}))
+        assert benchmark_accuracy(tmp_path, "cifar100", [21]).attrs["epochs"] == epochs
+
+
 def test_a_results_folder_gives_the_accuracies_of_its_journal_to_the_bit():
     """So that a sweep which is continued with it finds no other truth."""
     results = Path(__file__).parents[1] / "results"

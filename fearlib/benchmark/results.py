@@ -64,6 +64,8 @@ def _epochs_of_rows(folder: Path, rows: pd.DataFrame) -> int | None:
     said = {sitting.get("truth_epochs") for sitting in sittings if type(sitting.get("truth_epochs")) is int}
     if said:
         return said.pop() if len(said) == 1 else None
+    if any("truth_epochs" in sitting for sitting in sittings):
+        return None
     return 200 if set(rows.dataset.map(stands_for)) <= set(ARCHIVE_NAMES) else None  # sittings did not always say
 
 

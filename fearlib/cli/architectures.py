@@ -50,7 +50,7 @@ def score(
     table, undefined = score_architectures(chosen, images, labels, classes, names, channels, cells, seed)
     require("tabulate", "print tables")
     side = images.shape[-1]
-    print(f"{len(labels)} images of {dataset}, {side}x{side} pixels, seed {seed};")
+    print(f"{len(labels)} images of {shown_name(dataset)}, {side}x{side} pixels, seed {seed};")
     print(f"networks of {channels} channels and {cells} cells a stage, at initialisation")
     print(table.drop(columns="arch").set_index("index").T.to_markdown(floatfmt=".6g"))
     for reason in undefined:
@@ -67,7 +67,8 @@ def show(
         typer.Option(help="Results folder, or one of such; again for more. results/ by default."),
     ] = None,
     truth: Annotated[
-        Optional[Path], typer.Option(help="Table or NATS-Bench archive; else the accuracy that results hold.")
+        Optional[Path],
+        typer.Option(help="Results folder, table or NATS-Bench archive; else what results say."),
     ] = None,
     dataset: Annotated[str, dataset_option("Of --truth and of the networks' sizes.")] = "cifar10",
     draw: Annotated[Optional[Path], typer.Option(help="Draw the cell into this file, PNG, PDF or SVG.")] = None,
@@ -88,14 +89,18 @@ def show(
         [each for path in results for each in results_folders(path) or [path]] if results else results_folders()
     )
     scores = known_scores(found, folders)
-    accuracies = scores.groupby("dataset").test_accuracy.first().dropna()
+    accuracies = {}  # by dataset, what each accuracy is said by
+    for each in scores.dropna(subset="test_accuracy").itertuples():
+        said = accuracies.setdefault(each.dataset, {}).setdefault(f"{each.test_accuracy:.2f}%", [])
+        said += [each.folder] * (each.folder not in said)
     if truth is not None:
         accuracy = benchmark_accuracy(truth, dataset, [found.index])
-        accuracies[accuracy.attrs["dataset"]] = accuracy.iloc[0]
+        accuracies[accuracy.attrs["dataset"]] = {f"{accuracy.iloc[0]:.2f}%": [str(truth)]}
     print(f"{space} {found.index}\n{found}\n\ncell\n{cell_text(found)}\n\n{sizes_text(found, dataset)}\n")
-    for name, accuracy in accuracies.items():
-        print(f"test accuracy on {shown_name(name)}: {accuracy:.2f}%")
-    if accuracies.empty:
+    for name, values in accuracies.items():
+        for value, folders in values.items():
+            print(f"test accuracy on {shown_name(name)}: {value}{f', {folders[0]}' if len(values) > 1 else ''}")
+    if not accuracies:
         print("test accuracy: not known; --truth gives the benchmark's")
     _print_scores(scores)
     if draw is not None:

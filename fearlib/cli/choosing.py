@@ -22,7 +22,9 @@ from fearlib.cli.sweeps import architectures_of, stoppable
 from fearlib.data.registry import dataset_name
 from fearlib.errors import InputError, check_least, require
 from fearlib.files.outside import existing_path, user_path
+from fearlib.files.write import replace_file
 
+RANKING = "ranking.csv"
 _SHOWN = 10  # architectures of a ranking
 _COMBINED = {
     "product": "the mean logarithm of the ranks by the scores, each as a share of the architectures",
@@ -103,9 +105,13 @@ def funnel(
     if found.ranking is None:
         print("\nThe time was too short for all of it: the same command goes on.")
         return
-    best = found.ranking[:_SHOWN]
+    ranking = found.ranking
     if accuracy is not None:
-        best = best.assign(test_accuracy=best["index"].map(accuracy))
+        ranking = ranking.assign(test_accuracy=ranking["index"].map(accuracy))
+    best = ranking[:_SHOWN]
+    if accuracy is not None:
         print(f"\nfound {accuracy[best['index'][0]]:.2f}%; the best of all has {accuracy.max():.2f}%")
     print("\n" + best.to_markdown(index=False, floatfmt=".4g"))
     print(f"\ncombined: {_COMBINED[how]}; the highest is best")
+    replace_file(output / RANKING, ranking.to_csv(index=False).encode())
+    print(f"all {len(ranking)} are in {output / RANKING}")

@@ -46,7 +46,11 @@ def rank(
     preset: Preset = "smoke",
     space: Space = "nats-tss",
     methods: Annotated[
-        Optional[str], typer.Option(help="Separated by spaces, arguments in brackets; all by default.")
+        Optional[str],
+        typer.Option(
+            help="Separated by spaces, arguments in brackets: fear shortreg zero_cost by default, and full on the "
+            "synthetic dataset without --truth."
+        ),
     ] = None,
     count: Annotated[
         Optional[int],
@@ -63,7 +67,8 @@ def rank(
     seeds: Seeds = "0",
     folder: Files = None,
     truth: Annotated[
-        Optional[Path], typer.Option(help="Table or NATS-Bench archive with the test accuracies.")
+        Optional[Path],
+        typer.Option(help="Results folder, table or NATS-Bench archive with the test accuracies."),
     ] = None,
     change: Changes = None,
     workers: Workers = 1,
@@ -115,6 +120,7 @@ def architectures_of(indices: Path | None, count: int | None, space: str, sample
 
 
 def paper(
+    context: typer.Context,
     exhibit: Annotated[
         Optional[str], typer.Argument(help="T1..T3, F1..F4 or C1..C5; without, say what each needs and costs.")
     ] = None,
@@ -139,6 +145,8 @@ def paper(
 ) -> None:
     """Run all sweeps that a table, figure or claim of the paper needs; again, to do only what is missing."""
     if exhibit is None:
+        if any(context.get_parameter_source(name).name == "COMMANDLINE" for name in context.params):
+            raise InputError("without an exhibit there is nothing to run: name one first, as in fear paper T1.")
         from fearlib.report.reproduction import tables
 
         print("\n\n".join(tables().values()))

@@ -28,7 +28,7 @@ from fearlib.ranking.tables import method_order
 from fearlib.spaces.drawing import draw_cell
 from fearlib.spaces.nats import Architecture
 from fearlib.spaces.registry import parse_architecture
-from fearlib.sweeps.reader import Results
+from fearlib.sweeps.reader import Results, distinct_names
 
 _NOTHING = {"nothing": ""}
 
@@ -47,7 +47,8 @@ class Explorer:
         graph = require("plotly.graph_objects", "draw interactive figures")
         self.results, self.other, self.scores = results, None, scores_of(results.rows)
         self.lock, self.answering = threading.RLock(), False
-        paths = {path.resolve().name: path for path in (*map(Path, folders), results.folder)}
+        paths = list({path.resolve(): path for path in (*map(Path, folders), results.folder)}.values())
+        paths = dict(zip(distinct_names(paths), paths))
         of, against = first_axes(self.scores)
         wide, label = widgets.Layout(width="330px"), {"description_width": "105px"}
         full, panel = widgets.Layout(width="98%"), widgets.Layout(width="470px")

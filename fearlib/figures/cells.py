@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from fearlib.errors import InputError
 from fearlib.figures.frame import pyplot, where
 from fearlib.ranking.tables import method_order
 from fearlib.spaces.drawing import draw_cell
@@ -13,9 +14,12 @@ def best_and_worst_cells(rows: pd.DataFrame):
 
     `rows` as `fearlib.read_rows` gives them, of one search space; scores are means over seeds. Above each cell
     stand its test accuracy and the rank of that. Of equal scores the lowest index is drawn, and they are counted.
-    Returns the matplotlib figure.
+    Returns the matplotlib figure. Raises InputError if no test accuracy is known.
     """
     plt = pyplot()
+    rows = rows[rows.test_accuracy.notna()]
+    if rows.empty:
+        raise InputError("there is no test accuracy to draw the cells by: run the sweep with a truth.")
     accuracy = rows.groupby("index").test_accuracy.mean()
     architectures, (space,) = rows.groupby("index").arch.first(), rows.space.unique()
     ranks = accuracy.rank(ascending=False, method="min").astype(int)

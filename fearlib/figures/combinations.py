@@ -22,6 +22,7 @@ def combinations_cost(table: pd.DataFrame):
     is_fear = is_single & (table.candidate.str.partition("/")[2].map(kind_of) == "fear")
     table = table.assign(gmacs=not_free(table.gmacs), single=is_single, fear=is_fear)
     groups = list(table.groupby(["dataset", "set"], sort=False))
+    lowest = min(-0.2, table[["spearman", "top 50%"]].min(axis=None) - 0.05)
     figure, axes = plt.subplots(
         len(groups),
         2,
@@ -42,7 +43,7 @@ def combinations_cost(table: pd.DataFrame):
             fear = each[each.fear]
             axis.plot(fear.gmacs, fear[value], marker, color=colour, markersize=5, label="FEAR")
             axis.set_xscale("log")
-            axis.set_ylim(-0.2, 1)
+            axis.set_ylim(lowest, 1)
             axis.tick_params(labelsize=7)
     for axis, title in zip(axes[0], ("over all", "in the better half")):
         axis.set_title(title, fontsize=9)

@@ -5,6 +5,7 @@ import textwrap
 import pandas as pd
 
 from fearlib.figures.frame import count_range, pyplot
+from fearlib.ranking.curves import of_architectures
 from fearlib.ranking.estimate import estimate
 from fearlib.ranking.statistics import spearman
 
@@ -13,15 +14,16 @@ def late_bloomers(times: dict[str, pd.DataFrame]):
     """Test accuracy against the epochs and seconds until a training accuracy is reached; the paper's figure F3.
 
     `times` by a name for each source, with the columns `epochs`, `seconds` (NaN: never reached) and
-    `test_accuracy`; networks that never reached it stand at the right edge, at the bottom with their accuracy in
-    numbers if it lies far below all others'. A line of panels a source, above each Spearman with its 95% interval
-    over those that did. Returns the matplotlib figure.
+    `test_accuracy`; seeds are averaged, as `of_architectures` does. Networks that never reached it stand at the
+    right edge, at the bottom with their accuracy in numbers if it lies far below all others'. A line of panels a
+    source, above each Spearman with its 95% interval over those that did. Returns the matplotlib figure.
     """
     plt = pyplot()
     figure, axes = plt.subplots(
         len(times), 2, figsize=(6.5, 2.9 * len(times)), squeeze=False, sharey="row", layout="constrained"
     )
     for line, (name, table) in zip(axes, times.items()):
+        table = of_architectures(table)
         for axis, cost in zip(line, ("epochs", "seconds")):
             reached = table.dropna(subset=cost)
             never = table.test_accuracy[table[cost].isna()]

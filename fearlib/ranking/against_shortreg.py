@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from fearlib.errors import InputError
 from fearlib.ranking.estimate import Estimate, estimate
 from fearlib.ranking.finished import finished_rows, methods_of
 from fearlib.ranking.statistics import (
@@ -37,9 +38,12 @@ SECONDS = {"spearman": "seconds", "common": "common_seconds"}  # in the paper's 
 def read_comparison(folder: str | Path, methods: Iterable[str] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The `finished_rows` of the methods, and of them those on the common set: where every FEAR gives a score.
 
-    Where no zero-cost measure is among the methods, there are those of `measures_beside`.
+    Where no zero-cost measure is among the methods, there are those of `measures_beside`. Raises InputError if no
+    test accuracy is known.
     """
     rows = finished_rows(folder, methods)
+    if rows.test_accuracy.isna().all():
+        raise InputError(f"{folder} has no test accuracy to compare with: run the sweep with a truth.")
     if not rows.kind.isin(MEASURES).any():
         rows = pd.concat([rows, measures_beside(folder, rows["index"])])
     fear = rows[rows.kind == "fear"]

@@ -98,17 +98,22 @@ def times_to_threshold(rows: pd.DataFrame, curves: pd.DataFrame, method: str, th
     return pd.DataFrame(lines)
 
 
+def of_architectures(times: pd.DataFrame) -> pd.DataFrame:
+    """`times_to_threshold` a line an architecture: the mean over seeds, NaN if one never reached the threshold."""
+    return times.groupby("index").agg(lambda each: each.mean(skipna=False)) if "seed" in times else times
+
+
 def time_against_accuracy(times: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """Spearman between the time to a training accuracy and final test accuracy, of `times_to_threshold` by name.
 
-    Seeds are averaged. A line a name and cost: how many networks `reached` the threshold and `never` did, with the
-    mean test accuracy of each. Spearman, as text with its interval, is over the former; over all, those that never
-    did being the slowest, tied (`with never`); and over the former within the better half of all by test accuracy.
+    Of several seeds as `of_architectures` has it. A line a name and cost: how many networks `reached` the
+    threshold and `never` did, with the mean test accuracy of each. Spearman, as text with its interval, is over
+    the former; over all, those that never did being the slowest, tied (`with never`); and over the former within
+    the better half of all by test accuracy.
     """
     lines = []
     for name, table in times.items():
-        if "seed" in table:
-            table = table.groupby("index").mean()
+        table = of_architectures(table)
         for cost in [cost for cost in ("epochs", "seconds", "gmacs") if cost in table]:
             reached, never = table.dropna(subset=cost), table[table[cost].isna()]
             line = {"source": name, "cost": cost, "reached": len(reached), "never": len(never)}

@@ -40,7 +40,8 @@ CONSTANT = (
 def ranking_table(rows: pd.DataFrame, resamples: int = 1000) -> pd.DataFrame:
     """One line a method: how well its score ranks the architectures by test accuracy, and what it costs.
 
-    Columns: `n` architectures with a score and `out` without (an infinite score is none); `spearman` with its
+    Of the architectures whose test accuracy is known, or of all if none is. Columns: `n` with a score and `out`
+    without (an infinite score is none); `spearman` with its
     bootstrap 95% interval `low` and `high`; `kendall`; `top x%`, Spearman within the best x% by accuracy of all
     architectures (of these, those with a score count), for 50% with its interval `top 50% low` and `top 50% high`;
     `common x%`; mean `seconds` and `gmacs` (1e9 multiply-accumulates) an architecture, those without a score
@@ -53,6 +54,8 @@ def ranking_table(rows: pd.DataFrame, resamples: int = 1000) -> pd.DataFrame:
     rows = with_finite_scores(rows[~rows.failed])
     for method, of_method in rows.groupby("method", sort=False):
         each = of_method.groupby("index")[["score", "seconds", "macs", "test_accuracy"]].mean()
+        known = each.test_accuracy.notna()
+        each = each[known] if known.any() else each
         score, accuracy = each.score.to_numpy(), each.test_accuracy.to_numpy()
         line = {"method": method, "n": int(np.isfinite(score).sum()), "out": int(np.isnan(score).sum())}
         line |= estimate(spearman, score, accuracy, resamples=resamples).columns("spearman")

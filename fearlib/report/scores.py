@@ -13,6 +13,7 @@ from fearlib.ranking.estimate import estimate
 from fearlib.ranking.statistics import spearman
 from fearlib.ranking.tables import method_order
 from fearlib.sweeps.labels import truth_method
+from fearlib.sweeps.reader import distinct_names
 from fearlib.sweeps.rows import full_is_truth, read_rows
 
 DIGITS = 6  # of a score that is shown
@@ -26,7 +27,8 @@ def scores(results: Path) -> dict:
     Without sweeps of more than `MOST` architectures, and without full training that serves as a sweep's truth.
     """
     architectures, sweeps = {}, []
-    for folder in progress(results_folders(results), "reading scores", "sweep"):
+    folders = results_folders(results)
+    for folder, name in zip(progress(folders, "reading scores", "sweep"), distinct_names(folders)):
         rows = read_rows(folder)
         if rows["index"].nunique() > MOST:
             continue
@@ -34,7 +36,7 @@ def scores(results: Path) -> dict:
         rows = rows[~rows.failed & rows.moment.isna() & (rows.method != own_truth)]
         for space, each in rows.groupby("space"):
             architectures.setdefault(space, {}).update(zip(each["index"].astype(str), each.arch))
-            sweeps.append({"name": folder.name, "space": space} | _sweep(each))
+            sweeps.append({"name": name, "space": space} | _sweep(each))
     return {"architectures": architectures, "sweeps": sweeps}
 
 

@@ -129,23 +129,27 @@ def shown_searches(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def papers_t3(tables: Mapping[str, pd.DataFrame], published: Mapping[str, float]) -> pd.DataFrame:
-    """T3 as the paper has it, a line a dataset: FEAR at `RATIO` beside the short training of `searched_pair`.
+def papers_t3(
+    tables: Mapping[str, pd.DataFrame], datasets: Mapping[str, str], published: Mapping[str, float]
+) -> pd.DataFrame:
+    """T3 as the paper has it, a line a sweep: FEAR at `RATIO` beside the short training of `searched_pair`.
 
-    `tables` are `search_table` by dataset, `published` the paper's values by the rest of their ids, such as
-    `cifar10.fear.accuracy`. Columns: `dataset`, `n` and `length`; `FEAR` and `short training`, the labels; of
-    each, after `fear` or `shortreg`, `found` with its deviation over orders `found sd`, `macs` with `macs sd`,
-    and the paper's accuracy (`paper found`) and `paper seconds`; of FEAR beside it `difference` and `speedup`
-    with their intervals, and the paper's. Raises InputError if FEAR was not searched at that ratio.
+    `tables` are `search_table` by sweep, `datasets` what each was on, `published` the paper's values by the rest
+    of their ids, such as `cifar10.fear.accuracy`. Columns: `sweep`, `dataset`, `n` and `length`; `FEAR` and `short
+    training`, the labels; of each, after `fear` or `shortreg`, `found` with its deviation over orders `found sd`,
+    `macs` with `macs sd`, and the paper's accuracy (`paper found`) and `paper seconds`; of FEAR beside it
+    `difference` and `speedup` with their intervals, and the paper's. Raises InputError if FEAR was not searched at
+    that ratio.
     """
     lines = []
-    for dataset, table in tables.items():
+    for sweep, table in tables.items():
+        dataset = datasets[sweep]
         pair, paper = searched_pair(table), f"{stands_for(dataset)}.{{}}.{{}}"
         each = table.set_index(["method", "ratio"])
         if (pair[0], RATIO) not in each.index:
             raise InputError(f"T3 is FEAR at {RATIO:g} times the fastest: add {RATIO:g} to the ratios.")
         fear, other = each.loc[(pair[0], RATIO)], each.loc[(pair[1], math.inf)]
-        line = {"dataset": dataset, "n": int(fear.n), "length": int(fear.length)}
+        line = {"sweep": sweep, "dataset": dataset, "n": int(fear.n), "length": int(fear.length)}
         line |= {"FEAR": pair[0], "short training": pair[1]}
         for name, ours in (("fear", fear), ("shortreg", other)):
             line |= {f"{name} {column}": ours[column] for column in ("found", "found sd", "macs", "macs sd")}
@@ -163,7 +167,7 @@ def shown_t3(table: pd.DataFrame) -> pd.DataFrame:
     """`papers_t3` as texts to read: in every cell the paper's value, and ours."""
     lines = []
     for line in table.to_dict("records"):
-        shown = {"dataset": shown_name(line["dataset"]), "n": line["n"]}
+        shown = {"sweep": line["sweep"], "dataset": shown_name(line["dataset"]), "n": line["n"]}
         for name, title in (("fear", "FEAR"), ("shortreg", "short training")):
             found = f"{line[f'{name} found']:.2f} ± {line[f'{name} found sd']:.2f}"
             shown[f"{title}: found (%)"] = beside_paper(line[f"{name} paper found"], found, ".2f")

@@ -103,3 +103,16 @@ def by_name(folders: Iterable[str | Path]) -> dict[str, str | Path]:
             )
         named[name] = folder
     return named
+
+
+def distinct_names(folders: Iterable[str | Path]) -> list[str]:
+    """Each folder's name, with as many of those above it as tell it from the other folders."""
+    paths = [user_path(folder).resolve().parts for folder in folders]
+
+    def tail(parts: tuple[str, ...]) -> str:
+        for length in range(1, len(parts)):
+            if all(parts[-length:] != other[-length:] for other in set(paths) - {parts}):
+                return "/".join(parts[-length:])
+        return str(Path(*parts))
+
+    return [tail(parts) for parts in paths]
