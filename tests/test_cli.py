@@ -414,6 +414,17 @@ def test_without_accuracies_scores_stand_side_by_side(run, tmp_path, monkeypatch
         assert code == 0 and f"{synflow.iloc[0]:.6g}" in out
 
 
+def test_a_funnel_keeps_the_whole_ranking(run, tmp_path, monkeypatch):
+    """Of which it prints ten lines."""
+    monkeypatch.chdir(tmp_path)
+    scores = "smoke(train_images=100)/synflow smoke(train_images=100)/params"
+    code, out, err = run("funnel", "mine", "--scores", scores, "--count", 12)
+    assert code == 0 and "all 12 are in mine/ranking.csv" in out, err
+    ranking = pd.read_csv("mine/ranking.csv")
+    assert len(ranking) == 12 and list(ranking)[2:] == [*scores.split(), "combined"]
+    assert f" {ranking['index'][9]} | |" in out and f" {ranking['index'][10]} | |" not in out
+
+
 def test_a_guide_is_the_repositorys(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code, _, err = run("choose")
