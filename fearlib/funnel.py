@@ -28,7 +28,7 @@ class Funnel(NamedTuple):
 
     `ranking` has a line an architecture that was kept, the best first: `index`, `arch`, each of the scores by its
     name and `combined`, all of them together; last come those without a trained score. It is None where time did
-    not suffice: run the same again. `costs` has a line a sweep: `folder`, `methods`, how many `architectures`, and
+    not suffice: run the same again. `costs` has a line a sweep: `folder`, `method`, how many `architectures`, and
     the `macs` and `seconds` of the scores that were asked for, each as computed alone.
     """
 
@@ -171,8 +171,9 @@ def _part(name: str, dataset: str, precision: str) -> _Part:
     if in_training and label.name in (*MEASURES, "train_top1"):
         epochs, schedule = label.arguments.get("epochs", "1"), label.arguments["schedule"]
         _refuse_others(name, label, ("epoch", "epochs", "schedule"))
-        if schedule == "constant" and f"{label.number('epoch'):.1g}" != label.arguments["epoch"]:
-            raise InputError(f"{name}: moments in training are named by tenths of an epoch, as epoch=0.2.")
+        epoch = label.number("epoch")
+        if schedule == "constant" and epoch < 1 and f"{round(epoch, 1):g}" != label.arguments["epoch"]:
+            raise InputError(f"{name}: moments in the first epoch are named by its tenths, as epoch=0.2.")
         row = Label(label.name, {"epoch": label.arguments["epoch"], "epochs": epochs, "schedule": schedule})
         return _Part(score_name(settings.preset, str(row)), settings, f"{_IN_TRAINING[schedule]}(epochs={epochs})")
     if "steps" in label.arguments and label.name in MEASURES:

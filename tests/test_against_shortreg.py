@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fearlib import common, spearman
+from fearlib import InputError, common, spearman
 from fearlib.ranking import against_shortreg as against
 from fearlib.ranking.tables import top_table, with_errors
 from fearlib.sweeps.meaning import with_meaning
@@ -43,6 +43,13 @@ def test_the_common_set_is_where_every_fear_gives_a_score(monkeypatch):
     assert set(against.read_comparison("a sweep", SHORT)[0].method) == {*finished.method} - {SHORT} and not asked
     assert set(against.read_comparison("a sweep", "snip")[0].method) == {*finished.method} - {"snip"}
     assert asked == [set(range(15))]  # measures from elsewhere, where the sweep has none
+
+
+def test_a_sweep_without_accuracies_is_refused(monkeypatch):
+    unknown = with_meaning(ROWS.assign(test_accuracy=math.nan))
+    monkeypatch.setattr(against, "finished_rows", lambda folder, methods: unknown)
+    with pytest.raises(InputError, match="a sweep has no test accuracy to compare with"):
+        against.read_comparison("a sweep")
 
 
 LONG = rows_of("shortreg(epochs=8)", ACCURACY % 7, macs=9e9)

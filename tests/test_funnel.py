@@ -174,7 +174,7 @@ def test_scores_of_a_funnel(tmp_path, small):
         (["smoke/synflow"], {"keep": 0}, "at least 1"),
         (["smoke/snip(steps=4,batchsize=64)"], {}, "states batchsize: it may state steps, batch_size"),
         (["smoke/snip(epoch=0.2,schedule=constant,batch_size=32)"], {}, "states batch_size: it may state epoch"),
-        (["smoke/snip(epoch=0.25,schedule=constant)"], {}, "named by tenths of an epoch, as epoch=0.2"),
+        (["smoke/snip(epoch=0.25,schedule=constant)"], {}, "named by its tenths, as epoch=0.2"),
     ],
 )
 def test_what_a_funnel_of_sweeps_refuses(tmp_path, scores, more, message):

@@ -11,6 +11,7 @@ import pytest
 from fearlib import Architecture, preset
 from fearlib.errors import InputError
 from fearlib.report.random_orders import random_search_table, random_searches
+from fearlib.report.searches import papers_t3, shown_t3
 from fearlib.search import (
     Evaluation,
     at_initialisation,
@@ -216,6 +217,20 @@ def test_random_search_table_is_the_mean_over_orders():
     for unusable, orders in ((accuracy.where(accuracy.index > 0), 5), (accuracy, 0)):
         with pytest.raises(InputError, match="test accuracy of every architecture, and at least one order"):
             random_search_table({}, unusable, 5, orders)
+
+
+def test_two_sweeps_of_a_dataset_are_two_lines_of_t3():
+    columns = ["found", "found sd", "macs", "macs sd"]
+    columns += [f"{name}{end}" for name in ("difference", "speedup") for end in ("", " low", " high")]
+    table = pd.DataFrame([("fear", 4.0), ("shortreg(epochs=50)", INF)], columns=["method", "ratio"])
+    tables = {
+        name: table.assign(n=9, length=4, preset="compact", dataset="cifar10", **dict.fromkeys(columns, value))
+        for name, value in {"a": 1.5, "b": 2.5}.items()
+    }
+    found = papers_t3(tables, {"a": "cifar10", "b": "cifar10"}, {"cifar10.fear.accuracy": 93.97})
+    assert list(found.sweep) == ["a", "b"] and list(found["fear found"]) == [1.5, 2.5]
+    assert list(found["fear paper found"]) == [93.97, 93.97]
+    assert list(shown_t3(found).sweep) == ["a", "b"]
 
 
 def test_the_interval_of_a_search_is_that_of_the_mean_where_the_search_is_a_mean():

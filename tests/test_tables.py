@@ -6,12 +6,11 @@ import pytest
 from scipy import stats
 
 from fearlib import Architecture, InputError, ranking_table, read_rows
-from fearlib.ranking.degradation import for_readers
+from fearlib.ranking.degradation import degradation_table, shown_degradation
 from fearlib.ranking.finished import finished_architectures
 from fearlib.ranking.tables import (
     common_table,
     compare_methods,
-    degradation_table,
     format_ranking,
     nearest_shortreg,
     top_table,
@@ -373,6 +372,6 @@ def test_at_a_constant_rate_trainings_of_all_lengths_are_one():
     assert dict(zip(snip.epoch, snip.n)) == {0: 12, 1: 12, 2: 4}
     assert snip.spearman.to_list() == pytest.approx([1, np.nan, -1], nan_ok=True)
     assert snip.train_top1.to_list() == [0, 1.5, 3]
-    shown = for_readers(table)["Over all architectures"].set_index("measure")
+    shown = shown_degradation(table)["Over all architectures"].set_index("measure")
     assert shown.n.to_dict() == {"snip": "12 to 1, 4 to 2", "train_top1": "12 to 1, 4 to 2"}
     assert shown["0"].to_dict() == {"snip": "1.00 (1.00..1.00)", "train_top1": ""}

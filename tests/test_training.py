@@ -252,6 +252,16 @@ def test_auto_precision_is_bfloat16_where_the_processor_has_instructions_for_it(
     assert preset("compact", "cifar10", precision="bfloat16").precision == "bfloat16"
 
 
+def test_auto_precision_asks_the_device_of_the_network(monkeypatch):
+    """A GPU beside it plays no part."""
+    on_cpu = resolve_precision("auto", "cpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    for native in (True, False):
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation, native=native: native)
+        assert resolve_precision("auto", "cpu") == on_cpu
+        assert resolve_precision("auto") == resolve_precision("auto", "cuda") == ("float32", "bfloat16")[native]
+
+
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
 def test_freed_memory_is_kept():
     """Tensors made again and again cost page faults by default, and none once the process keeps its memory."""

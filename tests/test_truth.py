@@ -592,9 +592,16 @@ def test_accuracies_given_as_numbers_are_not_said_to_be_after_200_epochs(tmp_pat
     folder = Path(__file__).parents[1] / "results" / "zero_cost_cifar100"
     manifest = json.loads((folder / "manifest.json").read_text())
     (tmp_path / "rows.csv.gz").write_bytes((folder / "rows.csv.gz").read_bytes())
-    for said, epochs in (({"truth_epochs": None}, None), ({}, 200), ({"truth_epochs": 12}, 12)):
-        sittings = [{key: value for key, value in each.items() if key != "truth_epochs"} | said
-                    for each in manifest["sittings"]]  # fmt: skip
+    for said, epochs in (
+        ({"truth": "given as numbers", "truth_epochs": None}, None),
+        ({"truth": None, "truth_epochs": None}, 200),
+        ({"truth": "a table"}, 200),
+        ({"truth": "a table", "truth_epochs": 12}, 12),
+    ):
+        sittings = [
+            {key: value for key, value in each.items() if key != "truth_epochs"} | said
+            for each in manifest["sittings"]
+        ]
         (tmp_path / "manifest.json").write_text(json.dumps(manifest | {"sittings": sittings}))
         assert benchmark_accuracy(tmp_path, "cifar100", [21]).attrs["epochs"] == epochs
 

@@ -10,9 +10,9 @@ from fearlib.benchmark.tables import MAX_TABLE_BYTES, by_index
 from fearlib.data.registry import stands_for
 from fearlib.errors import InputError
 from fearlib.files.tables import read_csv
-from fearlib.sweeps.labels import read_label, truth_method
+from fearlib.sweeps.labels import read_label
 from fearlib.sweeps.manifest import read_manifest
-from fearlib.sweeps.rows import full_is_truth, read_rows
+from fearlib.sweeps.rows import own_truth, read_rows
 
 ACCURACIES = "accuracies.csv"  # a table of the benchmark's that a results folder may hold
 
@@ -22,7 +22,7 @@ def read_results(folder: Path, dataset: str, epochs: int | None, split: str) -> 
     if split != "test":
         return _read_validation(folder, dataset, epochs, split)
     rows = read_rows(folder)
-    same = rows.dataset == dataset if full_is_truth(rows) else rows.dataset.map(stands_for) == stands_for(dataset)
+    same = rows.dataset == dataset if own_truth(rows) else rows.dataset.map(stands_for) == stands_for(dataset)
     known = rows[same & rows.test_accuracy.notna()]
     trained = _epochs_of_rows(folder, known)
     if len(known) and epochs in (None, trained):
@@ -57,14 +57,14 @@ def _epochs_of_rows(folder: Path, rows: pd.DataFrame) -> int | None:
     with contextlib.suppress(InputError):  # rows may lie there alone
         manifest = read_manifest(folder)
         sittings, settings = manifest["sittings"], manifest["configuration"]["settings"]
-    if len(rows) and full_is_truth(rows):
-        label = read_label(truth_method(rows.method))
+    if len(rows) and (truth := own_truth(rows)):
+        label = read_label(truth)
         epochs = label.number("epochs") if "epochs" in label.arguments else settings.get("full_epochs")
         return int(epochs) if isinstance(epochs, (int, float)) and float(epochs).is_integer() else None
     said = {sitting.get("truth_epochs") for sitting in sittings if type(sitting.get("truth_epochs")) is int}
     if said:
         return said.pop() if len(said) == 1 else None
-    if any("truth_epochs" in sitting for sitting in sittings):
+    if any("truth_epochs" in sitting and sitting.get("truth") is not None for sitting in sittings):
         return None
     return 200 if set(rows.dataset.map(stands_for)) <= set(ARCHIVE_NAMES) else None  # sittings did not always say
 

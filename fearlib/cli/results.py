@@ -38,7 +38,7 @@ def print_ranking(rows) -> None:
     """The ranking table of a sweep's rows, with what a reader should know of it."""
     from fearlib.ranking.side_by_side import without_a_score
     from fearlib.ranking.tables import format_ranking, ranking_table
-    from fearlib.sweeps.rows import full_is_truth
+    from fearlib.sweeps.rows import own_truth
 
     moments = rows.moment.notna()
     if moments.any():
@@ -51,7 +51,7 @@ def print_ranking(rows) -> None:
     for sentence in without_a_score(scored):
         print(f"\n{sentence}")
     if len(scored):
-        if full_is_truth(rows):
+        if own_truth(rows):
             print("\nThe accuracy of `full` is the truth here, with which the others are compared.")
         if scored.groupby("method")["index"].agg(frozenset).nunique() > 1:
             print("\nNot all methods were run on the same architectures: `n + out` says on how many.")

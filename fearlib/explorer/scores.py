@@ -11,9 +11,8 @@ from fearlib.errors import InputError
 from fearlib.ranking.estimate import estimate
 from fearlib.ranking.statistics import common, top_indices, top_spearman
 from fearlib.ranking.tables import method_order
-from fearlib.sweeps.labels import truth_method
 from fearlib.sweeps.meaning import with_meaning
-from fearlib.sweeps.rows import full_is_truth, with_finite_scores
+from fearlib.sweeps.rows import own_truth, with_finite_scores
 
 TRUTH = "test accuracy (%)"
 EVERY = "all"
@@ -29,8 +28,7 @@ def scores_of(rows: pd.DataFrame) -> pd.DataFrame:
     accuracy. Raises InputError if there is no score at all.
     """
     rows = with_finite_scores(with_meaning(rows))
-    own_truth = truth_method(rows.method) if full_is_truth(rows) else None  # which is drawn as the accuracy
-    rows = rows[~rows.failed & (rows.method != own_truth)]
+    rows = rows[~rows.failed & (rows.method != own_truth(rows))]
     if rows.score.isna().all():
         raise InputError("there is nothing to explore yet: no trial has finished with a score.")
     by_architecture = rows.groupby("index")

@@ -169,7 +169,7 @@ class Explorer:
     def _open_beside(self) -> None:
         other = Results(self.beside.value) if self.beside.value else None
         if other:  # refuses what cannot stand there
-            beside(scores_of(self.results.rows), scores_of(other.rows), _name(other))
+            beside(scores_of(self.results.rows), scores_of(other.rows), self.beside.label)
         self.other, self.message.value = other, ""
         self._show_all()
 
@@ -194,7 +194,7 @@ class Explorer:
         """The scores of the folder, those of the one beside it, and the combination that is chosen."""
         scores, self.compared.value = scores_of(self.results.rows), ""
         if self.other:
-            others, name = scores_of(self.other.rows), _name(self.other)
+            others, name = scores_of(self.other.rows), self.beside.label
             self.compared.value = table_html(same_methods(scores, others)) + paragraph(
                 f"Spearman with test accuracy here and there, in {name}; together: between a method's two scores."
             )
@@ -279,10 +279,6 @@ def explore(folder: str | Path, folders: Iterable[str | Path] = (), widgets: boo
         except ImportError as error:
             print(error)
     return require("IPython.display", "show HTML in a notebook").HTML(static_view(results))
-
-
-def _name(results: Results) -> str:
-    return results.folder.resolve().name
 
 
 def _offer(dropdown, options: list[str], first: str | None = None) -> None:

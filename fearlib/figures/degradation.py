@@ -8,7 +8,7 @@ import pandas as pd
 from fearlib.figures.frame import COLOURS, apart, small_panels, with_band
 
 
-def degradation(table: pd.DataFrame, published: dict[str, dict[float, float]] | None = None, columns: int = 4):
+def degradation(table: pd.DataFrame, published: dict[str, dict[float, float]] | None = None):
     """Spearman against epochs of training, a panel a measure, a line a schedule; the paper's figure F1.
 
     `table` as `degradation_table` makes it. At the end of a line stands how many architectures it rests on, and
@@ -16,7 +16,7 @@ def degradation(table: pd.DataFrame, published: dict[str, dict[float, float]] | 
     are on a linear scale up to 1, on a log scale beyond. Returns the matplotlib figure.
     """
     colours = dict(zip(table.schedule.unique(), itertools.cycle(COLOURS)))
-    figure, panels = small_panels(list(table.measure.unique()), columns)
+    figure, panels = small_panels(list(table.measure.unique()))
     for measure, axis in panels.items():
         of_measure = table[table.measure == measure]
         for schedule, each in of_measure.groupby("schedule", sort=False):

@@ -15,6 +15,7 @@ from fearlib.sweeps.labels import kind_of
 MARKERS = {"fear": ("s", "#d55e00"), "shortreg": ("o", "#0072b2")}
 OTHER_MARKER = ("^", "#009e73")
 COLOURS = ("#0072b2", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
+COLUMNS = 4  # of small panels, in print
 _PNG_COLOURS = 64
 
 
@@ -43,10 +44,10 @@ def pyplot():
     return plt
 
 
-def small_panels(titles: list[str], columns: int):
+def small_panels(titles: list[str]):
     """A figure of small axes on one scale of correlation, by title."""
     plt = pyplot()
-    columns = min(columns, max(len(titles), 1))
+    columns = min(COLUMNS, max(len(titles), 1))
     lines = -(-len(titles) // columns)
     figure, axes = plt.subplots(
         lines, columns, figsize=(max(2.4 * columns, 3.4), 2.0 * lines), squeeze=False, sharex=True, sharey=True,

@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 
 from fearlib.errors import InputError
-from fearlib.figures.frame import pyplot, where
+from fearlib.figures.frame import COLUMNS, pyplot, where
 from fearlib.ranking.estimate import estimate
 from fearlib.ranking.statistics import spearman
 
 _QUARTERS = np.linspace(0, 1, 5)
 
 
-def scatter(rows: pd.DataFrame, methods: list[str] | None = None, columns: int = 4, own_truth: bool = False):
+def scatter(rows: pd.DataFrame, methods: list[str] | None = None, own_truth: bool = False):
     """The rank of the score against that of test accuracy, a panel a method, the highest Spearman first.
 
     Ranks are what Spearman sees, and networks that learn nothing leave room for the others; below a quarter of the
@@ -31,9 +31,9 @@ def scatter(rows: pd.DataFrame, methods: list[str] | None = None, columns: int =
     if accuracy.empty:
         raise InputError("there is no test accuracy to draw the scores against: run the sweep with a truth.")
     places = accuracy.rank(pct=True)
-    lines = -(-len(methods) // columns)
+    lines = -(-len(methods) // COLUMNS)
     figure, axes = plt.subplots(
-        lines, columns, figsize=(2.3 * columns, 2.35 * lines), squeeze=False, layout="constrained"
+        lines, COLUMNS, figsize=(2.3 * COLUMNS, 2.35 * lines), squeeze=False, layout="constrained"
     )
     order = sorted(methods, key=lambda name: -np.nan_to_num(found[name].value, nan=-1))
     for axis, name in zip(axes.flat, order):

@@ -7,16 +7,14 @@ import pandas as pd
 from fearlib.figures.frame import count_range, small_panels, where, with_band
 
 
-def top_percent(
-    table: pd.DataFrame, rows: pd.DataFrame, published: dict[str, float] | None = None, columns: int = 4
-):
+def top_percent(table: pd.DataFrame, rows: pd.DataFrame, published: dict[str, float] | None = None):
     """Spearman within the top x% against x, with its 95% interval; the paper's figure F2.
 
     A panel a method, the highest Spearman over all first. `table` as `top_table` makes it of `rows`; `published`
     values, over all architectures, are shown as diamonds. Returns the matplotlib figure.
     """
     whole = table[table.top == table.top.max()].sort_values("spearman", ascending=False, kind="stable")
-    figure, panels = small_panels(list(whole.method), columns)
+    figure, panels = small_panels(list(whole.method))
     for method, axis in panels.items():
         with_band(axis, table[table.method == method], "top", "#0072b2")
         if method in (published or {}):

@@ -1,12 +1,69 @@
 """How a measure's ranking changes as training proceeds, on the architectures with a score at both moments."""
 
+import math
+from functools import partial
+
 import numpy as np
 import pandas as pd
 
 from fearlib.errors import InputError
 from fearlib.ranking.estimate import Estimate, estimate
-from fearlib.ranking.statistics import spearman, spearman_difference
-from fearlib.ranking.tables import CONSTANT, degradation_moments
+from fearlib.ranking.statistics import spearman, spearman_difference, top_indices, top_spearman
+from fearlib.ranking.tables import BETTER_HALF
+from fearlib.scores.registry import MEASURES
+from fearlib.sweeps.labels import read_label
+from fearlib.sweeps.meaning import with_meaning
+from fearlib.sweeps.rows import with_finite_scores
+
+# Measures that ignore the weights, or draw their own.
+UNCHANGED_BY_TRAINING = ("params", "macs", "zen")
+
+
+def degradation_moments(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a degradation sweep with what their labels say in columns of their own.
+
+    These are `measure` (`train_top1` among them), `epoch`, the moment, and `schedule`: the form of the learning
+    rate, with the training's length where the rate depends on it. At a constant rate it does not, so that a longer
+    training begins with a shorter one and the two are one schedule. Raises InputError if there are no such rows.
+    """
+    rows = with_finite_scores(with_meaning(rows))
+    arguments = {method: read_label(method).arguments for method in rows.method.unique()}
+    forms = {
+        method: "constant" if given["schedule"] == "constant" else f"{given['schedule']}, {given['epochs']} epochs"
+        for method, given in arguments.items()
+        if {"schedule", "epochs"} <= given.keys()
+    }
+    moments = rows.assign(measure=rows.kind, epoch=rows.moment, schedule=rows.method.map(forms))
+    moments = moments.dropna(subset=["epoch", "schedule"])
+    if moments.empty:
+        raise InputError("there are no measures at moments of training: run the method `degradation` first.")
+    return moments
+
+
+def degradation_table(rows: pd.DataFrame, resamples: int = 1000) -> pd.DataFrame:
+    """Spearman of every measure at every moment of training, from the rows of a degradation sweep.
+
+    Columns: `measure`, `schedule` and `epoch` as in `degradation_moments`; `train_top1`, the mean training
+    accuracy then (0..1); `n`, `spearman` with its bootstrap 95% interval `low` and `high`; `n 50%` and `top 50%`,
+    the same within the better half by test accuracy, with `top 50% low` and `top 50% high`. Seeds are averaged
+    first. Those `UNCHANGED_BY_TRAINING` are left out. Raises InputError if there are no such rows.
+    """
+    moments, lines = degradation_moments(rows), []
+    trained = moments[moments.measure == "train_top1"].groupby(["schedule", "epoch"]).score.mean()
+    better_half = partial(top_spearman, percent=BETTER_HALF)
+    moments = moments[~moments.measure.isin(UNCHANGED_BY_TRAINING)]
+    for keys, each in moments.groupby(["measure", "schedule", "epoch"], sort=False):
+        each = each.groupby("index")[["score", "test_accuracy"]].mean()
+        known, best = each.dropna(), top_indices(each.test_accuracy, BETTER_HALF)
+        found = estimate(spearman, known.score, known.test_accuracy, resamples=resamples)
+        line = dict(zip(("measure", "schedule", "epoch"), keys)) | {"train_top1": trained.get(keys[1:], math.nan)}
+        line |= {"n": found.n} | found.columns("spearman") | {"n 50%": int(each.score.iloc[best].notna().sum())}
+        found = estimate(better_half, each.score, each.test_accuracy, resamples=resamples)
+        lines.append(line | found.columns("top 50%", "top 50% "))
+    order = list(dict.fromkeys([*MEASURES, "train_top1", *(line["measure"] for line in lines)]))
+    return pd.DataFrame(
+        sorted(lines, key=lambda line: (order.index(line["measure"]), line["schedule"], line["epoch"]))
+    )
 
 
 def with_start(moments: pd.DataFrame, epoch: float, start: float = 0) -> np.ndarray:
@@ -45,14 +102,14 @@ def degradation_changes(rows: pd.DataFrame, start: float = 0) -> pd.DataFrame:
     Columns: `schedule`, `measure` and `epoch` as in `degradation_moments`; `n` architectures with both scores,
     their Spearman `at start` and `after`; the `change` with its paired 95% interval `low` and `high`; the
     `verdict`, "falls" or "rises" where that interval lies on one side of 0; and `since`, the earliest moment from
-    which on the verdict is the same. Left out are measures that training does not change (`CONSTANT`), or that
-    were not taken at the start, and the loss, which is better the smaller it is. Raises InputError as
-    `degradation_moments` does.
+    which on the verdict is the same. Left out are those
+    `UNCHANGED_BY_TRAINING`, or not taken at the start, and the loss, which is better the smaller it is. Raises
+    InputError as `degradation_moments` does.
     """
     lines = []
     for (schedule, measure), each in degradation_moments(rows).groupby(["schedule", "measure"], sort=False):
         epochs = set(each.epoch[each.score.notna()])
-        if measure in (*CONSTANT, "train_loss") or start not in epochs:
+        if measure in (*UNCHANGED_BY_TRAINING, "train_loss") or start not in epochs:
             continue
         before, since = "", np.nan
         for epoch in sorted(epoch for epoch in epochs if epoch > start):
@@ -67,7 +124,7 @@ def degradation_changes(rows: pd.DataFrame, start: float = 0) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def for_readers(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def shown_degradation(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """A `degradation_table` as three by their captions: a line a schedule and measure, a column a moment.
 
     Spearman with its interval over all architectures and within the better half, each with `n` (`counts`); and the

@@ -18,7 +18,7 @@ from fearlib.files.outside import user_path
 from fearlib.files.progress import progress
 from fearlib.files.tables import read_csv
 from fearlib.files.write import replace_file
-from fearlib.ranking.degradation import CONSTANT
+from fearlib.ranking.degradation import UNCHANGED_BY_TRAINING
 from fearlib.ranking.tables import method_order
 from fearlib.sweeps.indices import read_indices
 from fearlib.sweeps.labels import Label, read_label
@@ -60,7 +60,7 @@ def read_scores(results: str | Path = "results") -> pd.DataFrame:
     found = [read_rows(each).assign(folder=each.name) for each in progress(folders, "reading results", "sweep")]
     rows = pd.concat(found, ignore_index=True)
     rows = rows[(rows.space == _SPACE) & ~rows.failed & ~rows.kind.isin(_NO_SCORES)]
-    in_training = (rows.moment > 0) & (rows.moment <= 1) & ~rows.kind.isin(CONSTANT)
+    in_training = (rows.moment > 0) & (rows.moment <= 1) & ~rows.kind.isin(UNCHANGED_BY_TRAINING)
     rows = rows[rows.moment.isna() | in_training]
     labels = list(zip(rows.preset, rows.method))
     names = {label: score_name(*label) for label in set(labels)}

@@ -8,9 +8,8 @@ import pandas as pd
 from fearlib.ranking.estimate import Estimate, estimate
 from fearlib.ranking.statistics import spearman
 from fearlib.ranking.tables import method_order
-from fearlib.sweeps.labels import truth_method
 from fearlib.sweeps.meaning import with_meaning
-from fearlib.sweeps.rows import full_is_truth, with_finite_scores
+from fearlib.sweeps.rows import own_truth, with_finite_scores
 
 RESAMPLES = 200  # of an interval that is looked at once
 
@@ -22,13 +21,12 @@ def spearman_so_far(rows: pd.DataFrame) -> pd.DataFrame:
     `seconds` an architecture. Seeds are averaged first; failed trials and measures at moments of training take no
     part. The full training whose accuracy is the truth is not ranked against itself.
     """
-    rows = with_meaning(rows)
-    own_truth = truth_method(rows.method) if len(rows) and full_is_truth(rows) else None
+    truth, rows = own_truth(rows), with_meaning(rows)
     rows = with_finite_scores(rows[~rows.failed & rows.moment.isna()])
     lines = []
     for method, of_method in rows.groupby("method", sort=False):
         each = of_method.groupby("index")[["score", "seconds", "test_accuracy"]].mean().astype(float)
-        score = each.score if method != own_truth else np.full(len(each), math.nan)
+        score = each.score if method != truth else np.full(len(each), math.nan)
         found = estimate(spearman, score, each.test_accuracy, resamples=RESAMPLES)
         line = {"method": method, "n": found.n} | found.columns("spearman")
         lines.append(line | {"seconds": each.seconds.mean()})

@@ -23,18 +23,13 @@ from fearlib.ranking.statistics import (
     top_spearman_difference,
 )
 from fearlib.scores.registry import MEASURES
-from fearlib.sweeps.labels import kind_of, read_label, truth_method
+from fearlib.sweeps.labels import kind_of, read_label
 from fearlib.sweeps.meaning import with_meaning
-from fearlib.sweeps.rows import full_is_truth, with_finite_scores
+from fearlib.sweeps.rows import own_truth, with_finite_scores
 
 TOP_PERCENTS = (10, 20, 30, 40)
 TENTHS = tuple(range(10, 101, 10))
 BETTER_HALF = 50
-CONSTANT = (
-    "params",
-    "macs",
-    "zen",
-)  # measures that ignore the weights or draw their own: training changes nothing
 
 
 def ranking_table(rows: pd.DataFrame, resamples: int = 1000) -> pd.DataFrame:
@@ -49,13 +44,11 @@ def ranking_table(rows: pd.DataFrame, resamples: int = 1000) -> pd.DataFrame:
     has its cost alone: nothing is ranked against itself. Raises InputError if there are no rows.
     """
     lines = []
-    own_truth = truth_method(rows.method) if full_is_truth(rows) else None
-    rows = with_meaning(rows)
+    truth, any_known, rows = own_truth(rows), rows.test_accuracy.notna().any(), with_meaning(rows)
     rows = with_finite_scores(rows[~rows.failed])
     for method, of_method in rows.groupby("method", sort=False):
         each = of_method.groupby("index")[["score", "seconds", "macs", "test_accuracy"]].mean()
-        known = each.test_accuracy.notna()
-        each = each[known] if known.any() else each
+        each = each[each.test_accuracy.notna()] if any_known else each
         score, accuracy = each.score.to_numpy(), each.test_accuracy.to_numpy()
         line = {"method": method, "n": int(np.isfinite(score).sum()), "out": int(np.isnan(score).sum())}
         line |= estimate(spearman, score, accuracy, resamples=resamples).columns("spearman")
@@ -66,7 +59,7 @@ def ranking_table(rows: pd.DataFrame, resamples: int = 1000) -> pd.DataFrame:
         line |= estimate(better_half, score, accuracy, resamples=resamples).columns("top 50%", "top 50% ")
         for percent in (*TOP_PERCENTS, BETTER_HALF):
             line[f"common {percent}%"] = common(score, accuracy, percent)
-        if method == own_truth:
+        if method == truth:
             line |= dict.fromkeys(line.keys() - {"method", "n", "out"}, math.nan)
         line["seconds"], line["gmacs"] = each.seconds.mean(), each.macs.mean() / 1e9
         lines.append(line)
@@ -129,54 +122,6 @@ def nearest_shortreg(table: pd.DataFrame, method: str) -> pd.DataFrame:
                 found |= {f"our {cost}": line[cost], f"their {cost}": other[cost]}
             lines.append(found)
     return pd.DataFrame(lines)
-
-
-def degradation_moments(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a degradation sweep with what their labels say in columns of their own.
-
-    These are `measure` (`train_top1` among them), `epoch`, the moment, and `schedule`: the form of the learning
-    rate, with the training's length where the rate depends on it. At a constant rate it does not, so that a longer
-    training begins with a shorter one and the two are one schedule. Raises InputError if there are no such rows.
-    """
-    rows = with_finite_scores(with_meaning(rows))
-    arguments = {method: read_label(method).arguments for method in rows.method.unique()}
-    forms = {
-        method: "constant" if given["schedule"] == "constant" else f"{given['schedule']}, {given['epochs']} epochs"
-        for method, given in arguments.items()
-        if {"schedule", "epochs"} <= given.keys()
-    }
-    moments = rows.assign(measure=rows.kind, epoch=rows.moment, schedule=rows.method.map(forms))
-    moments = moments.dropna(subset=["epoch", "schedule"])
-    if moments.empty:
-        raise InputError("there are no measures at moments of training: run the method `degradation` first.")
-    return moments
-
-
-def degradation_table(rows: pd.DataFrame, resamples: int = 1000) -> pd.DataFrame:
-    """Spearman of every measure at every moment of training, from the rows of a degradation sweep.
-
-    Columns: `measure`, `schedule` and `epoch` as in `degradation_moments`; `train_top1`, the mean training
-    accuracy then (0..1); `n`, `spearman` with its bootstrap 95% interval `low` and `high`; `n 50%` and `top 50%`,
-    the same within the better half by test accuracy, with `top 50% low` and `top 50% high`. Seeds are averaged
-    first. The measures that training does not change (`CONSTANT`) are left out. Raises InputError if there are no
-    such rows.
-    """
-    moments, lines = degradation_moments(rows), []
-    trained = moments[moments.measure == "train_top1"].groupby(["schedule", "epoch"]).score.mean()
-    better_half = partial(top_spearman, percent=BETTER_HALF)
-    moments = moments[~moments.measure.isin(CONSTANT)]
-    for keys, each in moments.groupby(["measure", "schedule", "epoch"], sort=False):
-        each = each.groupby("index")[["score", "test_accuracy"]].mean()
-        known, best = each.dropna(), top_indices(each.test_accuracy, BETTER_HALF)
-        found = estimate(spearman, known.score, known.test_accuracy, resamples=resamples)
-        line = dict(zip(("measure", "schedule", "epoch"), keys)) | {"train_top1": trained.get(keys[1:], math.nan)}
-        line |= {"n": found.n} | found.columns("spearman") | {"n 50%": int(each.score.iloc[best].notna().sum())}
-        found = estimate(better_half, each.score, each.test_accuracy, resamples=resamples)
-        lines.append(line | found.columns("top 50%", "top 50% "))
-    order = list(dict.fromkeys([*MEASURES, "train_top1", *(line["measure"] for line in lines)]))
-    return pd.DataFrame(
-        sorted(lines, key=lambda line: (order.index(line["measure"]), line["schedule"], line["epoch"]))
-    )
 
 
 def common_table(rows: pd.DataFrame, **arguments) -> pd.DataFrame:

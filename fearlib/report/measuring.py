@@ -13,7 +13,7 @@ from fearlib.benchmark.truth import benchmark_accuracy
 from fearlib.data.registry import STANDS_FOR
 from fearlib.errors import InputError
 from fearlib.ranking.against_shortreg import TOPS, lead_table
-from fearlib.ranking.degradation import change_at, spearman_at
+from fearlib.ranking.degradation import change_at, degradation_moments, spearman_at
 from fearlib.ranking.estimate import Estimate, estimate
 from fearlib.ranking.finished import (
     comparable_methods,
@@ -24,7 +24,6 @@ from fearlib.ranking.finished import (
 )
 from fearlib.ranking.statistics import common, lead_over_best, spearman, top_indices, top_spearman
 from fearlib.ranking.tables import (
-    degradation_moments,
     in_papers_form,
     nearest_shortreg,
     ranking_table,

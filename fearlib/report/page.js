@@ -98,7 +98,8 @@ function scoresOf(sweep, place) {
   const head = element("tr", {}, ...["method", "score", "rank"].map((name, column) =>
     element("th", column ? { scope: "col", class: "number" } : { scope: "col" }, name)));
   const table = element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows));
-  const link = element("a", { href: `#sweep-${sweep.name}` }, sweep.name);
+  const link = sweep.name.includes("/") ? sweep.name  // whose account is not on the page
+    : element("a", { href: `#sweep-${sweep.name}` }, sweep.name);
   const details = element("details", {},
     element("summary", {}, `${sweep.name}: test accuracy ${shown(accuracy)}%, ${sweep.methods.length} scores`),
     element("p", { class: "quiet" }, `${sweep.dataset}, ${sweep.preset}, sweep `, link),

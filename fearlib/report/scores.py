@@ -8,13 +8,12 @@ import pandas as pd
 
 from fearlib.data.registry import shown_name
 from fearlib.explorer.known_scores import results_folders
+from fearlib.files.outside import user_path
 from fearlib.files.progress import progress
 from fearlib.ranking.estimate import estimate
 from fearlib.ranking.statistics import spearman
 from fearlib.ranking.tables import method_order
-from fearlib.sweeps.labels import truth_method
-from fearlib.sweeps.reader import distinct_names
-from fearlib.sweeps.rows import full_is_truth, read_rows
+from fearlib.sweeps.rows import own_truth, read_rows
 
 DIGITS = 6  # of a score that is shown
 MOST = 2000  # architectures of a sweep that is shown: the page is to stay small
@@ -27,15 +26,14 @@ def scores(results: Path) -> dict:
     Without sweeps of more than `MOST` architectures, and without full training that serves as a sweep's truth.
     """
     architectures, sweeps = {}, []
-    folders = results_folders(results)
-    for folder, name in zip(progress(folders, "reading scores", "sweep"), distinct_names(folders)):
+    for folder in progress(results_folders(results), "reading scores", "sweep"):
         rows = read_rows(folder)
         if rows["index"].nunique() > MOST:
             continue
-        own_truth = truth_method(rows.method) if full_is_truth(rows) else None  # which is not ranked by itself
-        rows = rows[~rows.failed & rows.moment.isna() & (rows.method != own_truth)]
+        rows = rows[~rows.failed & rows.moment.isna() & (rows.method != own_truth(rows))]
         for space, each in rows.groupby("space"):
             architectures.setdefault(space, {}).update(zip(each["index"].astype(str), each.arch))
+            name = folder.relative_to(user_path(results)).as_posix()
             sweeps.append({"name": name, "space": space} | _sweep(each))
     return {"architectures": architectures, "sweeps": sweeps}
 

@@ -15,7 +15,7 @@ from fearlib.training.classifier import check_minibatch
 from fearlib.training.loop import Epoch, check_counts, check_trainable, has_diverged, train
 
 MOMENTS = 5  # looks at the network in the first epoch, its end included
-CONSTANT = 10**9  # epochs of a cosine that does not fall
+ENDLESS_EPOCHS = 10**9  # epochs of a cosine that does not fall
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def degradation(
 
     common = {"batch_size": batch_size, "records_per_epoch": MOMENTS, "precision": precision, "after_record": look}
     last = math.ceil(max(wanted) / steps)
-    runs = [(1, CONSTANT)] * last if constant_rate else [(last, epochs)] * (last > 0)
+    runs = [(1, ENDLESS_EPOCHS)] * last if constant_rate else [(last, epochs)] * (last > 0)
     for done, (length, schedule) in enumerate(runs):
         in_run = {step - done * steps for step in wanted if 0 < step - done * steps <= length * steps}
         train(

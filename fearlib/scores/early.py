@@ -6,7 +6,7 @@ import torch
 
 from fearlib.data.dataset import Dataset
 from fearlib.errors import InputError
-from fearlib.scores.degradation import CONSTANT, Moment
+from fearlib.scores.degradation import ENDLESS_EPOCHS, Moment
 from fearlib.scores.measures import measure_network
 from fearlib.scores.registry import measure_names
 from fearlib.spaces.network import Network
@@ -48,7 +48,7 @@ def early(
 
     macs = min(steps[-1] * batch_size, all_images) * network.training_macs(dataset.resolution)
     train(
-        network, dataset, 1, batch_size, CONSTANT, recorded_steps=steps, max_macs=macs, precision=precision,
+        network, dataset, 1, batch_size, ENDLESS_EPOCHS, recorded_steps=steps, max_macs=macs, precision=precision,
         seed=seed, after_record=look,
     )  # fmt: skip
     return found

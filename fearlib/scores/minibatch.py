@@ -204,8 +204,8 @@ class Minibatch:
         Raises Undefined if batch norm is to be removed and has a forward pass of its own.
         """
         for norm in [] if keep_batch_norm else self.modules(_BatchNorm):
-            if not runs_as(norm, _BatchNorm):
-                raise Undefined(f"its {type(norm).__name__} does more than batch norm and cannot be removed")
+            if not (runs_as(norm, _BatchNorm) or runs_as(norm, nn.SyncBatchNorm)):
+                raise Undefined(f"its {type(norm).__name__} cannot be removed: it has a forward pass of its own")
         state, weights = self.differentiable_state(lambda value: value.double().abs())
         ones = torch.ones_like(self.images[:1], dtype=torch.float64)
         with contextlib.nullcontext() if keep_batch_norm else _without_batch_norm(self.network):

@@ -68,8 +68,9 @@ def fear(
     computes no gradient there, and trains the rest for `stage2_epochs` with an optimizer and cosine of its own.
     The score is the training top-1 of the last stage-2 epoch; its record carries test top-1 too. A network that
     does not reach the threshold in `stage1_epochs`, or whose stage 1 takes `max_seconds` or `max_macs`, has no
-    score. Raises InputError for a block, threshold, count, limit or precision that does not exist, fewer
-    `schedule_epochs` than `stage1_epochs`, blocks in which nothing can be trained, and for a network that
+    score. `batch_size` (of stage 1), `validate`, `precision` and `seed` are those of `fearlib.train`. Raises
+    InputError for a block, threshold, count, limit or precision that does not exist, fewer `schedule_epochs` than
+    `stage1_epochs`, blocks in which nothing can be trained, and for a network that
     `fearlib.training.loop.check_trainable` refuses, before any training.
     """
     check_counts(stage2_epochs=stage2_epochs, stage2_batch=stage2_batch, batch_size=batch_size)
@@ -103,9 +104,10 @@ def shortreg(
     precision: str = "auto",
     seed: int = 0,
 ) -> Score:
-    """Short regular training with its own cosine; the score is the best epoch's training top-1.
+    """Short regular training with its own cosine; the score is the best epoch's training top-1 (0..1).
 
-    The last epoch's record carries test top-1 too.
+    The baseline of Dey et al. (2021). The last epoch's record carries test top-1 too. `batch_size`, `validate`,
+    `precision` and `seed` are those of `fearlib.train`, whose InputErrors it raises.
     """
     curve = train(network, dataset, epochs, batch_size, validate=validate, precision=precision, seed=seed)
     best = max(epoch.train_top1 for epoch in curve)
@@ -131,7 +133,10 @@ def full(
     precision: str = "auto",
     seed: int = 0,
 ) -> Score:
-    """Regular training to the end; the score is the last epoch's test top-1, so it serves as the truth."""
+    """Regular training to the end; the score is the last epoch's test top-1 (0..1), so it serves as the truth.
+
+    `batch_size`, `precision` and `seed` are those of `fearlib.train`, whose InputErrors it raises.
+    """
     curve = train(network, dataset, epochs, batch_size, validate=True, precision=precision, seed=seed)
     return _after_training(curve[-1].val_top1, tuple(curve))
 

@@ -14,9 +14,9 @@ class Settings:
     """Everything that a score depends on besides the architecture, the dataset's arrays and the seed."""
 
     preset: str
-    channels: int = 16
-    cells: int = 5
-    resolution: int = 32
+    channels: int = 16  # of the first stage
+    cells: int = 5  # a stage; of a DARTS network all
+    resolution: int = 32  # pixels a side
     train_images: int | None = None  # None: all
     batch_size: int = 256
     threshold: float = 0.6  # training top-1 at which stage 1 of FEAR ends
@@ -26,9 +26,9 @@ class Settings:
     stage2_epochs: int = 5
     stage2_batch: int = 1024
     first_free_block: int | None = None  # None: the paper's, carried over to the number of cells
-    shortreg_epochs: tuple[int, ...] = (10, 20, 30)
+    shortreg_epochs: tuple[int, ...] = (10, 20, 30)  # a trial for each
     full_epochs: int = 200
-    zero_cost_batch: int = 64
+    zero_cost_batch: int = 64  # images
     precision: str = "auto"  # becomes what this machine is fast at
 
 

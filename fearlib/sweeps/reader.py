@@ -1,5 +1,6 @@
 """A results folder, finished or still being written: read as far as it is, and then on."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -107,7 +108,7 @@ def by_name(folders: Iterable[str | Path]) -> dict[str, str | Path]:
 
 def distinct_names(folders: Iterable[str | Path]) -> list[str]:
     """Each folder's name, with as many of those above it as tell it from the other folders."""
-    paths = [user_path(folder).resolve().parts for folder in folders]
+    paths = [Path(os.path.abspath(user_path(folder))).parts for folder in folders]
 
     def tail(parts: tuple[str, ...]) -> str:
         for length in range(1, len(parts)):

@@ -117,9 +117,10 @@ def accuracy_from_outside(rows: pd.DataFrame) -> pd.Series:
     return accuracy.where(~np.isclose(accuracy, _accuracy_of_full(rows).reindex(accuracy.index)))
 
 
-def full_is_truth(rows: pd.DataFrame) -> bool:
-    """Whether the test accuracies are the sweep's own `full` training, so that this cannot be ranked by them."""
-    return bool(truth_method(rows.method) and accuracy_from_outside(rows).isna().all())
+def own_truth(rows: pd.DataFrame) -> str | None:
+    """The sweep's full training that gave the rows' test accuracies, which is not ranked by itself; else None."""
+    label = truth_method(rows.method)
+    return label if label and accuracy_from_outside(rows).isna().all() else None
 
 
 def rows_of_trials(records: Iterable[dict], configuration: dict) -> pd.DataFrame:
@@ -153,9 +154,10 @@ def read_rows(folder: str | Path) -> pd.DataFrame:
     """The rows of the sweep in `folder`, which may still be running: those of `rows.csv.gz`, or of the journal
     where that holds more.
 
-    With the columns `ROW_COLUMNS` and, of what their texts mean, `kind`, `moment` and `failed` (`with_meaning`).
-    Raises InputError if there is no sweep, or a column of `rows.csv.gz` is missing or holds something other than
-    its texts or numbers.
+    A line a score, with the columns `ROW_COLUMNS`: `score` (higher is better, NaN: none, and `outcome` says why),
+    `seconds` and `macs` of the trial, `test_accuracy` in % (NaN: not known); and, of what their texts mean,
+    `kind`, `moment` and `failed` (`with_meaning`). Raises InputError if there is no sweep, or a column of
+    `rows.csv.gz` is missing or holds something other than its texts or numbers.
     """
     written = written_rows(folder)
     if written is not None and holds_journal(written, *end_of_journal(folder)):

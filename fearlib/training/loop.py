@@ -31,10 +31,11 @@ GRADIENT_CLIP = 5.0
 class Epoch:
     """What one pass over the training images, or a part of a pass, cost and gave.
 
-    `epoch` is the number of passes made when it ended. `loss` is the mean cross entropy and `train_top1` the share
-    of images classified right (0..1), both while training; `val_top1` the same on the test images afterwards, NaN
-    where it was not measured or a logit is not finite. Where the loss is not finite, as training has diverged,
-    both shares are NaN. `seconds` and `macs` are of training alone, `images` is how many were trained on.
+    `stage` is 1, or 2 after FEAR has frozen blocks; `epoch` is the number of passes made when it ended. `loss` is
+    the mean cross entropy and `train_top1` the share of images classified right (0..1), both while training;
+    `val_top1` the same on the test images afterwards, NaN where it was not measured or a logit is not finite.
+    Where the loss is not finite, as training has diverged, both shares are NaN. `seconds` and `macs` are of
+    training alone, `images` is how many were trained on.
     """
 
     stage: int
@@ -122,14 +123,14 @@ def train(
     stage: int = 1,
     after_record: Callable[[Epoch], None] = lambda record: None,
 ) -> list[Epoch]:
-    """Train `network` in place with SGD and return one record per epoch, or several.
+    """Train `network` in place with SGD, as NATS-Bench does (Dong et al. 2021), and return the records.
 
-    Nesterov momentum 0.9, weight decay 5e-4, gradient norm clipped at 5, the rate falling from 0.1 by a
-    cosine, step by step, to 0 after `schedule_epochs` (default `epochs`). Batch norm stays in training mode
-    in frozen blocks too. Training ends after `epochs`; after a record with which `latest_top1` reaches `stop_at`,
-    or whose loss is not finite (`has_diverged`); or with the step in which `max_seconds` have passed or `max_macs`
-    are spent, with a record of what was done until then (`ended_by` says which). On a GPU, which lags behind,
-    `max_seconds` may be passed by up to an epoch.
+    One record per epoch, or several. Nesterov momentum 0.9, weight decay 5e-4, gradient norm clipped at 5, the
+    rate falling from 0.1 by a cosine, step by step, to 0 after `schedule_epochs` (default `epochs`). Batch norm
+    stays in training mode in frozen blocks too. Training ends after `epochs`; after a record with which
+    `latest_top1` reaches `stop_at`, or whose loss is not finite (`has_diverged`); or with the step in which
+    `max_seconds` have passed or `max_macs` are spent, with a record of what was done until then (`ended_by` says
+    which). On a GPU, which lags behind, `max_seconds` may be passed by up to an epoch.
     `validate` measures test accuracy after every full epoch. `seed` orders images and augmentation.
     `recorded_steps`, counted from 1 through the whole training, end with a record, too.
     `after_record` is called with every record, while the network stands as it was then; its time does not count.
