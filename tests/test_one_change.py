@@ -13,16 +13,16 @@ from fearlib.ranking.degradation import change_at, degradation_changes, spearman
 from fearlib.ranking.one_change import chance_table, one_change_table, read_fears
 from fearlib.sweeps.meaning import with_meaning
 
-PRESET = {"cells": 1, "threshold": 0.4, "stage2_epochs": 24, "first_free_block": None}
+PRESET = {"cells": 1, "train_images": 5000, "threshold": 0.4, "stage2_epochs": 24, "first_free_block": None}
 FEAR, LOWER = "fear(stage2_epochs=24)", "fear(threshold=0.3,stage2_epochs=24)"
 INDICES = np.arange(14)
 ACCURACY = 60.0 + INDICES
 
 
-def rows_of(method, score, seed=0):
+def rows_of(method, score, seed=0, train_images=5000):
     return pd.DataFrame(
         {"index": INDICES, "method": method, "score": score, "seed": seed, "test_accuracy": ACCURACY, "macs": 2e9,
-         "end_test_accuracy": -ACCURACY, "outcome": "ok"}
+         "end_test_accuracy": -ACCURACY, "outcome": "ok", "train_images": train_images}
     )  # fmt: skip
 
 
@@ -43,6 +43,11 @@ def test_any_setting_may_be_what_is_changed_and_only_one():
     scores = pd.concat([rows_of(FEAR, ACCURACY), rows_of(batch, ACCURACY)])
     table = one_change_table(scores, FEAR, PRESET | {"stage2_batch": 256})
     assert table[["changed", "value"]].to_numpy().tolist() == [["nothing", 0], ["stage2_batch", 512]]
+    images = one_change_table(
+        pd.concat([scores, rows_of(FEAR, -ACCURACY, 0, 10_000)]), FEAR, PRESET | {"stage2_batch": 256}
+    )
+    line = images.set_index("changed").loc["train_images"]
+    assert (line.value, line.spearman, line["of the preset"]) == (10_000, pytest.approx(-1), pytest.approx(1))
     two = LOWER.replace(")", ",stage2_batch=512)")
     with pytest.raises(InputError, match="changes threshold and stage2_batch: one thing at a time"):
         one_change_table(pd.concat([scores, rows_of(two, ACCURACY)]), FEAR, PRESET | {"stage2_batch": 256})
@@ -63,16 +68,22 @@ def test_chance_between_seeds():
 
 def test_fears_are_read_where_all_the_sweeps_have_been(monkeypatch):
     sweeps = {"a": rows_of(FEAR, ACCURACY), "b": rows_of(LOWER, ACCURACY)[:9], "twice": rows_of(FEAR, ACCURACY)}
-    sweeps = {name: rows.drop(columns="end_test_accuracy") for name, rows in sweeps.items()}
+    sweeps |= {"more images": rows_of(FEAR, ACCURACY)}
+    sweeps = {name: rows.drop(columns=["end_test_accuracy", "train_images"]) for name, rows in sweeps.items()}
     sweeps["a"] = pd.concat([sweeps["a"], sweeps["a"].assign(method="snip")])
     curves = pd.DataFrame({"index": [3, 3, 4], "method": FEAR, "seed": 0, "stage": [1, 2, 2], "epoch": 1.0})
     curves["val_top1"] = [0.1, 0.7, math.nan]
     monkeypatch.setattr(one_change, "read_rows", sweeps.get)
     monkeypatch.setattr(one_change, "read_curves", lambda folder: curves)
+    images = {"more images": 10_000}
+    monkeypatch.setattr(
+        one_change, "read_manifest", lambda folder: {"configuration": {"train_images": images.get(folder, 5000)}}
+    )
     scores = read_fears(["a", "b"])
     assert set(scores["index"]) == set(range(9)) and set(scores.method) == {FEAR, LOWER}
     ends = scores[scores.end_test_accuracy.notna()]
     assert ends[["index", "method", "end_test_accuracy"]].to_numpy().tolist() == [[3, FEAR, 0.7]]
+    assert set(read_fears(["a", "more images"]).train_images) == {5000, 10_000}
     for twice in (["a", "twice"], ["a", "a"]):
         with pytest.raises(InputError, match="seed 0 on architecture 0: each trial must be in one alone"):
             read_fears(twice)

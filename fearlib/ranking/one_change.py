@@ -11,25 +11,26 @@ from fearlib.ranking.finished import methods_of
 from fearlib.ranking.noise import noise_of_seeds
 from fearlib.ranking.statistics import spearman, spearman_difference
 from fearlib.sweeps.labels import parse_label
+from fearlib.sweeps.manifest import read_manifest
 from fearlib.sweeps.rows import read_curves, read_rows
 
-CHANGED = ("threshold", "first_free_block", "stage2_epochs")
-_TRIAL = ["index", "method", "seed"]
+CHANGED = ("threshold", "first_free_block", "stage2_epochs", "train_images")
+_TRIAL = ["index", "method", "train_images", "seed"]
 
 
 def read_fears(folders: list[str | Path]) -> pd.DataFrame:
     """FEAR's rows in all the folders, on the architectures that each of them has.
 
-    `end_test_accuracy` is the test accuracy at the end of stage 2, NaN where it was not recorded. Raises
-    InputError if two of the folders hold the same trial.
+    `train_images` is how many the folder's sweep trained on; `end_test_accuracy` the test accuracy at the end of
+    stage 2, NaN where it was not recorded. Raises InputError if two of the folders hold the same trial.
     """
     each = [read_rows(folder) for folder in folders]
     fears = []
     for folder, rows in zip(folders, each):
-        curves = read_curves(folder)
-        ends = curves[(curves.stage == 2) & curves.val_top1.notna()].set_index(_TRIAL).val_top1
-        fear = rows[rows.method.isin(methods_of(rows, "fear"))]
-        fears.append(fear.join(ends.rename("end_test_accuracy"), on=_TRIAL))
+        curves, images = read_curves(folder), read_manifest(folder)["configuration"]["train_images"]
+        curves = curves[(curves.stage == 2) & curves.val_top1.notna()].assign(train_images=images)
+        fear = rows[rows.method.isin(methods_of(rows, "fear"))].assign(train_images=images)
+        fears.append(fear.join(curves.set_index(_TRIAL).val_top1.rename("end_test_accuracy"), on=_TRIAL))
     scores = pd.concat(fears, ignore_index=True)
     twice = scores.duplicated(_TRIAL)
     if twice.any():
@@ -45,17 +46,18 @@ def read_fears(folders: list[str | Path]) -> pd.DataFrame:
 def one_change_table(scores: pd.DataFrame, default: str, preset: dict) -> pd.DataFrame:
     """A line a setting and seed of `read_fears`: what is `changed` from the label `default` with seed 0, and how.
 
-    `preset` are the settings that hold where a label says nothing. The difference is Spearman of the setting less
-    that of the default, over `both`, the architectures to which the two give a score. Raises InputError for a
-    label that changes two settings.
+    `preset` are the settings that hold where a label says nothing, its `train_images` how many the default trains
+    on. The difference is Spearman of the setting less that of the default, over `both`, the architectures to which
+    the two give a score. Raises InputError for a label that changes two settings.
     """
     stated = {name for label in scores.method.unique() for name in parse_label(label).arguments}
     names = [*CHANGED, *sorted(stated - set(CHANGED))]
     standard = fear_settings(default, preset, names)
-    first = scores[(scores.method == default) & (scores.seed == 0)].set_index("index")
+    is_default = (scores.method == default) & (scores.train_images == preset["train_images"])
+    first = scores[is_default & (scores.seed == 0)].set_index("index")
     lines = []
-    for (method, seed), each in scores.groupby(["method", "seed"]):
-        settings = fear_settings(method, preset, names)
+    for (method, images, seed), each in scores.groupby(["method", "train_images", "seed"]):
+        settings = fear_settings(method, preset, names) | {"train_images": images}
         changed = {name: value for name, value in settings.items() if value != standard[name]}
         if len(changed) > 1:
             raise InputError(f"{method} changes {' and '.join(changed)}: one thing at a time can be compared.")
