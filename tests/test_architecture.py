@@ -1,4 +1,6 @@
 import dataclasses
+import itertools
+import math
 
 import numpy as np
 import pytest
@@ -76,6 +78,10 @@ def test_samples_are_without_replacement_and_nested():
     assert len(set(sample)) == 2000
     assert sample_architectures(50, seed=7) == sample[:50]
     assert sample_architectures(50, seed=8) != sample[:50]
+    assert [each.index for each in sample] != [(sample[0].index + step) % SPACE_SIZE for step in range(2000)]
+    for edge, op in itertools.product(range(6), OPERATIONS):
+        share = sum(each.ops[edge] == op for each in sample) / 2000
+        assert abs(share - 1 / 5) < 4 * math.sqrt(4 / 25 / 2000)
 
 
 def test_immutable():

@@ -47,8 +47,10 @@ def run(monkeypatch, capsys):
 def test_help_lists_the_commands(run):
     code, out, _ = run("--help")
     assert code == 0
-    for command in ("list", "rank", "paper", "score", "show", "table", "merge", "report", "data", "truth"):
-        assert command in out
+    assert set(re.findall(r"^│ (\w+) ", out, re.MULTILINE)) == {
+        "list", "rank", "paper", "score", "show", "table", "merge", "report", "data", "truth", "choose", "funnel",
+        "status",
+    }  # fmt: skip
 
 
 def test_list_names_every_choice(run):

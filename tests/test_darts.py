@@ -296,7 +296,6 @@ def test_the_images_reach_the_logits_through_both_inputs():
 def test_freeze_point(cells, first_free):
     """4/5 of the cells after the second reduction are free, and at least one cell."""
     assert freeze_point(cells) == first_free
-    assert cells - first_free == max(1, round(0.8 * len(range(2 * cells // 3 + 1, cells))))
 
 
 @pytest.mark.parametrize("first_free", range(5))

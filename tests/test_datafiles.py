@@ -20,6 +20,8 @@ from hypothesis import strategies as st
 
 from fearlib.data import official as datafiles
 from fearlib.data.official import DATASETS, read_images
+from fearlib.data.registry import load_dataset
+from fearlib.data.tensors import MEAN_AND_STD
 from fearlib.errors import InputError
 
 CIFAR10_FILES = [f"data_batch_{k}" for k in range(1, 6)] + ["test_batch"]
@@ -117,14 +119,14 @@ def refusal(name="cifar10", folder=None):
 # What is read ---------------------------------------------------------------------------------------------
 
 
-def test_pixels_are_red_green_blue_planes_row_by_row(tmp_path):
-    rows, _ = write_cifar10(tmp_path, rows_each=1)
-    read = read_images("cifar10", tmp_path)
-    for image, row in zip([*read.train_images, *read.test_images], rows, strict=True):
-        for channel in range(3):
-            for line in range(32):
-                for column in range(32):
-                    assert image[channel, line, column] == row[1024 * channel + 32 * line + column]
+def test_pixels_are_normalised_as_nats_bench_does(tmp_path):
+    """The numbers of its code."""
+    write_cifar10(tmp_path)
+    made = load_dataset("cifar10", tmp_path)
+    assert made.mean.tolist() == pytest.approx([125.3, 123.0, 113.9])
+    assert made.std.tolist() == pytest.approx([63.0, 62.1, 66.7]) and made.padding == 4
+    assert MEAN_AND_STD["cifar100"] == ((129.3, 124.1, 112.4), (68.2, 65.4, 70.4))
+    assert MEAN_AND_STD["imagenet16-120"] == ((122.68, 116.66, 104.01), (63.22, 61.26, 65.09))
 
 
 def test_imagenet_pixels_are_red_green_blue_planes_row_by_row(tmp_path):

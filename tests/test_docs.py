@@ -20,8 +20,8 @@ PAGES = [path for folder in ("docs", "results") for path in sorted((ROOT / folde
 DOCUMENTS = ["README.md", *(str(path.relative_to(ROOT)) for path in PAGES)]
 # What cannot run in a test: it needs a cluster, a GPU or a finished sweep, or draws a dataset for half an hour.
 ELSEWHERE = (
-    "dask ",
-    "CUDA_VISIBLE_DEVICES=0 dask ",
+    ".venv/bin/dask ",
+    "CUDA_VISIBLE_DEVICES=0 .venv/bin/dask ",
     "nvidia-cuda-mps-control",
     "export ",
     ".venv/bin/fear data synthetic",
@@ -98,28 +98,27 @@ def shrunk(folder, dataset, settings, methods, architectures, seeds=(0,), **_):
     return run_sweep(folder, "synthetic", small, methods, architectures[:1], seeds)
 
 
-@pytest.mark.parametrize("document", with_snippets("sh"))
+@pytest.mark.parametrize("document", sorted(set(with_snippets("sh")) - {"docs/extending.md"}))
 def test_commands_run(document, folder, monkeypatch):
     monkeypatch.setattr("fearlib.sweeps.run.run_sweep", shrunk)
     monkeypatch.setattr("fearlib.scores.images.noise_minibatch", lambda *_: noise_minibatch(4, 8, 0))
     monkeypatch.setenv("COLUMNS", "200")
     known = read_rows("results/zero_cost_cifar10").drop_duplicates("index")
-    truth = known[["index", "arch"]].assign(cifar10=known.test_accuracy)
-    truth.to_csv("TRUTH.csv", index=False)
     for name in ("INDICES", "FIRST_HALF", "SECOND_HALF"):
         pd.Series(known["index"][:200]).to_csv(name, index=False, header=False)
     ran = 0
     for line, words in commands(document):
         if words[0] == "make":
             assert re.search(rf"^{words[1]}:", Path("Makefile").read_text(), re.MULTILINE)
+            ran += 1
         elif not line.strip().startswith(ELSEWHERE):
             assert words[0] in (".venv/bin/fear", "fear"), line
-            words = ["TRUTH.csv" if word == "TRUTH" else word for word in words[1:]]
+            words = words[1:]
             if words[0] in ("status", "merge"):
                 words = [word.replace("results/", "build/") for word in words]
             result = CliRunner().invoke(app, words)
             assert result.exit_code == 0, (line, result.output, result.exception)
-        ran += 1
+            ran += 1
     assert ran
 
 

@@ -4,6 +4,7 @@ import math
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from fearlib import bootstrap_interval, spearman, top_spearman
@@ -24,9 +25,8 @@ def test_an_estimate_is_the_statistic_and_its_bootstrap_interval(statistic):
 
 
 def test_arrays_are_matched_by_position_alone():
-    pandas = pytest.importorskip("pandas")
-    shuffled = pandas.Series(SCORES, index=range(40, 0, -1))
-    assert estimate(spearman, shuffled, pandas.Series(ACCURACY)) == estimate(spearman, SCORES, ACCURACY)
+    shuffled = pd.Series(SCORES, index=range(40, 0, -1))
+    assert estimate(spearman, shuffled, pd.Series(ACCURACY)) == estimate(spearman, SCORES, ACCURACY)
 
 
 def test_arrays_that_do_not_belong_together_are_refused():

@@ -18,7 +18,7 @@ from fearlib.sweeps.journal import append_to_journal
 
 playwright = pytest.importorskip("playwright.sync_api")
 NOTEBOOK = Path(__file__).parents[1] / "analysis" / "explore.ipynb"
-CHROMIUM = shutil.which("chromium")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PATIENCE = 120_000  # ms, for a busy machine
 TOKEN = "test"
 

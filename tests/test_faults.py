@@ -23,6 +23,7 @@ import dask
 import distributed
 import pandas as pd
 import pytest
+from test_results import make, trial
 
 from fearlib import Architecture, InputError, run_sweep
 from fearlib.cli import main
@@ -408,6 +409,17 @@ def test_a_worker_that_is_there_is_seen():
         assert {_slots(client, None) for _ in range(200)} == {1}
 
 
+def test_the_time_that_is_left_is_that_of_the_rest_at_the_pace_so_far(tmp_path):
+    """Three trials in six seconds, four seconds of work each; two remain."""
+    records = [trial(index) | {"sitting": 0, "elapsed": 4.0, "after": 2.0 * (index + 1)} for index in range(3)]
+    folder = make(tmp_path / "sweep", records)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["sittings"] = [{"missing": {"shortreg(epochs=1)": 5}}]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    status = sweep_status(folder)
+    assert (status.total.remaining, status.rate, status.expected) == (2, 0.5, 4.0)
+
+
 def test_status_before_the_first_trial(tiny_settings, tmp_path):
     run_sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES, time_budget=0)
     status = sweep_status(tmp_path)
@@ -460,6 +472,7 @@ def test_a_gpu_runs_as_many_networks_at_once_as_asked_for():
         done = [result for _, result in run_on_workers(client, sleep_at_worker, list(range(60)), per_gpu=3)]
     assert len(done) == 60
     assert {name: most_at_once(done, name) for name in offers} == dict.fromkeys(shares, 1) | {"none": 0}
+    assert max(sum(a <= moment < b for _, a, b in done) for _, moment, _ in done) == 6
 
 
 def test_a_worker_of_several_threads_is_refused():

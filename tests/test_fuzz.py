@@ -784,7 +784,9 @@ def hammer(kind, examples, folder):
     """So many malformed inputs, and no fewer, for the loaders of one kind."""
     attempt, made = CHECKS[kind](folder), []
 
-    @settings(max_examples=examples, database=None, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=examples, database=None, suppress_health_check=list(HealthCheck), derandomize=examples < 300
+    )
     @given(st.data())
     def attempts(data):
         attempt(data.draw)

@@ -11,7 +11,7 @@ from fearlib.ranking.candidates import combined, comparison, read_combinations
 from fearlib.ranking.combination_tables import combinations_table
 from fearlib.ranking.combinations import az_nas, rank_mean, rank_product, vote
 from fearlib.ranking.every_score import Scores
-from fearlib.ranking.held_out import budgets, choices, held_out, quality, shared
+from fearlib.ranking.held_out import budgets, carried_over, choices, held_out, quality, shared
 from fearlib.ranking.statistics import common, ndcg, spearman, top_spearman
 
 FEAR = "compact/fear(stage2_epochs=24)"
@@ -121,6 +121,20 @@ def test_choosing_among_noise_promises_nothing():
     assert on_its_own > 0.15
 
 
+def test_what_is_carried_over_was_chosen_on_the_first_and_is_reported_on_the_other():
+    (of, place), (of_other, _) = made_up(), made_up()
+    other = Scores(
+        of_other.scores, of_other.macs, of_other.accuracy.sample(frac=1, random_state=1).set_axis(place.index)
+    )
+    one, two = comparison(of, [FEAR], place, LISTED), comparison(other, [FEAR], place, LISTED)
+    table = carried_over({("a", "FEAR", "all"): one, ("b", "FEAR", "all"): two}, 5)
+    alone = table[table.among == "FEAR alone"].set_index(["dataset", "on"]).spearman
+    for key, pair in ((("a", "b"), (one, two)), (("b", "a"), (two, one))):
+        expected = held_out(*shared(*pair), {"rule": [FEAR]}, 5).spearman.mean()
+        assert alone[key] == pytest.approx(expected)
+    assert alone["a", "b"] != pytest.approx(alone["b", "a"])
+
+
 def test_budgets_bound_the_cost():
     of, place = made_up()
     found = comparison(of, [FEAR], place, LISTED)
@@ -130,6 +144,7 @@ def test_budgets_bound_the_cost():
     assert "none" not in table.index and (table.gmacs["a pass"] == 1).all()
     alone = table.loc["FEAR", "FEAR alone"]
     assert alone["ahead of FEAR"] == 0 and alone.share == 1 and alone["on all"] == FEAR
+    assert alone["on all gmacs"] == 1000 and table["on all gmacs"]["a pass", "single scores"] == 1
     assert table.candidates["FEAR", "combinations too"] == len(found.candidates)
 
 

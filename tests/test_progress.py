@@ -2,7 +2,6 @@
 
 import io
 import sys
-import time
 
 import pytest
 
@@ -14,7 +13,9 @@ def test_a_bar_in_a_terminal_alone_once_it_takes_a_second(monkeypatch, is_termin
     shown = io.StringIO()
     monkeypatch.setattr(shown, "isatty", lambda: is_terminal, raising=False)
     monkeypatch.setattr(sys, "stderr", shown)
+    now = [0.0]
+    monkeypatch.setattr("tqdm.std.time", lambda: now[0])
     assert list(progress(range(3), "quick", "step")) == [0, 1, 2] and not shown.getvalue()
     for _ in progress(range(3), "slow", "step"):
-        time.sleep(0.6)
+        now[0] += 0.6
     assert ("slow:  67%" in shown.getvalue()) == is_terminal

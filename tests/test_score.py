@@ -101,8 +101,16 @@ def test_shortreg_takes_the_best_epoch(colour_dataset):
 
 
 def test_full_takes_the_last_test_accuracy(colour_dataset):
-    result = full(network(2), colour_dataset, 3, 50)
-    assert result.value == result.curve[-1].val_top1
+    result, alone = full(network(2), colour_dataset, 3, 50), network(2)
+    curve = train(alone, colour_dataset, 3, 50)
+    assert [epoch.loss for epoch in result.curve] == [epoch.loss for epoch in curve]
+    assert result.value == result.curve[-1].val_top1 == top1(alone, colour_dataset)
+
+
+def test_stage_1_ends_with_its_multiply_accumulates(colour_dataset):
+    """A step of 50 images is the least."""
+    result = fear(network(), colour_dataset, 1.0, batch_size=50, max_macs=1)
+    assert result.outcome == "out of macs" and result.macs == 50 * 3 * network().macs(8)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from torch import nn
 
 from fearlib import Architecture, Dataset, InputError, Network, build_network, fear, full, preset, shortreg, train
 from fearlib.scores.degradation import degradation
+from fearlib.training import loop
 from fearlib.training.loop import check_trainable, latest_top1, top1
 from fearlib.training.precision import resolve_precision
 
@@ -68,6 +69,20 @@ def test_learns_what_is_easy(colour_dataset, precision):
     records = train(net, colour_dataset, 8, 20, precision=precision)
     assert records[-1].train_top1 > 0.8 > records[0].train_top1
     assert top1(net, colour_dataset, precision) > 0.8
+
+
+def test_seconds_are_those_of_the_training_alone(colour_dataset, monkeypatch):
+    """Of a clock on which a step takes a second, a validation 100 and what is called after a record 1000."""
+    now, step = [0], loop.training_step
+
+    def tick(seconds):
+        now[0] += seconds
+
+    monkeypatch.setattr("fearlib.training.loop.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr(loop, "training_step", lambda *given: tick(1) or step(*given))
+    monkeypatch.setattr(loop, "top1", lambda *given: tick(100) or 0.5)
+    records = train(network(), colour_dataset, 2, 50, validate=True, after_record=lambda _: tick(1000))
+    assert [record.seconds for record in records] == [4, 4] and records[0].val_top1 == 0.5
 
 
 def test_same_seed_same_result(colour_dataset):
@@ -165,8 +180,9 @@ def test_frozen_training_does_no_backward_work_below(colour_dataset):
 
 def test_a_network_whose_output_ignores_its_input_trains(colour_dataset):
     net = build_network(Architecture(["none"] * 6), 10, channels=2, cells=1)
+    (bias,) = (value.clone() for name, value in net.named_parameters() if name == "head.4.bias")
     records = train(net, colour_dataset, 1, 64)
-    assert 0 <= records[0].train_top1 <= 0.3
+    assert 0 < records[0].train_top1 <= 0.3 and not net.head[4].bias.equal(bias)
 
 
 @pytest.mark.parametrize(

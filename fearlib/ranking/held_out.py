@@ -107,7 +107,7 @@ def choices(
     how many `candidates`, `n` architectures; the mean over halvings of `spearman`, `top 50%`, `common 10%`,
     `ndcg 10%` and `gmacs`, the first two with the range of 95% of the halvings; `ahead of FEAR`, the Spearman less
     FEAR's on the same half, with such a range, where FEAR was measured; the candidate `chosen` most often, the
-    `share` of halvings in which it was; and that which is best `on all` architectures.
+    `share` of halvings in which it was; and that which is best `on all` architectures, with its `on all gmacs`.
     """
     of_all = chosen_on.candidates
     worth = quality(combined(chosen_on.scores, of_all).to_numpy(), chosen_on.accuracy.to_numpy())
@@ -131,7 +131,9 @@ def choices(
         if ALONE in rules:
             ahead = each.spearman - halves[halves.rule == ALONE].spearman
             line |= _with_range("ahead of FEAR", ahead, "ahead of FEAR ")
-        line |= {"chosen": often.index[0], "share": often.iloc[0] / len(each), "on all": worth[names].idxmax()}
+        line |= {"chosen": often.index[0], "share": often.iloc[0] / len(each)}
+        best = worth[names].idxmax()
+        line |= {"on all": best, "on all gmacs": of_all.gmacs[best]}
         lines.append(line)
     return pd.DataFrame(lines)
 

@@ -52,10 +52,11 @@ def shown_guide(table: pd.DataFrame, macs_a_second: float) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "budget": table.budget,
-            "10^9 macs": table["at most"].map("{:.3g}".format),
-            "a core's time": [duration(1e9 * gmacs / macs_a_second) for gmacs in table["at most"]],
+            "at most, 10^9 macs": table["at most"].map("{:.3g}".format),
+            "of a core": [duration(1e9 * gmacs / macs_a_second) for gmacs in table["at most"]],
             "dataset": table.dataset,
             "ranks best": [f"`{name}`" for name in table["on all"]],
+            "costs": table["on all gmacs"].map("{:.3g}".format),
             "n": table.n,
             "Spearman, held out (95%)": [str(Estimate.of(line, "spearman")) for line in lines],
             "better half (95%)": [str(Estimate.of(line, "top 50%", "top 50% ")) for line in lines],
