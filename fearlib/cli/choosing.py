@@ -18,10 +18,10 @@ from fearlib.cli.options import (
     how_to_run,
     split_methods,
 )
-from fearlib.cli.sweeps import architectures_of, stoppable
+from fearlib.cli.sweeps import accuracy_of, architectures_of, stoppable
 from fearlib.data.registry import dataset_name
 from fearlib.errors import InputError, check_least, require
-from fearlib.files.outside import existing_path, user_path
+from fearlib.files.outside import user_path
 from fearlib.files.write import replace_file
 
 RANKING = "ranking.csv"
@@ -87,11 +87,7 @@ def funnel(
     dataset = dataset_name(dataset)
     options = how_to_run(seeds, folder, workers, scheduler, per_gpu, retries, time_budget)
     architectures = architectures_of(indices, count, "nats-tss", sample_seed)
-    accuracy = None
-    if truth is not None:
-        from fearlib.benchmark.truth import benchmark_accuracy
-
-        accuracy = benchmark_accuracy(existing_path(truth), dataset, [each.index for each in architectures])
+    accuracy = accuracy_of(truth, dataset, architectures)
     from fearlib.funnel import run_funnel
 
     with stoppable(output):

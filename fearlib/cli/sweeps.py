@@ -90,12 +90,7 @@ def rank(
         parse_method(method)
     architectures = architectures_of(indices, count, space, sample_seed)
     settings = make_settings(preset, dataset, space=space, **changes)
-    accuracy = None
-    if truth is not None:
-        from fearlib.benchmark.truth import benchmark_accuracy
-
-        indices_of = [architecture.index for architecture in architectures]
-        accuracy = benchmark_accuracy(existing_path(truth), dataset, indices_of)
+    accuracy = accuracy_of(truth, dataset, architectures)
     from fearlib.sweeps.run import run_sweep
 
     values = ", ".join(f"{key}={plain(value)}" for key, value in as_dict(settings).items())
@@ -117,6 +112,15 @@ def architectures_of(indices: Path | None, count: int | None, space: str, sample
     from fearlib.sweeps.indices import read_indices
 
     return read_indices(indices, count, space)
+
+
+def accuracy_of(truth: Path | None, dataset: str, architectures: list):
+    """Test accuracies of the architectures by index, as `--truth` says; None without it."""
+    if truth is None:
+        return None
+    from fearlib.benchmark.truth import benchmark_accuracy
+
+    return benchmark_accuracy(existing_path(truth), dataset, [each.index for each in architectures])
 
 
 def paper(

@@ -37,8 +37,9 @@ def save_figure(figure, path: str | Path) -> None:
     figure.savefig(path.with_suffix(".pdf"), metadata={"CreationDate": None})
 
 
-def pyplot():
-    require("seaborn", "draw figures").set_theme("paper", "whitegrid")
+def pyplot(style: str = "whitegrid"):
+    """matplotlib's, in a style of seaborn's."""
+    require("seaborn", "draw figures").set_theme("paper", style)
     import matplotlib.pyplot as plt
 
     return plt

@@ -17,15 +17,13 @@ from fearlib.files.tables import read_csv
 from fearlib.files.write import replace_file
 from fearlib.report.account import accounts
 from fearlib.report.captioned import add_sweeps, figures, tables
-from fearlib.report.claims import COLUMNS, shown_values
+from fearlib.report.claims import CLAIMS, COLUMNS, MAX_CLAIMS_BYTES, shown_values
 from fearlib.report.rule import RULES, VERDICTS
 from fearlib.report.scores import MOST, scores
 from fearlib.report.sections import further_sections, paper_sections
 
-CLAIMS = "claims.csv"
 NUMBERS = ("paper", "beyond", "ours", "low", "high", "n", "architectures", "to_decide")  # columns of the ledger
 OPENING = "paper_beside_ours"  # the figure that the page opens with
-MAX_CLAIMS_BYTES = 2**24
 MAX_BYTES = 8_000_000  # of the page
 TEMPLATES = Path(__file__).parent
 

@@ -11,6 +11,8 @@ from fearlib.ranking.estimate import Estimate
 from fearlib.report.rule import RULES, VERDICTS, architectures_to_decide, sample_to_judge, verdict
 from fearlib.spaces.nats import SPACE_SIZE
 
+CLAIMS = "claims.csv"  # in the results
+MAX_CLAIMS_BYTES = 2**24
 STAND_IN = " [on a stand-in]"  # after a claim that was measured on other images than its own
 COLUMNS = (
     "id", "source", "claim", "unit", "paper", "beyond", "ours", "low", "high", "verdict", "n", "architectures",

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pandas as pd
 
-from fearlib.errors import InputError, require
+from fearlib.errors import InputError
 from fearlib.exhibits import EXHIBITS
+from fearlib.figures.frame import pyplot
 from fearlib.report.claims import STAND_IN
 from fearlib.report.rule import VERDICTS
 from fearlib.sweeps.labels import kind_of
@@ -52,7 +53,7 @@ def paper_beside_ours(book: pd.DataFrame):
     """
     if book.empty:
         raise InputError("the ledger has no lines to draw.")
-    plt = _pyplot()
+    plt = pyplot("white")
     book = _described(book)
     panels = {unit: list(_blocks(each)) for unit, each in book.groupby("unit", sort=False)}
     legend = _legend(book)
@@ -188,10 +189,3 @@ def _legend(book: pd.DataFrame) -> list:
     notes = [f"not run: {len(book) - len(measured)}"]
     notes += ["† on a stand-in"] if measured.stand_in.any() else []
     return handles + [Line2D([], [], linestyle="", label=note) for note in notes]
-
-
-def _pyplot():
-    require("seaborn", "draw figures").set_theme("paper", "white")
-    import matplotlib.pyplot as plt
-
-    return plt

@@ -9,6 +9,7 @@ from fearlib.errors import InputError, require
 from fearlib.exhibits import EXHIBITS, Sweep, exhibit_sweeps
 from fearlib.files.tables import read_csv
 from fearlib.ranking.finished import preset_method
+from fearlib.report.claims import CLAIMS, MAX_CLAIMS_BYTES
 from fearlib.scores.degradation import MOMENTS
 from fearlib.scores.registry import FIFTEEN
 from fearlib.sweeps.labels import read_numbers
@@ -17,8 +18,6 @@ from fearlib.sweeps.methods import expand_methods, parse_method
 from fearlib.sweeps.presets import preset
 from fearlib.sweeps.rows import read_rows
 
-CLAIMS = "claims.csv"
-MAX_CLAIMS_BYTES = 2**24
 CORE, DARTS_CORE, GPU = ("cifar10_compact", 1), ("darts_cifar10", 1), ("cifar10_paper", 8)
 _MEASURED_IN = {"compact": "cifar10_compact", "paper": "zero_cost_cifar10"}
 _REGULAR, _DEGRADATION = ("shortreg", "full"), ("degradation", "degradation_constant")  # kinds of training
