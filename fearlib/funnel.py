@@ -172,8 +172,9 @@ def _part(name: str, dataset: str, precision: str) -> _Part:
         epochs, schedule = label.arguments.get("epochs", "1"), label.arguments["schedule"]
         _refuse_others(name, label, ("epoch", "epochs", "schedule"))
         epoch = label.number("epoch")
-        if schedule == "constant" and epoch < 1 and f"{round(epoch, 1):g}" != label.arguments["epoch"]:
-            raise InputError(f"{name}: moments in the first epoch are named by its tenths, as epoch=0.2.")
+        by_tenths = 0 < epoch < 1 and f"{round(epoch, 1):g}" == label.arguments["epoch"]
+        if schedule == "constant" and not (by_tenths or epoch.is_integer()):
+            raise InputError(f"{name}: moments are whole epochs, and of the first its tenths, as epoch=0.2.")
         row = Label(label.name, {"epoch": label.arguments["epoch"], "epochs": epochs, "schedule": schedule})
         return _Part(score_name(settings.preset, str(row)), settings, f"{_IN_TRAINING[schedule]}(epochs={epochs})")
     if "steps" in label.arguments and label.name in MEASURES:

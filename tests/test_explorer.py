@@ -300,6 +300,9 @@ def test_the_widgets_open_another_folder_and_one_beside(folder):
     assert "rank product of shortreg(epochs=1), snip" not in shown.of.options
     shown.beside.value = foreign
     assert "foreign has no architecture in common" in shown.message.value
+    append_to_journal(shown.results.folder, trial(17, score=0.4, accuracy=70.0))
+    shown.refresh.click()
+    assert any("other" in column for column in shown.scores) and "foreign" not in " ".join(shown.scores)
     shown.folder.value = other
     assert "8 architectures" in shown.heading.value and shown.message.value == shown.compared.value == ""
     assert shown.beside.value == "" and shown.of.value == "shortreg(epochs=1)"

@@ -472,7 +472,6 @@ def test_a_gpu_runs_as_many_networks_at_once_as_asked_for():
         done = [result for _, result in run_on_workers(client, sleep_at_worker, list(range(60)), per_gpu=3)]
     assert len(done) == 60
     assert {name: most_at_once(done, name) for name in offers} == dict.fromkeys(shares, 1) | {"none": 0}
-    assert max(sum(a <= moment < b for _, a, b in done) for _, moment, _ in done) == 6
 
 
 def test_a_worker_of_several_threads_is_refused():

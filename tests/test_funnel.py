@@ -174,7 +174,9 @@ def test_scores_of_a_funnel(tmp_path, small):
         (["smoke/synflow"], {"keep": 0}, "at least 1"),
         (["smoke/snip(steps=4,batchsize=64)"], {}, "states batchsize: it may state steps, batch_size"),
         (["smoke/snip(epoch=0.2,schedule=constant,batch_size=32)"], {}, "states batch_size: it may state epoch"),
-        (["smoke/snip(epoch=0.25,schedule=constant)"], {}, "named by its tenths, as epoch=0.2"),
+        (["smoke/snip(epoch=0.25,schedule=constant)"], {}, "whole epochs, and of the first its tenths"),
+        (["smoke/snip(epoch=1.5,epochs=2,schedule=constant)"], {}, "moments are whole epochs"),
+        (["smoke/snip(epoch=x,schedule=constant)"], {}, "moments are whole epochs"),
     ],
 )
 def test_what_a_funnel_of_sweeps_refuses(tmp_path, scores, more, message):

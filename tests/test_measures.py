@@ -630,6 +630,14 @@ def test_layers_keep_forward_passes_of_their_own():
     assert "forward" in vars(network[3]) and network(images).equal(before)
 
 
+def test_batch_norm_that_is_synchronised_is_removed_as_any():
+    network, images, labels = drawn(with_batch_norm)
+    expected = zero_cost(network, images, labels, ("synflow",))
+    synchronised = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+    assert any(isinstance(module, nn.SyncBatchNorm) for module in synchronised.modules())
+    assert zero_cost(synchronised, images, labels, ("synflow",)) == expected
+
+
 def test_a_measure_that_does_not_apply_says_why():
     network, images, labels = drawn(Functional)
     with pytest.warns(UserWarning, match="nwot has no value for this network: it has no ReLU module"):

@@ -56,34 +56,44 @@ def test_any_setting_may_be_what_is_changed_and_only_one():
 def test_chance_between_seeds():
     step = np.tile([1.0, -1.0], 7)
     scores = pd.concat([rows_of(FEAR, ACCURACY + step), rows_of(FEAR, ACCURACY - step, 1), rows_of(LOWER, step)])
-    (line,) = chance_table(scores, FEAR).to_dict("records")
+    scores = pd.concat([scores, rows_of(FEAR, step, train_images=10_000)])
+    (line,) = chance_table(scores, FEAR, 5000).to_dict("records")
     assert (line["seeds"], line["n"]) == (2, 14) and line["mean"] == "1.00 (1.00..1.00)"
     assert line["noise"] == pytest.approx(2**0.5) and line["spread"] == pytest.approx(ACCURACY.std(ddof=1))
     of_one = ACCURACY.var(ddof=1) + 2 / 2  # the variance of the means, and what averaging took of the noise
     assert line["reliability of one"] == pytest.approx(1 - 2 / of_one)
     assert line["seed 0"].startswith(f"{spearman(ACCURACY + step, ACCURACY):.2f} (")
     with pytest.raises(InputError, match="two seeds"):
-        chance_table(rows_of(FEAR, ACCURACY), FEAR)
+        chance_table(rows_of(FEAR, ACCURACY), FEAR, 5000)
 
 
 def test_fears_are_read_where_all_the_sweeps_have_been(monkeypatch):
     sweeps = {"a": rows_of(FEAR, ACCURACY), "b": rows_of(LOWER, ACCURACY)[:9], "twice": rows_of(FEAR, ACCURACY)}
-    sweeps |= {"more images": rows_of(FEAR, ACCURACY)}
+    sweeps |= {"more images": rows_of(FEAR, ACCURACY), "another block": rows_of(FEAR, ACCURACY)}
     sweeps = {name: rows.drop(columns=["end_test_accuracy", "train_images"]) for name, rows in sweeps.items()}
     sweeps["a"] = pd.concat([sweeps["a"], sweeps["a"].assign(method="snip")])
     curves = pd.DataFrame({"index": [3, 3, 4], "method": FEAR, "seed": 0, "stage": [1, 2, 2], "epoch": 1.0})
     curves["val_top1"] = [0.1, 0.7, math.nan]
     monkeypatch.setattr(one_change, "read_rows", sweeps.get)
     monkeypatch.setattr(one_change, "read_curves", lambda folder: curves)
-    images = {"more images": 10_000}
+    images, blocks = {"more images": 10_000}, {"another block": 2}
     monkeypatch.setattr(
-        one_change, "read_manifest", lambda folder: {"configuration": {"train_images": images.get(folder, 5000)}}
+        one_change,
+        "read_manifest",
+        lambda folder: {
+            "configuration": {
+                "train_images": images.get(folder, 5000),
+                "settings": {"preset": folder, "cells": 1, "first_free_block": blocks.get(folder)},
+            }
+        },
     )
     scores = read_fears(["a", "b"])
     assert set(scores["index"]) == set(range(9)) and set(scores.method) == {FEAR, LOWER}
     ends = scores[scores.end_test_accuracy.notna()]
     assert ends[["index", "method", "end_test_accuracy"]].to_numpy().tolist() == [[3, FEAR, 0.7]]
     assert set(read_fears(["a", "more images"]).train_images) == {5000, 10_000}
+    with pytest.raises(InputError, match="another block differs from a in first_free_block: of a"):
+        read_fears(["a", "another block"])
     for twice in (["a", "twice"], ["a", "a"]):
         with pytest.raises(InputError, match="seed 0 on architecture 0: each trial must be in one alone"):
             read_fears(twice)

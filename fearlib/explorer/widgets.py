@@ -45,7 +45,7 @@ class Explorer:
         widgets = require("ipywidgets", "explore results in a notebook")
         require("anywidget", "explore results in a notebook")
         graph = require("plotly.graph_objects", "draw interactive figures")
-        self.results, self.other, self.scores = results, None, scores_of(results.rows)
+        self.results, self.other, self.other_name, self.scores = results, None, "", scores_of(results.rows)
         self.lock, self.answering = threading.RLock(), False
         paths = list({path.resolve(): path for path in (*map(Path, folders), results.folder)}.values())
         paths = dict(zip(distinct_names(paths), paths))
@@ -170,7 +170,7 @@ class Explorer:
         other = Results(self.beside.value) if self.beside.value else None
         if other:  # refuses what cannot stand there
             beside(scores_of(self.results.rows), scores_of(other.rows), self.beside.label)
-        self.other, self.message.value = other, ""
+        self.other, self.other_name, self.message.value = other, self.beside.label, ""
         self._show_all()
 
     def _combine(self) -> None:
@@ -194,7 +194,7 @@ class Explorer:
         """The scores of the folder, those of the one beside it, and the combination that is chosen."""
         scores, self.compared.value = scores_of(self.results.rows), ""
         if self.other:
-            others, name = scores_of(self.other.rows), self.beside.label
+            others, name = scores_of(self.other.rows), self.other_name
             self.compared.value = table_html(same_methods(scores, others)) + paragraph(
                 f"Spearman with test accuracy here and there, in {name}; together: between a method's two scores."
             )

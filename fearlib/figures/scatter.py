@@ -13,7 +13,7 @@ from fearlib.ranking.statistics import spearman
 _QUARTERS = np.linspace(0, 1, 5)
 
 
-def scatter(rows: pd.DataFrame, methods: list[str] | None = None, own_truth: bool = False):
+def scatter(rows: pd.DataFrame, methods: list[str] | None = None, *, own_truth: bool = False):
     """The rank of the score against that of test accuracy, a panel a method, the highest Spearman first.
 
     Ranks are what Spearman sees, and networks that learn nothing leave room for the others; below a quarter of the

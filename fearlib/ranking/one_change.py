@@ -12,22 +12,27 @@ from fearlib.ranking.noise import noise_of_seeds
 from fearlib.ranking.statistics import spearman, spearman_difference
 from fearlib.sweeps.labels import parse_label
 from fearlib.sweeps.manifest import read_manifest
+from fearlib.sweeps.presets import LENGTHS
 from fearlib.sweeps.rows import read_curves, read_rows
 
 CHANGED = ("threshold", "first_free_block", "stage2_epochs", "train_images")
 _TRIAL = ["index", "method", "train_images", "seed"]
+_MAY_DIFFER = {"preset", "train_images", *LENGTHS}  # between the settings of two sweeps; a label states lengths
 
 
 def read_fears(folders: list[str | Path]) -> pd.DataFrame:
     """FEAR's rows in all the folders, on the architectures that each of them has.
 
     `train_images` is how many the folder's sweep trained on; `end_test_accuracy` the test accuracy at the end of
-    stage 2, NaN where it was not recorded. Raises InputError if two of the folders hold the same trial.
+    stage 2, NaN where it was not recorded. Raises InputError if two of the folders hold the same trial, or differ
+    in other settings than the number of training images.
     """
     each = [read_rows(folder) for folder in folders]
+    configurations = [read_manifest(folder)["configuration"] for folder in folders]
+    _refuse_other_settings(folders, configurations)
     fears = []
-    for folder, rows in zip(folders, each):
-        curves, images = read_curves(folder), read_manifest(folder)["configuration"]["train_images"]
+    for folder, rows, configuration in zip(folders, each, configurations):
+        curves, images = read_curves(folder), configuration["train_images"]
         curves = curves[(curves.stage == 2) & curves.val_top1.notna()].assign(train_images=images)
         fear = rows[rows.method.isin(methods_of(rows, "fear"))].assign(train_images=images)
         fears.append(fear.join(curves.set_index(_TRIAL).val_top1.rename("end_test_accuracy"), on=_TRIAL))
@@ -41,6 +46,19 @@ def read_fears(folders: list[str | Path]) -> pd.DataFrame:
         )
     shared = set.intersection(*(set(rows["index"]) for rows in each))
     return scores[scores["index"].isin(shared)]
+
+
+def _refuse_other_settings(folders: list[str | Path], configurations: list[dict]) -> None:
+    """Raises InputError if a folder's settings differ from the first one's in more than the training images."""
+    first = configurations[0]["settings"]
+    for folder, configuration in zip(folders, configurations):
+        other = configuration["settings"]
+        different = {key for key in {*first, *other} - _MAY_DIFFER if first.get(key) != other.get(key)}
+        if different:
+            raise InputError(
+                f"{folder} differs from {folders[0]} in {', '.join(sorted(different))}: of a sweep's settings "
+                "only train_images may differ here."
+            )
 
 
 def one_change_table(scores: pd.DataFrame, default: str, preset: dict) -> pd.DataFrame:
@@ -80,13 +98,15 @@ def one_change_table(scores: pd.DataFrame, default: str, preset: dict) -> pd.Dat
     )
 
 
-def chance_table(scores: pd.DataFrame, default: str) -> pd.DataFrame:
+def chance_table(scores: pd.DataFrame, default: str, train_images: int) -> pd.DataFrame:
     """One line: how much of the default's score is chance, from its seeds, over what all of them scored.
+
+    The default trains on `train_images`.
 
     `reliability of one` is the share of one seed's variance that is not noise. Spearman with test accuracy of each
     seed, and of the mean of all, are texts. Raises InputError as `noise_of_seeds` does.
     """
-    of_default = scores[scores.method == default]
+    of_default = scores[(scores.method == default) & (scores.train_images == train_images)]
     seeds = of_default.pivot(index="index", columns="seed", values="score").dropna()
     accuracy = of_default[of_default.seed == 0].set_index("index").test_accuracy[seeds.index]
     found = noise_of_seeds(seeds.reset_index().melt("index", value_name="value", var_name="seed"))
