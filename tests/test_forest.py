@@ -65,7 +65,7 @@ def test_every_measured_line_of_the_ledger_is_drawn_once_and_the_others_are_coun
         np.testing.assert_allclose(ours, of_it[["ours", "low", "high"]].astype(float))
         assert paper == (of_it.paper if math.isfinite(of_it.paper) else None)
         assert bool(band) == math.isinf(of_it.paper)
-        assert not band or (band[0] == 0 and math.copysign(math.inf, band[1]) == of_it.paper)
+        assert not band or (band[0] == of_it.beyond and math.copysign(math.inf, band[1]) == of_it.paper)
     notes = [text.removesuffix(" not run") for text in texts(figure) if text.endswith(" not run")]
     counts = [int(note.split(", ")[-1]) for note in notes]
     assert sum(counts) == len(BOOK) - len(measured) and f"not run: {sum(counts)}" in legend(figure)
