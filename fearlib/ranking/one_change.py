@@ -101,10 +101,9 @@ def one_change_table(scores: pd.DataFrame, default: str, preset: dict) -> pd.Dat
 def chance_table(scores: pd.DataFrame, default: str, train_images: int) -> pd.DataFrame:
     """One line: how much of the default's score is chance, from its seeds, over what all of them scored.
 
-    The default trains on `train_images`.
-
-    `reliability of one` is the share of one seed's variance that is not noise. Spearman with test accuracy of each
-    seed, and of the mean of all, are texts. Raises InputError as `noise_of_seeds` does.
+    Of those that trained on `train_images`. `reliability of one` is the share of one seed's variance that is not
+    noise. Spearman with test accuracy of each seed, and of the mean of all, are texts. Raises InputError as
+    `noise_of_seeds` does.
     """
     of_default = scores[(scores.method == default) & (scores.train_images == train_images)]
     seeds = of_default.pivot(index="index", columns="seed", values="score").dropna()

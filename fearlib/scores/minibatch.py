@@ -13,7 +13,8 @@ from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from fearlib.errors import Undefined, check_seed
-from fearlib.scores.second_order import ONE_VALUE, cheap_second_derivatives, runs_as
+from fearlib.scores.forward_passes import runs_as, without_batch_norm
+from fearlib.scores.second_order import ONE_VALUE, cheap_second_derivatives
 from fearlib.spaces.network import shapes_checked
 from fearlib.training.classifier import check_logits, has_one_value, ordinary
 
@@ -154,7 +155,7 @@ class Minibatch:
         except Undefined:  # batch norm has one value to normalise
             outputs, state = [], self.differentiable_state()[0]
             keep = hooked(self.layers, lambda layer, _, output: outputs.append((layer, output)))
-            with _without_batch_norm(self.network), keep:
+            with without_batch_norm(self.network), keep:
                 self.run(state, self.images[:1])
         return [(layer, output.shape) for layer, output in outputs]
 
@@ -208,7 +209,7 @@ class Minibatch:
                 raise Undefined(f"its {type(norm).__name__} cannot be removed: it has a forward pass of its own")
         state, weights = self.differentiable_state(lambda value: value.double().abs())
         ones = torch.ones_like(self.images[:1], dtype=torch.float64)
-        with contextlib.nullcontext() if keep_batch_norm else _without_batch_norm(self.network):
+        with contextlib.nullcontext() if keep_batch_norm else without_batch_norm(self.network):
             flow = self.run(state, ones).sum()
         return sum(
             (weight * gradient).abs().sum() for weight, gradient in zip(weights, gradients_of(flow, weights))
@@ -371,21 +372,6 @@ def hooked(modules: list[nn.Module], hook: Callable):
     finally:
         for handle in handles:
             handle.remove()
-
-
-@contextlib.contextmanager
-def _without_batch_norm(network: nn.Module):
-    """Every batch norm hands its input on, without looking at it: one value cannot be normalised."""
-    norms = {module: vars(module).get("forward") for module in network.modules() if isinstance(module, _BatchNorm)}
-    for norm in norms:
-        norm.forward = lambda features: features
-    try:
-        yield
-    finally:
-        for norm, own in norms.items():
-            del norm.forward
-            if own is not None:
-                norm.forward = own
 
 
 def gradients_of(output: torch.Tensor, inputs: list[torch.Tensor], **options) -> list[torch.Tensor]:

@@ -8,8 +8,6 @@ sums the statistics of batch norm one by one, which loses two digits of single p
 pairs.
 """
 
-import contextlib
-
 import torch
 from torch import nn
 from torch.autograd import Function
@@ -17,13 +15,13 @@ from torch.autograd.function import once_differentiable
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from fearlib.errors import Undefined
+from fearlib.scores.forward_passes import replaced, runs_as
 
 _convolution_backward = torch.ops.aten.convolution_backward.default
 _batch_norm_backward = torch.ops.aten.native_batch_norm_backward.default
 ONE_VALUE = "its batch norm has one value a channel to normalise"
 
 
-@contextlib.contextmanager
 def cheap_second_derivatives(network: nn.Module):
     """Within, `network` can be differentiated twice by the weights of its layers and by its input.
 
@@ -31,28 +29,13 @@ def cheap_second_derivatives(network: nn.Module):
     constants. It raises Undefined if it has a single value to take them of. A layer with a forward pass of its
     own keeps it.
     """
-    changed = []
+    forwards = {}
     for module in network.modules():
         if runs_as(module, nn.Conv2d) and module.padding_mode == "zeros" and not isinstance(module.padding, str):
-            module.forward = _convolution(module)
+            forwards[module] = _convolution(module)
         elif runs_as(module, _BatchNorm):
-            module.forward = _batch_norm(module)
-        else:
-            continue
-        changed.append(module)
-    try:
-        yield
-    finally:
-        for module in changed:
-            del module.forward
-
-
-def runs_as(module: nn.Module, kind: type[nn.Module]) -> bool:
-    """Whether the module's forward pass is that of torch's `kind`, not one of its class's or its own."""
-    steps = [name for name in ("forward", "_conv_forward") if hasattr(kind, name)]
-    return isinstance(module, kind) and all(
-        name not in vars(module) and getattr(type(module), name) is getattr(kind, name) for name in steps
-    )
+            forwards[module] = _batch_norm(module)
+    return replaced(forwards)
 
 
 def _convolution(layer: nn.Conv2d):
