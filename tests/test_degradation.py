@@ -152,6 +152,27 @@ def test_a_label_states_its_moments(colour_dataset):
             expand_methods([wrong], settings)
 
 
+def test_a_label_names_its_measures(colour_dataset):
+    """Those named have the values that they have among the fifteen, and no others have rows."""
+    settings = preset("smoke", "synthetic", zero_cost_batch=16, batch_size=40)
+    (label,) = expand_methods(["degradation(moments=0+1,measures=snip+meco+grad_norm,epochs=2)"], settings)
+    assert label == "degradation(epochs=2,moments=0+1,measures=grad_norm+meco+snip)"
+
+    def scores(label):
+        rows = run_trial(Architecture.from_index(5), label, 0, colour_dataset, settings)["rows"]
+        return {(at.name, at.arguments["epoch"]): row for row in rows for at in [parse_label(row["method"])]}
+
+    named, usual = scores(label), scores("degradation(epochs=2,moments=0+1)")
+    assert {name for name, _ in named} == {"snip", "meco", "grad_norm", "train_top1", "train_loss"}
+    for key in set(named) & set(usual):
+        assert [named[key][column] for column in ("score", "macs")] == [
+            usual[key][column] for column in ("score", "macs")
+        ]
+    assert ("snip", "1") in usual and named["snip", "1"]["macs"] > named["snip", "0"]["macs"]
+    with pytest.raises(InputError, match="unknown measure 'snipp'"):
+        expand_methods(["degradation(measures=snipp)"], settings)
+
+
 def test_at_a_constant_rate_a_longer_training_begins_with_a_shorter_one(colour_dataset):
     settings = preset("smoke", "synthetic", zero_cost_batch=16, batch_size=40)
 

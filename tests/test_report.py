@@ -1,7 +1,9 @@
 """The page of the results: what it holds, and that it can be used in a browser."""
 
+import base64
 import csv
 import gzip
+import io
 import itertools
 import json
 import re
@@ -13,6 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from PIL import Image
 
 from fearlib import InputError, report
 from fearlib.exhibits import EXHIBITS
@@ -266,6 +269,12 @@ def small(tmp_path):
     (tmp_path / "figures").mkdir()
     shutil.copy(RESULTS / "figures" / "cifar10_compact_cost.png", tmp_path / "figures" / "a.png")
     return tmp_path
+
+
+def test_an_embedded_figure_has_the_pixels_of_its_file(small):
+    (image,) = re.findall(r'src="data:image/webp;base64,([^"]+)"', report.render(small))
+    embedded, drawn = Image.open(io.BytesIO(base64.b64decode(image))), Image.open(small / "figures" / "a.png")
+    assert embedded.size == drawn.size and embedded.convert("RGB").tobytes() == drawn.convert("RGB").tobytes()
 
 
 def test_the_same_results_give_the_same_bytes(small):

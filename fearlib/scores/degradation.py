@@ -9,7 +9,7 @@ import torch
 from fearlib.data.dataset import Dataset
 from fearlib.errors import InputError
 from fearlib.scores.measures import Measurement, measure_network
-from fearlib.scores.registry import FIFTEEN
+from fearlib.scores.registry import FIFTEEN, measure_names
 from fearlib.spaces.network import Network
 from fearlib.training.classifier import check_minibatch
 from fearlib.training.loop import Epoch, check_counts, check_trainable, has_diverged, train
@@ -48,8 +48,9 @@ def degradation(
     precision: str = "auto",
     seed: int = 0,
     moments: Sequence[float] | None = None,
+    measures: tuple[str, ...] = FIFTEEN,
 ) -> list[Moment]:
-    """Train a network regularly, in place, and measure it on one minibatch again and again.
+    """Train a network regularly, in place, and take `measures` of it on one minibatch again and again.
 
     At initialisation, `MOMENTS` times in the first epoch, and after every other epoch; or at `moments`, in epochs,
     each with the first step that reaches it; no epoch begins after the last. One cosine over all `epochs` or,
@@ -61,16 +62,17 @@ def degradation(
     check_counts(epochs=epochs, batch_size=batch_size)
     check_trainable(network, dataset, batch_size)
     check_minibatch(network, images, labels)
+    measures = measure_names(measures)
     steps = -(-len(dataset.train_labels) // batch_size)  # of an epoch
     wanted = _default_steps(epochs, steps) if moments is None else _steps_of(moments, epochs, steps)
     curve: list[Epoch] = []
-    found = [Moment(0, measure_network(network, images, labels, FIFTEEN, seed), ())] if 0 in wanted else []
+    found = [Moment(0, measure_network(network, images, labels, measures, seed), ())] if 0 in wanted else []
 
     def look(record: Epoch) -> None:
         epoch = record.epoch + done
         curve.append(Epoch(**vars(record) | {"epoch": epoch}))
         if round(epoch * steps) in wanted or has_diverged([record.loss]):
-            found.append(Moment(epoch, measure_network(network, images, labels, FIFTEEN, seed), tuple(curve)))
+            found.append(Moment(epoch, measure_network(network, images, labels, measures, seed), tuple(curve)))
 
     common = {"batch_size": batch_size, "records_per_epoch": MOMENTS, "precision": precision, "after_record": look}
     last = math.ceil(max(wanted) / steps)

@@ -119,9 +119,12 @@ def _run_zero_cost(given: Given, measures: str | None = None) -> tuple[list[dict
     from fearlib.scores.measures import measure_network
 
     images, labels = _minibatch(given)
-    names = FIFTEEN if measures is None else tuple(measures.split("+"))
-    results = measure_network(given.network, images, labels, names, given.seed)
+    results = measure_network(given.network, images, labels, _names(measures), given.seed)
     return _measure_rows(results, given.network.macs(images.shape[-1]), len(labels)), ()
+
+
+def _names(measures: str | None) -> tuple[str, ...]:
+    return FIFTEEN if measures is None else tuple(measures.split("+"))
 
 
 def _measures_text(text: str) -> str:
@@ -130,7 +133,7 @@ def _measures_text(text: str) -> str:
 
 
 def _run_degradation(
-    given: Given, schedule: str, moments: str | None = None, **arguments
+    given: Given, schedule: str, moments: str | None = None, measures: str | None = None, **arguments
 ) -> tuple[list[dict], tuple[Epoch, ...]]:
     from fearlib.scores.degradation import degradation
 
@@ -138,11 +141,14 @@ def _run_degradation(
     found = degradation(
         given.network, given.dataset, images, labels,
         constant_rate=schedule == "constant", seed=given.seed, moments=moments and read_numbers(moments),
-        **arguments,
+        measures=_names(measures), **arguments,
     )  # fmt: skip
     form = {"epochs": arguments["epochs"], "schedule": schedule}
     trained = ("train_top1",) if moments is None else ("train_top1", "train_loss")
-    rows = [row for moment in found for row in _rows_of_moment(moment, form, trained, len(labels))]
+    macs, rows = given.network.macs(images.shape[-1]), []
+    for moment in found:
+        measured = _measure_rows(moment.measures, macs, len(labels))
+        rows += _rows_of_moment(measured, moment, form, trained)
     return rows, found[-1].curve
 
 
@@ -150,8 +156,10 @@ def _run_early(given: Given, steps: str, measures: str, **arguments) -> tuple[li
     from fearlib.scores.early import early
 
     images, labels = _minibatch(given)
-    counts, names = [int(step) for step in read_numbers(steps)], tuple(measures.split("+"))
-    found = early(given.network, given.dataset, images, labels, counts, names, seed=given.seed, **arguments)
+    counts = [int(step) for step in read_numbers(steps)]
+    found = early(
+        given.network, given.dataset, images, labels, counts, _names(measures), seed=given.seed, **arguments
+    )
     macs, rows = given.network.macs(images.shape[-1]), []
     for step, moment in zip(counts, found):
         form = {"steps": f"{step}", "batch_size": f"{arguments['batch_size']}"}
@@ -188,7 +196,10 @@ def _expand_degradation(arguments: dict, settings: Settings) -> list[dict]:
 
 _TRAINING = {"batch_size": "batch_size", "precision": "precision"}
 _REGULAR = {"epochs": "full_epochs"} | _TRAINING
-_IN_TRAINING = _REGULAR | {"moments": lambda text: numbers_text(read_numbers(text))}
+_IN_TRAINING = _REGULAR | {
+    "moments": lambda text: numbers_text(read_numbers(text)),
+    "measures": _measures_text,
+}
 _FEAR = (
     "threshold", "threshold_checks", "stage1_epochs", "schedule_epochs", "stage2_epochs", "stage2_batch",
     "first_free_block",
@@ -223,7 +234,7 @@ METHODS.update({
         most_macs=_early_macs,
     ),
     "degradation": Method(
-        "the zero-cost measures again and again while the network trains, on one cosine",
+        "fifteen measures, or those named, again and again while the network trains, on one cosine",
         functools.partial(_run_degradation, schedule="cosine"), _IN_TRAINING, _expand_degradation, regular_macs,
     ),
     "degradation_constant": Method(
@@ -294,7 +305,7 @@ def refuse_measures_twice(methods: Iterable[str]) -> None:
 def _measures_of(label: Label) -> Iterable[str]:
     """The measures that a trial takes, after how many steps, in words."""
     named = label.arguments.get("measures")
-    measures = FIFTEEN if named is None else named.split("+")
+    measures = _names(named)
     if label.name == "zero_cost":
         return measures
     if label.name in ("degradation", "degradation_constant"):  # a row's label has these two alone
@@ -346,12 +357,12 @@ def _minibatch(given: Given) -> tuple[torch.Tensor, torch.Tensor]:
     return first_minibatch(given.dataset, given.settings.zero_cost_batch, given.seed)
 
 
-def _rows_of_moment(moment: Moment, form: dict, trained: tuple[str, ...], batch_size: int) -> list[dict]:
+def _rows_of_moment(measured: list[dict], moment: Moment, form: dict, trained: tuple[str, ...]) -> list[dict]:
     """`snip(epoch=0.2,epochs=8,schedule=cosine)` and so on, and `trained` of the training's last record.
 
     Each with the training's cost.
     """
-    rows = _with_training(_measure_rows(moment.measures, int(moment.measures["macs"].value), batch_size), moment)
+    rows = _with_training(measured, moment)
     if moment.curve:
         last = {"train_top1": moment.curve[-1].train_top1, "train_loss": moment.curve[-1].loss}
         cost = {"seconds": moment.seconds, "macs": moment.macs, "outcome": "ok"}
