@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from dataclasses import fields
 from pathlib import Path
 
 import dask
@@ -14,6 +15,7 @@ from fearlib import DATASETS, MEASURES, METHODS, load_dataset, preset, read_rows
 from fearlib.cli.commands import app
 from fearlib.scores.images import noise_minibatch
 from fearlib.spaces.registry import SPACES, space_of
+from fearlib.sweeps.presets import Settings
 
 ROOT = Path(__file__).parents[1]
 PAGES = [path for folder in ("docs", "results") for path in sorted((ROOT / folder).rglob("*.md"))]
@@ -56,6 +58,12 @@ def folder(tmp_path, monkeypatch):
 def two_architectures(count, seed):
     """A sample of as many architectures as a table of ranks needs, the third being the tutorial's own."""
     return sample_architectures(min(count, 2), seed)
+
+
+def test_every_setting_is_documented():
+    table = (ROOT / "docs" / "commands.md").read_text().split("| setting | what |")[1].split("\n\n")[0]
+    names = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
+    assert names == [setting.name for setting in fields(Settings) if setting.name != "preset"]
 
 
 def small_preset(*words, **settings):
