@@ -73,5 +73,5 @@ def _points(axis, names, kinds, cost, value, low, high) -> None:
                 (near.cost.max() * 1.6, height),
                 fontsize=7,
                 va="center",
-                arrowprops={"arrowstyle": "-", "color": "0.7", "linewidth": 0.5},
+                arrowprops={"arrowstyle": "-", "color": "0.7", "linewidth": 0.5, "relpos": (0, 0.5)},
             )
