@@ -8,9 +8,15 @@ import pytest
 from fearlib.files.progress import progress
 
 
-@pytest.mark.parametrize("is_terminal", [True, False])
-def test_a_bar_in_a_terminal_alone_once_it_takes_a_second(monkeypatch, is_terminal):
-    shown = io.StringIO()
+class OutStream(io.StringIO):
+    """What a notebook's kernel has for stderr."""
+
+    __module__ = "ipykernel.iostream"
+
+
+@pytest.mark.parametrize("stream, is_terminal", [(io.StringIO, True), (io.StringIO, False), (OutStream, False)])
+def test_a_bar_where_somebody_looks_once_it_takes_a_second(monkeypatch, stream, is_terminal):
+    shown = stream()
     monkeypatch.setattr(shown, "isatty", lambda: is_terminal, raising=False)
     monkeypatch.setattr(sys, "stderr", shown)
     now = [0.0]
@@ -18,4 +24,4 @@ def test_a_bar_in_a_terminal_alone_once_it_takes_a_second(monkeypatch, is_termin
     assert list(progress(range(3), "quick", "step")) == [0, 1, 2] and not shown.getvalue()
     for _ in progress(range(3), "slow", "step"):
         now[0] += 0.6
-    assert ("slow:  67%" in shown.getvalue()) == is_terminal
+    assert ("slow:  67%" in shown.getvalue()) == (is_terminal or stream is OutStream)

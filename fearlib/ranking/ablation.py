@@ -161,7 +161,7 @@ def noise_of_two_seeds(runs: dict[str, Run], reference: str, beside: pd.Series) 
         line |= {"sd of the noise": noise, "sd of the scores": spread, "reliability": 1 - (noise / spread) ** 2}
         line["between the seeds"] = spearman(both.score, both.other)
         scores = {f"seed {first.seed}": both.score, f"seed {other.seed}": both.other}
-        scores |= {"mean of both": (both.score + both.other) / 2, beside.name: beside[both.index]}
+        scores |= {"mean of both": (both.score + both.other) / 2, beside.name: beside.reindex(both.index)}
         line |= {name: str(estimate(spearman, score, both.test_accuracy)) for name, score in scores.items()}
         lines.append(line)
     return pd.DataFrame(lines)

@@ -39,7 +39,7 @@ def read_comparison(folder: str | Path, methods: Iterable[str] | None = None) ->
     """The `finished_rows` of the methods, and of them those on the common set: where every FEAR gives a score.
 
     Where no zero-cost measure is among the methods, there are those of `measures_beside`. Raises InputError if no
-    test accuracy is known.
+    test accuracy is known, or no architecture is in the common set.
     """
     rows = finished_rows(folder, methods)
     if rows.test_accuracy.isna().all():
@@ -48,6 +48,8 @@ def read_comparison(folder: str | Path, methods: Iterable[str] | None = None) ->
         rows = pd.concat([rows, measures_beside(folder, rows["index"])])
     fear = rows[rows.kind == "fear"]
     reached = fear.groupby("index").score.apply(lambda score: score.notna().all())
+    if len(fear) and not reached.any():
+        raise InputError(f"{folder}: no architecture has a score of every setting of FEAR; name fewer methods.")
     return rows, rows[rows["index"].isin(reached.index[reached])]
 
 

@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from fearlib.files.progress import progress
 from fearlib.ranking.candidates import FEAR, SHORTREG, Comparison, combined, missing
 from fearlib.ranking.estimate import Estimate, estimate
 from fearlib.ranking.held_out import HALF, KEYS, TOP, keyed, quality
@@ -26,7 +27,8 @@ def combinations_table(of: Comparison) -> pd.DataFrame:
     """
     values, accuracy = combined(of.scores, of.candidates), of.accuracy.to_numpy()
     out, lines = missing(of), []
-    for place in np.argsort(-quality(values.to_numpy(), accuracy), kind="stable"):
+    best_first = np.argsort(-quality(values.to_numpy(), accuracy), kind="stable")
+    for place in progress(best_first, "intervals", "candidate"):
         name, score = values.columns[place], values.iloc[:, place].to_numpy()
         line = {"candidate": name, "n": len(score), "out": out[name]}
         line |= estimate(spearman, score, accuracy).columns("spearman")
@@ -59,10 +61,12 @@ def shown_combinations(table: pd.DataFrame, best: int = 8) -> pd.DataFrame:
 
 def shown_choices(table: pd.DataFrame) -> pd.DataFrame:
     """`choices` as texts to read, after the columns that say of which comparison they are."""
-    lines, known = table.to_dict("records"), table["ahead of FEAR"].notna()
+    lines = table.to_dict("records")
     ahead = [
-        f"{Estimate.of(line, 'ahead of FEAR', 'ahead of FEAR '):+.2f}" if is_known else ""
-        for line, is_known in zip(lines, known)
+        f"{Estimate.of(line, 'ahead of FEAR', 'ahead of FEAR '):+.2f}"
+        if pd.notna(line.get("ahead of FEAR"))
+        else ""
+        for line in lines
     ]
     table = table.assign(**{"at most": table["at most"].map("{:.3g}".format)})
     return pd.DataFrame(

@@ -142,4 +142,5 @@ def columns_table(rows: pd.DataFrame) -> pd.DataFrame:
 def write_scores(rows: pd.DataFrame, output: str | Path, results: str | Path = "results") -> None:
     """Write `wide_table` as `scores.csv.gz` in the folder `output`; the same table gives the same bytes."""
     content = wide_table(rows, results).to_csv(index=False, float_format="%.8g", lineterminator="\n")
+    user_path(output).mkdir(parents=True, exist_ok=True)
     replace_file(Path(output) / SCORES, gzip.compress(content.encode(), mtime=0))

@@ -8,6 +8,7 @@ import pandas as pd
 import scipy  # loads its `stats`, which takes a second, when they are first used
 
 from fearlib.errors import InputError
+from fearlib.files.progress import progress
 from fearlib.ranking.combinations import DIGITS
 from fearlib.search import Evaluate, check_ratio, value_of
 
@@ -118,7 +119,8 @@ def random_search_table(
     samples = rng.integers(number, size=(resamples, number)).repeat(_ORDERS, axis=0)
     again = rng.permuted(samples, axis=1)[:, :length]
     each = {key: _found(search, accuracy, drawn) for key, search in searches.items()}
-    resampled = {key: _found(search, accuracy, again) for key, search in searches.items()}
+    shown = progress(searches.items(), "resampled orders", "search")
+    resampled = {key: _found(search, accuracy, again) for key, search in shown}
     means = {key: found.groupby(found.index // _ORDERS).mean() for key, found in resampled.items()}
     return pd.DataFrame(
         [
