@@ -43,6 +43,7 @@ SETTINGS = (
 ).split()
 PATIENCE = 240  # seconds, on a loaded machine
 DASK = [sys.executable, "-m", "dask"]
+NO_PAGE = {"dashboard_address": ":0"}
 
 
 @pytest.fixture(scope="module")
@@ -299,7 +300,7 @@ def test_a_worker_over_its_memory_limit():
     items = [Item(0, "greedy"), Item(1, "modest"), Item(2, "modest")]
     with (
         dask.config.set(config),
-        distributed.LocalCluster(1, threads_per_worker=1, memory_limit="500MB", dashboard_address=":0") as cluster,
+        distributed.LocalCluster(n_workers=1, threads_per_worker=1, memory_limit="500MB", **NO_PAGE) as cluster,
         distributed.Client(cluster) as client,
     ):
         results = dict(_with_retries(functools.partial(run_on_workers, client), eats_memory, items, math.inf, 0))
@@ -519,9 +520,21 @@ def test_a_machine_without_a_gpu():
             pass
 
 
+def own_process(_):
+    time.sleep(0.5)
+    return os.getpid()
+
+
+def test_as_many_workers_as_were_asked_for():
+    """Whatever number of cores there is: each takes one of as many items."""
+    with cluster(3) as run_on:
+        pids = {pid for _, pid in run_on(own_process, list(range(3)))}
+    assert len(pids) == 3
+
+
 def test_workers_that_come_later(tmp_path):
     """Trials wait for the first worker, and go to those that come while others run."""
-    with distributed.LocalCluster(0, threads_per_worker=1, processes=False, dashboard_address=":0") as late:
+    with distributed.LocalCluster(n_workers=0, threads_per_worker=1, processes=False, **NO_PAGE) as late:
         with distributed.Client(late) as client:
             timer = threading.Timer(0.5, late.scale, (1,))
             more = threading.Timer(2.5, late.scale, (2,))

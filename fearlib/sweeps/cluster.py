@@ -85,7 +85,9 @@ def _loop_deaf_to_ctrl_c(distributed):
 def _local_cluster(distributed, workers: int, per_gpu: int | None, loop):
     dashboard = {"dashboard_address": ":0"}
     if per_gpu is None:
-        return distributed.LocalCluster(workers, threads_per_worker=1, processes=True, loop=loop, **dashboard)
+        return distributed.LocalCluster(
+            n_workers=workers, threads_per_worker=1, processes=True, loop=loop, **dashboard
+        )
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     gpus = visible.split(",") if visible else list(map(str, range(torch.cuda.device_count())))
     if not torch.cuda.device_count():
