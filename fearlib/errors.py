@@ -1,7 +1,7 @@
 """What went wrong, in one sentence, and which package is missing."""
 
 import importlib
-from numbers import Integral
+from numbers import Integral, Real
 
 
 class InputError(ValueError):
@@ -35,19 +35,24 @@ def require(package: str, purpose: str):
 
 def check_seed(seed: int) -> int:
     """The seed as Python's integer. Raises InputError unless it is an integer of 64 bits, as torch takes."""
-    if not isinstance(seed, Integral) or not -(2**63) <= seed < 2**63:
+    if not is_integer(seed) or not -(2**63) <= seed < 2**63:
         raise InputError(f"seed is {seed!r}: it must be an integer from -2**63 to 2**63 - 1.")
     return int(seed)
 
 
+def is_integer(value: object) -> bool:
+    """Whether it is one, numpy's too; True and False are none."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
 def check_least(least: float, **numbers: float) -> None:
-    """Raises InputError, naming it, for a number below `least`, or NaN."""
+    """Raises InputError, naming it, for a number below `least`, or what is no number."""
     for name, number in numbers.items():
-        if not number >= least:
-            raise InputError(f"{name} is {number}: it must be at least {least}.")
+        if not isinstance(number, Real) or not number >= least:
+            raise InputError(f"{name} is {number!r:.80}: it must be a number of at least {least}.")
 
 
 def check_threshold(threshold: float) -> None:
     """Raises InputError unless 0 < threshold <= 1."""
-    if not 0 < threshold <= 1:
+    if not isinstance(threshold, Real) or not 0 < threshold <= 1:
         raise InputError(f"threshold is {threshold!r}: it is a share of training images, above 0 and at most 1.")

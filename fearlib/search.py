@@ -20,6 +20,7 @@ from fearlib.spaces.nats_network import build_network
 from fearlib.spaces.registry import find_space
 from fearlib.sweeps.labels import kind_of
 from fearlib.sweeps.meaning import with_meaning
+from fearlib.sweeps.methods import expand_methods
 from fearlib.sweeps.presets import Settings
 from fearlib.sweeps.trial import plain_arithmetic, run_trial
 from fearlib.training.loop import check_counts
@@ -64,7 +65,8 @@ def random_search(evaluate: Evaluate, order: Iterable[int], ratio: float = math.
     """The best-scored of the architectures, seen one after another in `order` (Dey et al., FEAR, 2021).
 
     Stage 1 may cost `ratio` times the cheapest so far that reached the threshold; an architecture that takes more
-    is dropped, and what it cost until then counts. Of equal scores the earlier wins.
+    is dropped, and what it cost until then counts. Of equal scores the earlier wins. Raises InputError unless the
+    ratio is above 0.
     """
     seen = {}
     _evaluate_unseen(evaluate, order, ratio, seen)
@@ -103,8 +105,8 @@ def funnel_search(
     wins. Raises InputError without a screen, or unless `keep` is an integer of at least 1.
     """
     check_counts(keep=keep)
-    if not screens:
-        raise InputError("a funnel needs at least one screen, a score that costs little.")
+    if not screens or "evaluated" in screens:
+        raise InputError("a funnel needs at least one screen, a score that costs little, not called 'evaluated'.")
     order = list(dict.fromkeys(order))
     screened = {name: [screen(index, math.inf) for index in order] for name, screen in screens.items()}
     table = pd.DataFrame({name: [each.score for each in found] for name, found in screened.items()}, order)
@@ -124,11 +126,19 @@ def funnel_search(
 
 
 def live(method: str, seed: int, dataset: Dataset, settings: Settings, space: str = "nats-tss") -> Evaluate:
-    """An evaluation by running a trial of `method`, as a sweep would; a limit is for FEAR alone."""
+    """An evaluation by running a trial of `method`, as a sweep would; a limit is for FEAR alone.
+
+    Raises InputError for a method that stands for several trials, or gives several scores.
+    """
+    labels = expand_methods([method], settings)
+    if len(labels) > 1:
+        raise InputError(f"{method} stands for {len(labels)} trials: choose one, {' or '.join(labels)}.")
 
     def evaluate(index: int, limit: float) -> Evaluation:
         architecture = find_space(space).kind.from_index(index)
-        trial = run_trial(architecture, method, seed, dataset, settings, max_macs=limit)
+        trial = run_trial(architecture, labels[0], seed, dataset, settings, max_macs=limit)
+        if len(trial["rows"]) > 1:
+            raise InputError(f"{method} gives {len(trial['rows'])} scores: a search needs one.")
         (row,) = trial["rows"]
         reached = any(record["stage"] == 2 for record in trial["curve"])
         stage1 = sum(record["macs"] for record in trial["curve"] if record["stage"] == 1)
@@ -148,7 +158,7 @@ def at_initialisation(measure: str, seed: int, dataset: Dataset, settings: Setti
             torch.manual_seed(seed)
             network = build_network(architecture, dataset.num_classes, settings.channels, settings.cells)
             found = measure_network(network.to(images.device), images, labels, (measure,), seed)[measure]
-            macs = zero_cost_macs(measure, network.macs(settings.resolution), len(labels))
+            macs = zero_cost_macs(measure, network.macs(images.shape[-1]), len(labels))
         return Evaluation(found.value, math.inf, macs, found.seconds)
 
     return lambda index, limit: measured(index)
@@ -160,7 +170,7 @@ def replay(rows: pd.DataFrame, curves: pd.DataFrame, method: str, train_images: 
     A FEAR trial whose stage 1 is cut off costs what its training had spent at the end of the step in which the
     limit was reached; `train_images` and `batch_size` say where steps end. Macs are exact, seconds until the cut
     are interpolated in the learning curve. Raises InputError unless there is one trial an architecture, all of one
-    seed; the evaluation does for an architecture without a trial.
+    seed, FEAR's with learning curves; the evaluation does for an architecture without a trial.
     """
     rows = with_meaning(rows)
     of_method = rows[(rows.method == method) & ~rows.failed]
@@ -172,6 +182,11 @@ def replay(rows: pd.DataFrame, curves: pd.DataFrame, method: str, train_images: 
     of_method = curves[(curves.method == method) & curves.seed.isin(of_method.seed) & (curves.stage == 1)]
     staged = kind_of(method) == "fear"
     spent = {index: _spent(curve) for index, curve in of_method.groupby("index")} if staged else {}
+    if staged and (lacking := trials.keys() - spent.keys()):
+        raise InputError(
+            f"{len(lacking)} trials of {method} have no learning curve, that of {min(lacking)} for one: where a "
+            "limit cuts them off cannot be told."
+        )
 
     def evaluate(index: int, limit: float) -> Evaluation:
         if index not in trials:

@@ -41,7 +41,7 @@ def archive_times(archive: str | Path, dataset: str, threshold: float) -> pd.Dat
         line = {"index": index, "epochs": math.nan, "seconds": math.nan}
         for epoch in range(epochs):
             record = training.get_metrics(name, "train", iepoch=epoch)
-            if record["accuracy"] >= 100 * threshold:
+            if record["accuracy"] / 100 >= threshold:
                 line |= {"epochs": epoch + 1, "seconds": record["all_time"]}
                 break
         accuracy = api.get_more_info(index, name, hp=str(epochs), is_random=False)["test-accuracy"]

@@ -124,7 +124,7 @@ def _measure(log: dict, where: str, threshold: float) -> tuple:
     runtime, test_accuracy = _entry(log, where, "runtime"), _entry(log, where, "test_accuracy")
     _check_number(runtime, where, "runtime")
     _check_number(test_accuracy, where, "test_accuracy", highest=100)
-    reached = next((epoch for epoch, value in enumerate(accuracies, 1) if value >= 100 * threshold), math.nan)
+    reached = next((epoch for epoch, value in enumerate(accuracies, 1) if value / 100 >= threshold), math.nan)
     epochs = len(accuracies)
     return _genotype(log, where), reached, epochs, runtime * reached / epochs, runtime, test_accuracy
 

@@ -10,6 +10,7 @@ from fearlib.benchmark.tables import MAX_TABLE_BYTES, by_index
 from fearlib.data.registry import stands_for
 from fearlib.errors import InputError
 from fearlib.files.tables import read_csv
+from fearlib.spaces.listing import agreed
 from fearlib.sweeps.labels import read_label
 from fearlib.sweeps.manifest import read_manifest
 from fearlib.sweeps.rows import own_truth, read_rows
@@ -24,6 +25,7 @@ def read_results(folder: Path, dataset: str, epochs: int | None, split: str) -> 
     rows = read_rows(folder)
     same = rows.dataset == dataset if own_truth(rows) else rows.dataset.map(stands_for) == stands_for(dataset)
     known = rows[same & rows.test_accuracy.notna()]
+    _refuse_contradictions(known, folder)
     trained = _epochs_of_rows(folder, known)
     if len(known) and epochs in (None, trained):
         return known.groupby("index").test_accuracy.first(), trained
@@ -40,6 +42,17 @@ def read_results(folder: Path, dataset: str, epochs: int | None, split: str) -> 
         f"{folder} holds no test accuracy on {dataset} after {epochs} epochs: it holds those after "
         f"{' or '.join(map(str, sorted(lengths))) or 'a number that it does not say'}."
     )
+
+
+def _refuse_contradictions(known: pd.DataFrame, folder: Path) -> None:
+    """Raises InputError unless the rows are of NATS-Bench's architectures, with one accuracy for each."""
+    if other := set(known.space) - {"nats-tss"}:
+        raise InputError(f"{folder} holds architectures of {', '.join(sorted(other))}, not of nats-tss.")
+    for index, arch in known.dropna(subset="arch").groupby("index").arch.unique().explode().items():
+        agreed(index, arch, folder)
+    several = known.groupby("index").test_accuracy.nunique()
+    if (several > 1).any():
+        raise InputError(f"{folder} has two test accuracies of architecture {several.idxmax()}.")
 
 
 def _read_validation(folder: Path, dataset: str, epochs: int | None, split: str) -> tuple[pd.Series, int]:

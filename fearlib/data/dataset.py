@@ -9,17 +9,18 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from fearlib.errors import InputError
+from fearlib.errors import InputError, is_integer
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # two are compared by their fingerprints
 class Dataset:
     """A classification dataset, all of it in memory.
 
     Images are (count, 3, side, side): uint8 with a `mean` and `std` to normalise by, or float32 ready to use.
     Labels are int64 (count,). `padding` is how far a training crop may shift, in pixels; 0 turns crop and flip
     off. `verified` is False for files whose checksums differ from the official ones. `num_classes` is one more
-    than the largest training label unless given.
+    than the largest training label unless given. Raises InputError for images of another shape, uint8 without
+    both `mean` and `std`, or a padding that is no integer of at least 0.
     """
 
     name: str
@@ -35,6 +36,17 @@ class Dataset:
     num_classes: int | None = None
 
     def __post_init__(self):
+        for part, images in (("training", self.train_images), ("test", self.test_images)):
+            if images.dim() != 4 or images.shape[-1] != images.shape[-2]:
+                raise InputError(
+                    f"the {part} images have the shape {tuple(images.shape)}: it must be (count, 3, side, side)."
+                )
+            if images.dtype == torch.uint8 and self.mean is None:
+                raise InputError(f"the {part} images are uint8: they need a mean and std to normalise by.")
+        if (self.mean is None) != (self.std is None):
+            raise InputError("a dataset has both a mean and a std, or neither.")
+        if not is_integer(self.padding) or self.padding < 0:
+            raise InputError(f"padding is {self.padding!r:.80}: it must be an integer of at least 0.")
         if self.num_classes is None:
             object.__setattr__(self, "num_classes", int(self.train_labels.max()) + 1)
 

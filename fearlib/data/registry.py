@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, MutableMapping
-from numbers import Integral
 from typing import TYPE_CHECKING
 
-from fearlib.errors import InputError
+from fearlib.errors import InputError, is_integer
 from fearlib.files.outside import user_path
 from fearlib.files.spelling import spelt
 from fearlib.plugin import OTHERS, Registry
@@ -93,11 +92,11 @@ def _check_size(name: str, resolution: int | None, train_images: int | None) -> 
     """The resolution asked for, or the dataset's own, and `train_images`. Raises InputError for another size."""
     native = 16 if stands_for(name) == "imagenet16-120" else 32
     resolution = native if resolution is None else resolution
-    if not isinstance(resolution, Integral) or resolution not in (native, 16):
+    if not is_integer(resolution) or resolution not in (native, 16):
         allowed = " or ".join(map(str, sorted({16, native})))
         raise InputError(f"{name} has no {resolution!r}-pixel version: {allowed} is allowed.")
     least = 2 * NUM_CLASSES[name]
-    if train_images is not None and (not isinstance(train_images, Integral) or train_images < least):
+    if train_images is not None and (not is_integer(train_images) or train_images < least):
         raise InputError(
             f"train_images is {train_images!r}: it must be an integer of at least {least}, two images a class."
         )

@@ -32,9 +32,10 @@ def save_figure(figure, path: str | Path) -> None:
     figure.savefig(drawn, dpi=200)
     with Image.open(drawn) as image:
         few = image.convert("RGB").quantize(_PNG_COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-    few.save(path.with_suffix(".png"), dpi=(200, 200), optimize=True)
+    stem = path.name.removesuffix(".png").removesuffix(".pdf")
+    few.save(path.with_name(f"{stem}.png"), dpi=(200, 200), optimize=True)
     figure.set_layout_engine("none")  # both files, and the notebook, as laid out for the first
-    figure.savefig(path.with_suffix(".pdf"), metadata={"CreationDate": None})
+    figure.savefig(path.with_name(f"{stem}.pdf"), metadata={"CreationDate": None})
 
 
 def pyplot(style: str = "whitegrid"):

@@ -20,9 +20,16 @@ def scatter(rows: pd.DataFrame, methods: list[str] | None = None, *, own_truth: 
     ranks stands the test accuracy there. Above each panel are Spearman, its 95% interval and n. `rows` as
     `fearlib.read_rows` gives them; `own_truth` says that our own full training gave their accuracy, as always on
     the synthetic dataset. Architectures without a score are not drawn. Returns the matplotlib figure.
+    Raises InputError for methods without rows, and if no test accuracy is known.
     """
     plt = pyplot()
-    methods = methods or list(rows.method.unique())
+    known = list(rows.method.unique())
+    methods = known if methods is None else list(methods)
+    if not methods or (unknown := set(methods) - set(known)):
+        raise InputError(
+            f"there are no rows of {min(unknown) if methods else 'no method'!r:.80}: the methods are "
+            f"{', '.join(known)}."
+        )
     each = {
         name: rows[rows.method == name].groupby("index")[["score", "test_accuracy"]].mean() for name in methods
     }

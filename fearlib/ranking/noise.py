@@ -19,8 +19,11 @@ def noise_of_seeds(values: pd.DataFrame) -> dict[str, float]:
     score without noise that ranks perfectly would on average correlate with the means (Spearman, 1904), in
     Pearson's sense; and `rank_ceiling`, the same in Spearman's: the mean over simulated noise on values spread as
     the means are, without their noise.
-    What is not finite is no value. Raises InputError if no architecture has two seeds, or fewer than three any.
+    What is not finite is no value. Raises InputError if no architecture has two seeds, fewer than three have any,
+    or one has two values of one seed.
     """
+    if values.duplicated(["index", "seed"]).any():
+        raise InputError("an architecture has two values of one seed: give each seed one.")
     known = values[np.isfinite(values.value.astype(float))]
     each = known.groupby("index").value.agg(["mean", "var", "count"])
     repeated = each[each["count"] > 1]

@@ -12,13 +12,13 @@ import math
 import warnings
 from collections.abc import Callable
 from fractions import Fraction
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 import scipy  # loads its `stats`, which takes a second, when they are first used
 from numpy.typing import ArrayLike
 
-from fearlib.errors import InputError
+from fearlib.errors import InputError, is_integer
 
 
 def spearman(scores: ArrayLike, accuracy: ArrayLike) -> float:
@@ -163,10 +163,10 @@ def bootstrap_interval(
     Raises InputError unless 0 < confidence < 1, `resamples` is a positive integer and `seed` one of at least 0.
     """
     arrays = _vectors(*arrays)
-    if not 0 < confidence < 1:
+    if not isinstance(confidence, Real) or not 0 < confidence < 1:
         raise InputError(f"confidence {confidence!r}: it must lie between 0 and 1, both excluded.")
     for name, number, least in (("resamples", resamples, 1), ("seed", seed, 0)):
-        if not isinstance(number, Integral) or number < least:
+        if not is_integer(number) or number < least:
             raise InputError(f"{name} {number!r}: it must be an integer of at least {least}.")
     if len(arrays[0]) < 2 or math.isnan(statistic(*arrays)):
         return math.nan, math.nan
@@ -217,7 +217,7 @@ def nearest_pareto(cost: ArrayLike, value: ArrayLike, target_cost: float) -> int
     `target_cost` is not positive, if `target_cost` is not finite, or if every point has a NaN.
     """
     cost, value = _vectors(cost, value)
-    if not 0 < target_cost < math.inf:
+    if not isinstance(target_cost, Real) or not 0 < target_cost < math.inf:
         raise InputError(f"target cost {target_cost!r}: it must be a positive, finite number.")
     if (cost <= 0).any():
         raise InputError(f"cost {cost[cost <= 0][0]:g}: costs must be positive to be compared in log cost.")
@@ -230,6 +230,8 @@ def nearest_pareto(cost: ArrayLike, value: ArrayLike, target_cost: float) -> int
 
 def _vectors(*arrays: ArrayLike) -> tuple[np.ndarray, ...]:
     try:
+        if any(np.asarray(array).dtype.kind in "USc" for array in arrays):
+            raise ValueError
         vectors = tuple(np.asarray(array, dtype=float) for array in arrays)
     except (TypeError, ValueError) as error:
         raise InputError("expected 1-d arrays of numbers, but one is ragged or holds something else.") from error
@@ -325,7 +327,7 @@ def _largest(values: np.ndarray, count: int) -> np.ndarray:
 
 def _exact_percent(percent: Real) -> Fraction:
     try:
-        exact = Fraction(str(percent))
+        exact = Fraction(str(percent)) if isinstance(percent, Real) else None
     except (ValueError, ZeroDivisionError):
         exact = None
     if exact is None or not 0 <= exact <= 100:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, MutableMapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fearlib.errors import InputError
+from fearlib.errors import InputError, is_integer
 from fearlib.plugin import OTHERS, Registry
 
 if TYPE_CHECKING:
@@ -48,7 +48,9 @@ MEASURES: MutableMapping[str, Measure] = Registry(
 
 
 def measure(passes: int, own_images: int | None = None, at_most: int | None = None):
-    """Register a measure under its function's name. Raises InputError if that is taken."""
+    """Register a measure under its function's name. Raises InputError if it is taken or `passes` is no count."""
+    if not is_integer(passes) or passes < 0:
+        raise InputError(f"passes is {passes!r:.80}: write @measure(passes=3), an integer of at least 0.")
 
     def register(function):
         MEASURES[function.__name__] = Measure(function, passes, own_images, at_most)
@@ -61,9 +63,11 @@ def measure_names(names: Iterable[str] | None) -> tuple[str, ...]:
     """The names, all measures' if None. Raises InputError for an unknown one, or for one name alone."""
     if isinstance(names, str):
         raise InputError(f"measures={names!r}: it must be a tuple of names, as ({names!r},).")
+    if not (names is None or isinstance(names, Iterable)):
+        raise InputError(f"measures={names!r:.80}: it must be a tuple of names, as ('snip',).")
     names = tuple(MEASURES if names is None else names)
     for name in names:
-        if name not in MEASURES:
+        if not isinstance(name, str) or name not in MEASURES:
             raise InputError(f"unknown measure {name!r}: the measures are {', '.join(MEASURES)}; {OTHERS}.")
     return names
 

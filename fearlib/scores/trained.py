@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from numbers import Real
 
 from fearlib.data.dataset import Dataset
-from fearlib.errors import InputError
+from fearlib.errors import InputError, check_seed
 from fearlib.spaces.network import Network
 from fearlib.training.loop import (
     Epoch,
@@ -74,6 +74,7 @@ def fear(
     `fearlib.training.loop.check_trainable` refuses, before any training.
     """
     check_counts(stage2_epochs=stage2_epochs, stage2_batch=stage2_batch, batch_size=batch_size)
+    of_stage2 = check_seed(check_seed(seed) + 1)
     if not isinstance(threshold, Real) or not 0 <= threshold <= 1:
         raise InputError(f"threshold={threshold!r}: it must be a share, from 0 to 1.")
     check_trainable(network, dataset, batch_size, stage2_batch)
@@ -90,7 +91,7 @@ def fear(
         return Score(float("nan"), ended or "below threshold", tuple(first))
     second = train(
         network, dataset, stage2_epochs, stage2_batch,
-        first_free_block=first_free_block, seed=seed + 1, stage=2, **common,
+        first_free_block=first_free_block, seed=of_stage2, stage=2, **common,
     )  # fmt: skip
     return _after_training(second[-1].train_top1, (*first, *_with_test_top1(second, network, dataset, precision)))
 

@@ -5,9 +5,8 @@ import itertools
 import random
 import re
 from dataclasses import dataclass
-from numbers import Integral
 
-from fearlib.errors import InputError, check_seed
+from fearlib.errors import InputError, check_seed, is_integer
 from fearlib.spaces.nats import check_index
 
 OPERATIONS = (
@@ -107,7 +106,7 @@ def sample_genotypes(count: int, seed: int) -> list[Genotype]:
 
     Raises InputError unless 0 <= count <= SPACE_SIZE, and for a seed that is no integer.
     """
-    if not isinstance(count, Integral) or not 0 <= count <= SPACE_SIZE:
+    if not is_integer(count) or not 0 <= count <= SPACE_SIZE:
         raise InputError(
             f"cannot sample {count!r} genotypes: it must be an integer of at least 0, and the space has "
             f"{SPACE_SIZE}."

@@ -5,7 +5,7 @@ from torch import nn
 
 from fearlib.errors import InputError
 from fearlib.spaces.darts import EDGES, Genotype
-from fearlib.spaces.network import AvgPool3x3, Network, check_sizes, relu_conv_bn
+from fearlib.spaces.network import AvgPool3x3, Network, check_kind, check_sizes, relu_conv_bn
 
 Pair = tuple[torch.Tensor, torch.Tensor]  # outputs of the last cell but one and of the last cell
 
@@ -17,10 +17,11 @@ def build_darts_network(genotype: Genotype, num_classes: int, channels: int = 36
     the resolution and double the channels, then average pooling and a linear classifier. The blocks are the cells,
     0..cells - 1. There is neither an auxiliary head nor drop path. Weights are PyTorch's default initialisation,
     drawn from torch's global generator. Takes images of shape (batch, 3, height, width), their sides multiples of
-    4, and gives logits of shape (batch, num_classes). Raises InputError if a size is not a positive integer, or
-    `cells` is below 3.
+    4, and gives logits of shape (batch, num_classes). Raises InputError if a size is not a positive integer,
+    `cells` is below 3, or it is no Genotype.
     """
     check_sizes(num_classes=num_classes, channels=channels, cells=cells)
+    check_kind(genotype, Genotype)
     if cells < 3:
         raise InputError(f"cells is {cells}: it must be at least 3, or there is no room for two reductions.")
     last_but_one = last = 3 * channels

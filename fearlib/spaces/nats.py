@@ -5,10 +5,10 @@ import itertools
 import operator
 import random
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from numbers import Integral
 
-from fearlib.errors import InputError, check_seed
+from fearlib.errors import InputError, check_seed, is_integer
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))  # (source node, target node)
@@ -33,6 +33,8 @@ class Architecture:
     ops: tuple[str, ...]
 
     def __post_init__(self):
+        if not isinstance(self.ops, Iterable):
+            raise InputError(f"ops is {self.ops!r:.80}: it must be six names out of {', '.join(OPERATIONS)}.")
         object.__setattr__(self, "ops", tuple(self.ops))
         if len(self.ops) != len(EDGES):
             raise InputError(
@@ -101,7 +103,7 @@ def sample_architectures(count: int, seed: int) -> list[Architecture]:
 
     Raises InputError unless 0 <= count <= 15625, and for a seed that is no integer.
     """
-    if not isinstance(count, Integral) or not 0 <= count <= SPACE_SIZE:
+    if not is_integer(count) or not 0 <= count <= SPACE_SIZE:
         raise InputError(
             f"cannot sample {count!r} architectures: it must be an integer of at least 0, and the space has "
             f"{SPACE_SIZE}."

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from fearlib.spaces.nats import EDGES, OPERATIONS, Architecture
-from fearlib.spaces.network import AvgPool3x3, Network, check_sizes, relu_conv_bn
+from fearlib.spaces.network import AvgPool3x3, Network, check_kind, check_sizes, relu_conv_bn
 
 
 def build_network(architecture: Architecture, num_classes: int, channels: int = 16, cells: int = 5) -> "Network":
@@ -17,9 +17,10 @@ def build_network(architecture: Architecture, num_classes: int, channels: int = 
     the blocks are numbered 0..16, the reductions being 5 and 11. Weights are PyTorch's default
     initialisation, drawn from torch's global generator. Takes images of shape (batch, 3, height, width), their
     sides multiples of 4, and gives logits of shape (batch, num_classes). Raises InputError if a size is not a
-    positive integer.
+    positive integer, or it is no Architecture.
     """
     check_sizes(num_classes=num_classes, channels=channels, cells=cells)
+    check_kind(architecture, Architecture)
     blocks = []
     for stage in range(3):
         width = channels * 2**stage

@@ -3,12 +3,11 @@
 import contextlib
 import copy
 import re
-from numbers import Integral
 
 import torch
 from torch import nn
 
-from fearlib.errors import InputError, one_line
+from fearlib.errors import InputError, is_integer, one_line
 
 OF_SHAPES = re.compile(r"\b(shapes?|sizes?|channels?|dimensions?|elements|broadcast)\b", re.IGNORECASE)
 
@@ -16,8 +15,16 @@ OF_SHAPES = re.compile(r"\b(shapes?|sizes?|channels?|dimensions?|elements|broadc
 def check_sizes(**sizes: int) -> None:
     """Raises InputError, naming the size, if one is not a positive integer."""
     for name, size in sizes.items():
-        if not isinstance(size, Integral) or size < 1:
+        if not is_integer(size) or size < 1:
             raise InputError(f"{name} is {size!r}: it must be a positive integer.")
+
+
+def check_kind(architecture: object, kind: type) -> None:
+    """Raises InputError unless it is an architecture of the kind."""
+    if not isinstance(architecture, kind):
+        raise InputError(
+            f"{architecture!r:.100} is no {kind.__name__}: {kind.__name__}.from_index or from_string makes one."
+        )
 
 
 @contextlib.contextmanager
@@ -124,7 +131,7 @@ class Network(nn.Module):
         return [self.stem, *self.blocks, self.head]
 
     def _split(self, first_free_block: int) -> tuple[list[nn.Module], list[nn.Module]]:
-        if not isinstance(first_free_block, Integral) or not 0 <= first_free_block <= len(self.blocks):
+        if not is_integer(first_free_block) or not 0 <= first_free_block <= len(self.blocks):
             raise InputError(
                 f"first_free_block is {first_free_block!r}: it must be an integer in 0..{len(self.blocks)} "
                 f"(0 freezes nothing, {len(self.blocks)} all but the head)."

@@ -251,6 +251,8 @@ def expand_methods(methods: list[str], settings: Settings) -> list[str]:
     A method may carry arguments of its own, `fear(stage2_epochs=8,threshold=0.5)`.
     Raises InputError if there are none, or for an unknown method or argument.
     """
+    if isinstance(methods, str) or not all(isinstance(method, str) for method in methods):
+        raise InputError(f"methods={methods!r:.80}: it must be a list of names, as ['fear'].")
     if not methods:
         raise InputError(f"no methods are given: the methods are {', '.join(METHODS)}.")
     labels = []

@@ -94,6 +94,13 @@ def preset(name: str, dataset: str, /, space: str = "nats-tss", **overrides) -> 
     return replace(settings, preset=str(label), **changes)
 
 
+def checked(settings: Settings) -> Settings:
+    """The settings as `preset` would have made them. Raises InputError for a value that it would refuse."""
+    if not isinstance(settings, Settings):
+        raise InputError(f"the settings are {settings!r:.80}: make them by fearlib.preset.")
+    return replace(settings, **{key: convert_setting(key, getattr(settings, key)) for key in _KINDS})
+
+
 def as_dict(settings: Settings) -> dict:
     """Plain values, ready for JSON."""
     return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(settings).items()}
@@ -117,14 +124,12 @@ def convert_setting(key: str, value, called: str | None = None):
         if kind is str:
             converted = str(value)
         elif kind is float:
-            converted = float(value)
+            converted = float(value) + 0.0  # no negative zero
         elif kind == tuple[int, ...]:
-            converted = tuple(int(part) for part in (value.split(",") if isinstance(value, str) else value))
+            converted = tuple(map(_integer, value.split(",") if isinstance(value, str) else value))
         else:
-            converted = int(value)
-            if converted != float(value):
-                raise ValueError
-    except (TypeError, ValueError):
+            converted = _integer(value)
+    except (TypeError, ValueError, OverflowError):
         expected = {str: "text", float: "a number", int: "an integer"}.get(
             kind, "an integer or none" if optional else "integers separated by commas"
         )
@@ -139,6 +144,14 @@ def convert_setting(key: str, value, called: str | None = None):
         values = converted if isinstance(converted, tuple) else (converted,)
         if not values or min(values) < smallest:
             raise InputError(f"{called}={value!r}: it must be at least {smallest}.")
+    return converted
+
+
+def _integer(value) -> int:
+    """Raises ValueError for a fraction, or for True and False."""
+    converted = int(value)
+    if isinstance(value, bool) or converted != float(value):
+        raise ValueError
     return converted
 
 

@@ -10,7 +10,7 @@ import sys
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -31,7 +31,7 @@ from fearlib.sweeps.labels import FAILED, has_failed
 from fearlib.sweeps.manifest import open_manifest, write_manifest
 from fearlib.sweeps.methods import expand_methods, most_macs, refuse_measures_twice
 from fearlib.sweeps.place import Place
-from fearlib.sweeps.presets import LENGTHS, Settings, as_dict
+from fearlib.sweeps.presets import LENGTHS, Settings, as_dict, checked
 from fearlib.sweeps.provenance import code_commit, hardware, sitting, utc_now
 from fearlib.sweeps.rows import known_accuracy, refuse_rows_without_journal, rows_of_trials, write_tables
 from fearlib.sweeps.trial import refuse_nan, run_trial
@@ -94,7 +94,7 @@ def run_sweep(
     import_plugin()
     place = Place(workers, scheduler, per_gpu)
     check_least(0, retries=retries, time_budget=time_budget)
-    ends, seeds = time.monotonic() + time_budget, [check_seed(seed) for seed in seeds]
+    ends, (architectures, seeds) = time.monotonic() + time_budget, _each_once(architectures, seeds)
     plan = _planned(dataset, settings, methods, architectures, seeds, data_folder, truth)
     if not place.is_here and time_budget == math.inf:
         plan = replace(plan, trials=_cheap_methods_first(plan))
@@ -117,6 +117,17 @@ def run_sweep(
         return _close(folder, manifest, plan.truth)
 
 
+def _each_once(architectures, seeds) -> tuple[list, list[int]]:
+    """Raises InputError if there are none, or they are no lists."""
+    for name, given in (("architectures", architectures), ("seeds", seeds)):
+        if isinstance(given, str) or not isinstance(given, Iterable):
+            raise InputError(f"{name} is {given!r:.80}: it must be a list.")
+    architectures, seeds = list(dict.fromkeys(architectures)), list(dict.fromkeys(map(check_seed, seeds)))
+    if not architectures or not seeds:
+        raise InputError("a sweep needs at least one architecture and one seed.")
+    return architectures, seeds
+
+
 def _cheap_methods_first(plan: Plan) -> list[Trial]:
     """Methods by what they cost at most; of each the longest trials first."""
     costs, of_method = {trial: plan.most_macs(trial) for trial in plan.trials}, {}
@@ -135,7 +146,7 @@ def _planned(
     truth: pd.Series | dict[int, float] | None,
 ) -> Plan:
     """The plan, one architecture after another. Raises InputError for whatever cannot be run."""
-    dataset = dataset_name(dataset)
+    dataset, settings = dataset_name(dataset), checked(settings)
     space, labels = space_of(architectures), expand_methods(methods, settings)
     if truth is not None:
         truth = _checked_truth(truth, [architecture.index for architecture in architectures])

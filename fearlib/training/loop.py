@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
-from numbers import Integral
+from numbers import Real
 from typing import NamedTuple
 
 import torch
@@ -14,7 +14,7 @@ from torch.optim import SGD
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from fearlib.data.dataset import Dataset
-from fearlib.errors import InputError, check_seed
+from fearlib.errors import InputError, check_seed, is_integer
 from fearlib.spaces.network import Network, shapes_checked
 from fearlib.training.classifier import check_labels, check_logits, has_one_value
 from fearlib.training.cuda_graph import recorded_step
@@ -158,7 +158,8 @@ def train(
     optimizer, schedule = _optimizer(parameters, schedule_epochs * steps)
     generator = torch.Generator().manual_seed(check_seed(seed))
     macs_per_image = network.training_macs(dataset.resolution, first_free_block)
-    if not all(0 < step <= epochs * steps for step in recorded_steps):
+    recorded_steps = set(recorded_steps)
+    if not all(is_integer(step) and 0 < step <= epochs * steps for step in recorded_steps):
         raise InputError(
             f"recorded_steps={sorted(recorded_steps)}: the training's steps are 1 to {epochs * steps}."
         )
@@ -215,7 +216,7 @@ def has_diverged(losses: Iterable[float]) -> bool:
 def check_counts(**counts: int) -> None:
     """Raises InputError, naming it, for a count that is not a positive integer."""
     for name, count in counts.items():
-        if not isinstance(count, Integral) or count < 1:
+        if not is_integer(count) or count < 1:
             raise InputError(f"{name}={count!r}: it must be an integer of at least 1.")
 
 
@@ -229,10 +230,10 @@ def check_schedule(epochs: int, schedule_epochs: int) -> None:
 
 
 def check_limits(**limits: float) -> None:
-    """Raises InputError, naming it, for a limit that is NaN, which nothing would ever reach."""
+    """Raises InputError, naming it, for a limit that is no number, or NaN, which nothing would ever reach."""
     for name, limit in limits.items():
-        if math.isnan(limit):
-            raise InputError(f"{name} is {limit}: it must be a number.")
+        if not isinstance(limit, Real) or math.isnan(limit):
+            raise InputError(f"{name} is {limit!r:.80}: it must be a number.")
 
 
 @torch.no_grad()

@@ -1,0 +1,223 @@
+"""What cannot be honoured is refused in one sentence, before anything is computed."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import fearlib
+from fearlib import Architecture, InputError, benchmark_accuracy, build_network, preset, ranking_table, read_rows
+from fearlib.figures import save_figure, scatter
+from fearlib.ranking.noise import noise_of_seeds
+from fearlib.ranking.statistics import bootstrap_interval, spearman
+from fearlib.ranking.tables import top_table
+from fearlib.scores.registry import measure, measure_names
+from fearlib.search import at_initialisation, funnel_search, live, replay
+from fearlib.spaces.darts_network import build_darts_network
+from fearlib.sweeps.manifest import read_manifest
+from fearlib.sweeps.rows import read_curves
+
+RESULTS = Path(__file__).parents[1] / "results"
+SOME = [Architecture.from_index(index) for index in (5, 7)]
+
+
+def sweep(folder, settings, **how):
+    given = {"methods": ["zero_cost(measures=params)"], "architectures": SOME} | how
+    return fearlib.run_sweep(
+        folder, "synthetic", settings, given.pop("methods"), given.pop("architectures"), **given
+    )
+
+
+@pytest.mark.parametrize(
+    "how, said",
+    [
+        ({"architectures": []}, "at least one architecture and one seed"),
+        ({"seeds": []}, "at least one architecture and one seed"),
+        ({"seeds": 3}, "seeds is 3: it must be a list"),
+        ({"seeds": [True]}, "seed is True"),
+        ({"architectures": 7}, "architectures is 7: it must be a list"),
+        ({"methods": "fear"}, "methods='fear': it must be a list of names"),
+        ({"methods": [5]}, r"methods=\[5\]: it must be a list of names"),
+        ({"workers": "2"}, "workers is '2': it must be a number"),
+        ({"retries": "1"}, "retries is '1': it must be a number"),
+    ],
+)
+def test_a_sweep_of_nothing_or_of_something_else(tmp_path, tiny_settings, how, said):
+    with pytest.raises(InputError, match=said):
+        sweep(tmp_path / "sweep", tiny_settings, **how)
+    assert not (tmp_path / "sweep").exists()
+
+
+def test_what_is_given_twice_runs_once(tmp_path, tiny_settings):
+    rows = sweep(tmp_path, tiny_settings, architectures=(each for each in [*SOME, SOME[0]]), seeds=[0, 0])
+    assert list(rows["index"]) == [5, 7]
+    assert sum(sitting["trials"] for sitting in read_manifest(tmp_path)["sittings"]) == 2
+
+
+def test_settings_that_no_preset_made(tmp_path, tiny_settings):
+    """They are brought into a preset's form, or refused before a trial runs whose folder nobody could read."""
+    numpy_made = replace(tiny_settings, channels=np.int64(4), precision="auto")
+    sweep(tmp_path / "own", numpy_made)
+    kept = read_manifest(tmp_path / "own")["configuration"]["settings"]
+    assert kept["channels"] == 4 and kept["precision"] != "auto"
+    for name in ("my settings", "32px", "none"):
+        with pytest.raises(InputError, match="its settings name no preset: make the settings by fearlib.preset"):
+            sweep(tmp_path / "other", replace(tiny_settings, preset=name))
+        assert not list((tmp_path / "other").glob("*.json*"))
+    for settings, said in ((replace(tiny_settings, channels=0), "at least 1"), ("compact", "make them by")):
+        with pytest.raises(InputError, match=said):
+            sweep(tmp_path / "other", settings)
+
+
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        ({"shortreg_epochs": (1.9, 2)}, "integers separated by commas"),
+        ({"shortreg_epochs": (True,)}, "integers separated by commas"),
+        ({"channels": math.inf}, "an integer"),
+        ({"channels": True}, "an integer"),
+        ({"threshold": 10**400}, "a number"),
+    ],
+)
+def test_settings_that_are_no_numbers(change, said):
+    with pytest.raises(InputError, match=f"it must be {said}"):
+        preset("smoke", "synthetic", **change)
+
+
+def test_a_negative_zero_is_the_same_setting():
+    assert preset("smoke", "synthetic", threshold=-0.0) == preset("smoke", "synthetic", threshold=0.0)
+
+
+def test_rows_of_two_kinds_have_no_common_rank():
+    two = pd.concat([read_rows(RESULTS / f"zero_cost_{name}") for name in ("cifar10", "cifar100")])
+    for table in (ranking_table, top_table):
+        with pytest.raises(InputError, match="two rows of .* on architecture .*: rank each dataset, preset"):
+            table(two)
+    with pytest.raises(InputError, match="the rows lack index, method, seed"):
+        ranking_table(pd.DataFrame())
+
+
+def row(index, arch, accuracy, space="nats-tss", seed=0):
+    return {
+        "space": space, "index": index, "arch": arch, "dataset": "cifar10", "preset": "smoke", "method": "fear",
+        "score": 0.5, "seconds": 1.0, "macs": 1, "seed": seed, "test_accuracy": accuracy, "outcome": "ok",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "other, said",
+    [
+        (row(21, str(Architecture.from_index(22)), 90.0), "architecture 21 is .*; the two must agree"),
+        (row(21, "1-2-3", 90.0, space="depths"), "holds architectures of depths, not of nats-tss"),
+        (row(5, str(SOME[0]), 10.0, seed=1), "two test accuracies of architecture 5"),
+    ],
+)
+def test_a_results_folder_that_contradicts_itself_is_no_truth(tmp_path, other, said):
+    pd.DataFrame([row(5, str(SOME[0]), 92.2), other]).to_csv(tmp_path / "rows.csv", index=False)
+    with pytest.raises(InputError, match=said):
+        benchmark_accuracy(tmp_path, "cifar10", [5])
+
+
+def test_a_search_by_what_is_no_single_score(colour_dataset):
+    settings = preset("smoke", "synthetic", zero_cost_batch=8)
+    with pytest.raises(InputError, match=r"shortreg stands for 2 trials: choose one, shortreg\(epochs=1\) or"):
+        live("shortreg", 0, colour_dataset, settings)
+    with pytest.raises(InputError, match="zero_cost gives 15 scores: a search needs one"):
+        live("zero_cost", 0, colour_dataset, settings)(5, math.inf)
+    with pytest.raises(InputError, match="not called 'evaluated'"):
+        funnel_search({"evaluated": None}, None, [5], 1)
+
+
+def test_a_measure_is_charged_for_the_images_that_it_sees(colour_dataset):
+    """8 pixels a side, whatever the settings say."""
+    settings = preset("smoke", "synthetic", zero_cost_batch=8, resolution=32)
+    found = at_initialisation("snip", 0, colour_dataset, settings)(5, math.inf)
+    network = build_network(SOME[0], colour_dataset.num_classes, settings.channels, settings.cells)
+    assert colour_dataset.resolution == 8 and found.macs == 3 * 8 * network.macs(8)
+
+
+def test_a_replay_of_fear_needs_its_curves():
+    folder, method = RESULTS / "cifar10_paper", "fear(stage2_epochs=5)"
+    rows, curves = read_rows(folder), read_curves(folder)
+    index = rows[rows.method == method]["index"].iloc[0]
+    replay(rows, curves, method, 50_000, 256)
+    with pytest.raises(InputError, match=f"1 trials of .* have no learning curve, that of {index} for one"):
+        replay(rows, curves[curves["index"] != index], method, 50_000, 256)
+
+
+IMAGES, LABELS = torch.zeros(4, 3, 8, 8), torch.arange(4)
+
+
+@pytest.mark.parametrize(
+    "images, more, said",
+    [
+        (IMAGES.byte(), {}, "the training images are uint8: they need a mean and std"),
+        (IMAGES[..., :4], {}, r"the shape \(4, 3, 8, 4\): it must be \(count, 3, side, side\)"),
+        (IMAGES, {"mean": torch.zeros(3)}, "both a mean and a std, or neither"),
+        (IMAGES, {"padding": -1}, "padding is -1"),
+        (IMAGES, {"padding": 1.5}, "padding is 1.5"),
+    ],
+)
+def test_a_dataset_that_cannot_be_trained_on(images, more, said):
+    with pytest.raises(InputError, match=said):
+        fearlib.Dataset("own", "drawn", True, images, LABELS, images, LABELS, **more)
+
+
+@pytest.mark.parametrize(
+    "call, said",
+    [
+        (lambda: build_network(9930, 10), "9930 is no Architecture: Architecture.from_index"),
+        (lambda: build_darts_network(SOME[0], 10), "is no Genotype: Genotype.from_index"),
+        (lambda: build_network(SOME[0], True), "num_classes is True"),
+        (lambda: Architecture(3), "ops is 3: it must be six names"),
+        (lambda: fearlib.sample_architectures(True, 0), "cannot sample True architectures"),
+        (lambda: bootstrap_interval(spearman, [1, 2, 3], [1, 2, 3], confidence="0.95"), "confidence '0.95'"),
+        (lambda: bootstrap_interval(spearman, [1, 2, 3], [1, 2, 3], resamples=True), "resamples True"),
+        (lambda: fearlib.nearest_pareto([1, 2], [1, 2], None), "target cost None"),
+        (lambda: spearman(["1", "2", "10"], [1, 2, 3]), "1-d arrays of numbers"),
+        (lambda: spearman([1j, 2, 3], [1, 2, 3]), "1-d arrays of numbers"),
+        (lambda: fearlib.top_indices([1, 2, 3], "1/2"), "percent '1/2'"),
+        (lambda: measure_names(5), "measures=5: it must be a tuple of names"),
+        (lambda: measure_names([["snip"]]), r"unknown measure \['snip'\]"),
+        (lambda: measure(lambda batch: 0), r"write @measure\(passes=3\)"),
+        (lambda: scatter(read_rows(RESULTS / "cifar10_paper"), ["fear"]), "there are no rows of 'fear'"),
+        (lambda: scatter(read_rows(RESULTS / "cifar10_paper"), []), "there are no rows of 'no method'"),
+    ],
+)
+def test_arguments_of_another_kind(call, said):
+    with pytest.raises(InputError, match=said):
+        call()
+
+
+def test_noise_is_not_taken_from_one_seed():
+    values = pd.DataFrame({"index": [1, 1, 2, 3], "seed": 0, "value": [0.5, 0.5, 0.6, 0.7]})
+    with pytest.raises(InputError, match="two values of one seed"):
+        noise_of_seeds(values)
+
+
+@pytest.mark.parametrize("how", [{"recorded_steps": (2.5,)}, {"max_seconds": None}, {"max_macs": "1"}])
+def test_training_limits_that_nothing_reaches(colour_dataset, how):
+    network = build_network(SOME[0], colour_dataset.num_classes, 4, 1)
+    with pytest.raises(InputError, match=next(iter(how))):
+        fearlib.train(network, colour_dataset, 1, 40, **how)
+
+
+def test_fear_refuses_a_seed_that_stage_2_could_not_have(colour_dataset, monkeypatch):
+    network = build_network(SOME[0], colour_dataset.num_classes, 4, 1)
+    monkeypatch.setattr("fearlib.scores.trained.train", None)  # nothing is trained
+    with pytest.raises(InputError, match="seed is 9223372036854775808"):
+        fearlib.fear(network, colour_dataset, 0.1, seed=2**63 - 1)
+
+
+def test_a_figure_keeps_the_dots_of_its_name(tmp_path):
+    from fearlib.figures.frame import pyplot
+
+    figure = pyplot().figure()
+    for name in ("threshold_0.5", "threshold_0.6.png"):
+        save_figure(figure, tmp_path / name)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {f"threshold_0.{digit}.{kind}" for digit in (5, 6) for kind in ("png", "pdf")}
