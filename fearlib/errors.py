@@ -45,14 +45,26 @@ def is_integer(value: object) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
+def is_number(value: object) -> bool:
+    """Whether it is a real one, numpy's too; True and False are none."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
 def check_least(least: float, **numbers: float) -> None:
     """Raises InputError, naming it, for a number below `least`, or what is no number."""
     for name, number in numbers.items():
-        if not isinstance(number, Real) or not number >= least:
+        if not is_number(number) or not number >= least:
             raise InputError(f"{name} is {number!r:.80}: it must be a number of at least {least}.")
+
+
+def check_whole(least: int, **numbers: int) -> None:
+    """Raises InputError, naming it, for what is no integer of at least `least`."""
+    for name, number in numbers.items():
+        if not is_integer(number) or number < least:
+            raise InputError(f"{name} is {number!r:.80}: it must be an integer of at least {least}.")
 
 
 def check_threshold(threshold: float) -> None:
     """Raises InputError unless 0 < threshold <= 1."""
-    if not isinstance(threshold, Real) or not 0 < threshold <= 1:
+    if not is_number(threshold) or not 0 < threshold <= 1:
         raise InputError(f"threshold is {threshold!r}: it is a share of training images, above 0 and at most 1.")

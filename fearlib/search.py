@@ -102,7 +102,8 @@ def funnel_search(
     one. `combine` makes one score of a
     table of them, a column each: of the screens, over all architectures; of these and what `evaluate` gives, the
     column `evaluated`, over those that were kept. One that is dropped is not returned. Of equal scores the earlier
-    wins. Raises InputError without a screen, or unless `keep` is an integer of at least 1.
+    wins. Raises InputError without a screen, with one called `evaluated`, or unless `keep` is an integer of at
+    least 1.
     """
     check_counts(keep=keep)
     if not screens or "evaluated" in screens:
@@ -128,7 +129,7 @@ def funnel_search(
 def live(method: str, seed: int, dataset: Dataset, settings: Settings, space: str = "nats-tss") -> Evaluate:
     """An evaluation by running a trial of `method`, as a sweep would; a limit is for FEAR alone.
 
-    Raises InputError for a method that stands for several trials, or gives several scores.
+    Raises InputError for a method that stands for several trials; the evaluation does for one of several scores.
     """
     labels = expand_methods([method], settings)
     if len(labels) > 1:

@@ -4,8 +4,6 @@ For `FEARLIB_PLUGIN=measure_variants`, with this folder on Python's path, and mi
 The loss summed over images in place of its mean is not among them: it multiplies all scores by one number.
 """
 
-from functools import partial
-
 from torch.nn.functional import cross_entropy
 
 from fearlib.scores.measures import grad_norm, measure, snip
@@ -13,7 +11,6 @@ from fearlib.scores.minibatch import Minibatch, gradients_of
 from fearlib.spaces.network import in_mode
 
 FIRST = 64  # images
-of_first = partial(measure, passes=3, at_most=FIRST)
 
 
 def first(batch):
@@ -28,13 +25,13 @@ def evaluated(batch):
     return [(weight.detach(), gradient) for weight, gradient in zip(weights, gradients_of(loss, weights))]
 
 
-@of_first()
+@measure(passes=3, at_most=FIRST)
 def snip_64(batch):
     """`snip` of the first 64 images."""
     return snip(first(batch))
 
 
-@of_first()
+@measure(passes=3, at_most=FIRST)
 def grad_norm_64(batch):
     """`grad_norm` of the first 64 images."""
     return grad_norm(first(batch))

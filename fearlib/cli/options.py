@@ -8,7 +8,7 @@ from typing import Annotated, Optional
 import typer
 
 from fearlib.data.registry import DATASETS
-from fearlib.errors import InputError, check_least
+from fearlib.errors import InputError, check_least, check_whole
 from fearlib.spaces.registry import SPACES
 from fearlib.sweeps.place import Place
 from fearlib.sweeps.presets import PRESETS
@@ -50,7 +50,8 @@ def how_to_run(
 ) -> dict:
     """What `run_sweep` takes of these options. Raises InputError for what it would refuse."""
     Place(workers, scheduler, per_gpu)
-    check_least(0, retries=retries, time_budget=0 if time_budget is None else time_budget)
+    check_whole(0, retries=retries)
+    check_least(0, time_budget=0 if time_budget is None else time_budget)
     return {
         "seeds": list(dict.fromkeys(_seed(seed) for seed in seeds.split(","))),
         "data_folder": folder,

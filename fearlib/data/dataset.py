@@ -37,7 +37,7 @@ class Dataset:
 
     def __post_init__(self):
         for part, images in (("training", self.train_images), ("test", self.test_images)):
-            if images.dim() != 4 or images.shape[-1] != images.shape[-2]:
+            if images.dim() != 4 or images.shape[1] != 3 or images.shape[-1] != images.shape[-2]:
                 raise InputError(
                     f"the {part} images have the shape {tuple(images.shape)}: it must be (count, 3, side, side)."
                 )

@@ -23,13 +23,10 @@ def scatter(rows: pd.DataFrame, methods: list[str] | None = None, *, own_truth: 
     Raises InputError for methods without rows, and if no test accuracy is known.
     """
     plt = pyplot()
-    known = list(rows.method.unique())
-    methods = known if methods is None else list(methods)
-    if not methods or (unknown := set(methods) - set(known)):
-        raise InputError(
-            f"there are no rows of {min(unknown) if methods else 'no method'!r:.80}: the methods are "
-            f"{', '.join(known)}."
-        )
+    of_rows = list(rows.method.unique())
+    methods = of_rows if methods is None else methods
+    if isinstance(methods, str) or not set(methods) or not set(methods) <= set(of_rows):
+        raise InputError(f"methods={methods!r:.200}: it must be a list out of {', '.join(of_rows)}.")
     each = {
         name: rows[rows.method == name].groupby("index")[["score", "test_accuracy"]].mean() for name in methods
     }

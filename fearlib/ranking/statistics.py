@@ -18,7 +18,7 @@ import numpy as np
 import scipy  # loads its `stats`, which takes a second, when they are first used
 from numpy.typing import ArrayLike
 
-from fearlib.errors import InputError, is_integer
+from fearlib.errors import InputError, is_integer, is_number
 
 
 def spearman(scores: ArrayLike, accuracy: ArrayLike) -> float:
@@ -163,7 +163,7 @@ def bootstrap_interval(
     Raises InputError unless 0 < confidence < 1, `resamples` is a positive integer and `seed` one of at least 0.
     """
     arrays = _vectors(*arrays)
-    if not isinstance(confidence, Real) or not 0 < confidence < 1:
+    if not is_number(confidence) or not 0 < confidence < 1:
         raise InputError(f"confidence {confidence!r}: it must lie between 0 and 1, both excluded.")
     for name, number, least in (("resamples", resamples, 1), ("seed", seed, 0)):
         if not is_integer(number) or number < least:
@@ -217,7 +217,7 @@ def nearest_pareto(cost: ArrayLike, value: ArrayLike, target_cost: float) -> int
     `target_cost` is not positive, if `target_cost` is not finite, or if every point has a NaN.
     """
     cost, value = _vectors(cost, value)
-    if not isinstance(target_cost, Real) or not 0 < target_cost < math.inf:
+    if not is_number(target_cost) or not 0 < target_cost < math.inf:
         raise InputError(f"target cost {target_cost!r}: it must be a positive, finite number.")
     if (cost <= 0).any():
         raise InputError(f"cost {cost[cost <= 0][0]:g}: costs must be positive to be compared in log cost.")
@@ -230,7 +230,7 @@ def nearest_pareto(cost: ArrayLike, value: ArrayLike, target_cost: float) -> int
 
 def _vectors(*arrays: ArrayLike) -> tuple[np.ndarray, ...]:
     try:
-        if any(np.asarray(array).dtype.kind in "USc" for array in arrays):
+        if any(map(_holds_texts, arrays)):
             raise ValueError
         vectors = tuple(np.asarray(array, dtype=float) for array in arrays)
     except (TypeError, ValueError) as error:
@@ -240,6 +240,13 @@ def _vectors(*arrays: ArrayLike) -> tuple[np.ndarray, ...]:
         given = ", ".join(str(vector.shape) for vector in vectors) or "none"
         raise InputError(f"expected 1-d arrays of one length, but the shapes given are: {given}.")
     return vectors
+
+
+def _holds_texts(array: ArrayLike) -> bool:
+    """Or complex numbers: what numpy would make numbers of."""
+    array = np.asarray(array)
+    each = array.ravel() if array.dtype == object else ()
+    return array.dtype.kind in "USc" or any(isinstance(one, str | bytes | complex) for one in each)
 
 
 def _scores(*arrays: ArrayLike) -> list[np.ndarray]:

@@ -42,10 +42,10 @@ def ranking_table(rows: pd.DataFrame, resamples: int = 1000) -> pd.DataFrame:
     `common x%`; mean `seconds` and `gmacs` (1e9 multiply-accumulates) an architecture, those without a score
     included. Seeds are averaged first; failed trials take no part. The full training whose accuracy is the truth
     has its cost alone: nothing is ranked against itself. Raises InputError if there are no rows, or as
-    `refuse_two_kinds` does.
+    `refuse_repeated_rows` does.
     """
     lines = []
-    refuse_two_kinds(rows)
+    refuse_repeated_rows(rows)
     truth, any_known, rows = own_truth(rows), rows.test_accuracy.notna().any(), with_meaning(rows)
     rows = with_finite_scores(rows[~rows.failed])
     for method, of_method in rows.groupby("method", sort=False):
@@ -76,9 +76,9 @@ def top_table(rows: pd.DataFrame, percents: tuple[float, ...] = TENTHS, resample
     Columns: `method`, `top` (x), `n` architectures in it with a score, `spearman` and its bootstrap 95% interval
     `low` and `high`, `common` (see `fearlib.common`), and the mean over the top of `seconds` and `gmacs` (1e9
     multiply-accumulates) with their standard errors, `seconds se` and `gmacs se`. Seeds are averaged first; the
-    top is taken among all architectures of a method. Raises InputError as `refuse_two_kinds` does.
+    top is taken among all architectures of a method. Raises InputError as `refuse_repeated_rows` does.
     """
-    refuse_two_kinds(rows)
+    refuse_repeated_rows(rows)
     lines, rows = [], with_meaning(rows)
     rows = with_finite_scores(rows[~rows.failed])
     for method, of_method in rows.groupby("method", sort=False):
@@ -96,13 +96,13 @@ def top_table(rows: pd.DataFrame, percents: tuple[float, ...] = TENTHS, resample
     return pd.DataFrame(sorted(lines, key=lambda line: method_order(line["method"])))
 
 
-def refuse_two_kinds(rows: pd.DataFrame) -> None:
-    """Raises InputError if an architecture has two rows of one method and seed, whose mean would say nothing."""
+def refuse_repeated_rows(rows: pd.DataFrame) -> None:
+    """Raises InputError if an architecture has two rows of one method and seed, or a column to tell is missing."""
     if missing := {"method", "index", "seed"} - set(rows):
         raise InputError(f"the rows lack {', '.join(sorted(missing))}: give them as fearlib.read_rows does.")
     twice = rows.duplicated(["method", "index", "seed"])
     if twice.any():
-        line = rows.loc[twice.idxmax()]
+        line = rows[twice].iloc[0]
         raise InputError(
             f"there are two rows of {line.method} with seed {line.seed} on architecture {line['index']}: rank "
             "each dataset, preset and search space alone."

@@ -145,7 +145,7 @@ def _counts(blocks: list[dict]) -> str:
 
 
 def _image(path: Path) -> dict:
-    """A PNG as base64 of a WebP, which is smaller, and its size in pixels. Raises InputError if it is none."""
+    """A PNG as base64 of a WebP, which is smaller, and its size in pixels. Raises InputError if it is no PNG."""
     require("PIL", "embed figures")
     from PIL import Image
 

@@ -36,7 +36,7 @@ def early(
     check_steps(steps)
     all_images = len(dataset.train_labels)
     check_within_epoch(steps, all_images, batch_size)
-    measures = measure_names(measures)
+    steps, measures = [int(step) for step in steps], measure_names(measures)
     check_minibatch(network, images, labels)
     found: list[Moment] = []
     curve: list[Epoch] = []

@@ -2,10 +2,9 @@
 
 import math
 from dataclasses import dataclass, replace
-from numbers import Real
 
 from fearlib.data.dataset import Dataset
-from fearlib.errors import InputError, check_seed
+from fearlib.errors import InputError, check_seed, is_number
 from fearlib.spaces.network import Network
 from fearlib.training.loop import (
     Epoch,
@@ -75,7 +74,7 @@ def fear(
     """
     check_counts(stage2_epochs=stage2_epochs, stage2_batch=stage2_batch, batch_size=batch_size)
     of_stage2 = check_seed(check_seed(seed) + 1)
-    if not isinstance(threshold, Real) or not 0 <= threshold <= 1:
+    if not is_number(threshold) or not 0 <= threshold <= 1:
         raise InputError(f"threshold={threshold!r}: it must be a share, from 0 to 1.")
     check_trainable(network, dataset, batch_size, stage2_batch)
     if first_free_block is None:

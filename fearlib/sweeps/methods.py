@@ -251,12 +251,13 @@ def expand_methods(methods: list[str], settings: Settings) -> list[str]:
     A method may carry arguments of its own, `fear(stage2_epochs=8,threshold=0.5)`.
     Raises InputError if there are none, or for an unknown method or argument.
     """
-    if isinstance(methods, str) or not all(isinstance(method, str) for method in methods):
+    mentions = list(methods) if isinstance(methods, Iterable) else [methods]
+    if isinstance(methods, str) or not all(isinstance(mention, str) for mention in mentions):
         raise InputError(f"methods={methods!r:.80}: it must be a list of names, as ['fear'].")
-    if not methods:
+    if not mentions:
         raise InputError(f"no methods are given: the methods are {', '.join(METHODS)}.")
     labels = []
-    for mention in methods:
+    for mention in mentions:
         name, given = parse_method(mention)
         method = METHODS[name]
         stated = {key: getattr(settings, kind) for key, kind in method.arguments.items() if kind in LENGTHS}
@@ -306,8 +307,7 @@ def refuse_measures_twice(methods: Iterable[str]) -> None:
 
 def _measures_of(label: Label) -> Iterable[str]:
     """The measures that a trial takes, after how many steps, in words."""
-    named = label.arguments.get("measures")
-    measures = _names(named)
+    measures = _names(label.arguments.get("measures"))
     if label.name == "zero_cost":
         return measures
     if label.name in ("degradation", "degradation_constant"):  # a row's label has these two alone

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from fearlib.errors import InputError, check_least
+from fearlib.errors import InputError, check_whole
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Place:
     per_gpu: int | None = None
 
     def __post_init__(self):
-        check_least(1, workers=self.workers, per_gpu=1 if self.per_gpu is None else self.per_gpu)
+        check_whole(1, workers=self.workers, per_gpu=1 if self.per_gpu is None else self.per_gpu)
         if self.workers > 1 and self.scheduler != "slurm" and (self.per_gpu or self.scheduler):
             raise InputError(
                 "workers are those that the scheduler has, or per_gpu for each GPU: leave workers out."

@@ -124,6 +124,8 @@ def convert_setting(key: str, value, called: str | None = None):
         if kind is str:
             converted = str(value)
         elif kind is float:
+            if isinstance(value, bool):
+                raise ValueError
             converted = float(value) + 0.0  # no negative zero
         elif kind == tuple[int, ...]:
             converted = tuple(map(_integer, value.split(",") if isinstance(value, str) else value))

@@ -19,7 +19,7 @@ import torch
 
 from fearlib.data.dataset import Dataset
 from fearlib.data.registry import DATASETS, dataset_name, load_dataset
-from fearlib.errors import InputError, check_least, check_seed, one_line, require
+from fearlib.errors import InputError, check_least, check_seed, check_whole, one_line, require
 from fearlib.files.outside import user_path
 from fearlib.files.tables import percentages
 from fearlib.plugin import PLUGIN, import_plugin
@@ -85,16 +85,17 @@ def run_sweep(
     last; but with a time budget, and with one worker, one architecture follows another, so that those which are
     finished are no selection. `after_trial` is called with each finished trial's
     rows. The folder receives `journal.jsonl` while the sweep runs; at its end, when it is interrupted too, it has
-    `rows.csv.gz`, `manifest.json` and `journal.jsonl.gz`. Raises InputError for a number that cannot be, if
-    `truth` is not of these architectures, if the folder holds results of another configuration or other test
-    accuracies, if two methods take the same measure, if another sweep is writing to it, or on Windows. A script
-    that asks for workers does so under `if __name__ == "__main__":`.
+    `rows.csv.gz`, `manifest.json` and `journal.jsonl.gz`. Raises InputError for a number or settings that cannot
+    be, without architectures or seeds, if `truth` is not of these architectures, if the folder holds results of
+    another configuration or other test accuracies, if two methods take the same measure, if another sweep is
+    writing to it, or on Windows. A script that asks for workers does so under `if __name__ == "__main__":`.
     """
     _refuse_places()
     import_plugin()
     place = Place(workers, scheduler, per_gpu)
-    check_least(0, retries=retries, time_budget=time_budget)
-    ends, (architectures, seeds) = time.monotonic() + time_budget, _each_once(architectures, seeds)
+    check_whole(0, retries=retries)
+    check_least(0, time_budget=time_budget)
+    ends, (architectures, seeds) = time.monotonic() + time_budget, _lists(architectures, seeds)
     plan = _planned(dataset, settings, methods, architectures, seeds, data_folder, truth)
     if not place.is_here and time_budget == math.inf:
         plan = replace(plan, trials=_cheap_methods_first(plan))
@@ -117,12 +118,12 @@ def run_sweep(
         return _close(folder, manifest, plan.truth)
 
 
-def _each_once(architectures, seeds) -> tuple[list, list[int]]:
-    """Raises InputError if there are none, or they are no lists."""
+def _lists(architectures, seeds) -> tuple[list, list[int]]:
+    """Both as lists, the seeds each once. Raises InputError if there are none, or they cannot be lists."""
     for name, given in (("architectures", architectures), ("seeds", seeds)):
         if isinstance(given, str) or not isinstance(given, Iterable):
             raise InputError(f"{name} is {given!r:.80}: it must be a list.")
-    architectures, seeds = list(dict.fromkeys(architectures)), list(dict.fromkeys(map(check_seed, seeds)))
+    architectures, seeds = list(architectures), list(dict.fromkeys(map(check_seed, seeds)))
     if not architectures or not seeds:
         raise InputError("a sweep needs at least one architecture and one seed.")
     return architectures, seeds
@@ -148,6 +149,7 @@ def _planned(
     """The plan, one architecture after another. Raises InputError for whatever cannot be run."""
     dataset, settings = dataset_name(dataset), checked(settings)
     space, labels = space_of(architectures), expand_methods(methods, settings)
+    architectures = list({each.index: each for each in architectures}.values())
     if truth is not None:
         truth = _checked_truth(truth, [architecture.index for architecture in architectures])
     data_folder = data_folder and os.path.abspath(user_path(data_folder))  # workers run elsewhere

@@ -5,7 +5,6 @@ import math
 import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
-from numbers import Real
 from typing import NamedTuple
 
 import torch
@@ -14,7 +13,7 @@ from torch.optim import SGD
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from fearlib.data.dataset import Dataset
-from fearlib.errors import InputError, check_seed, is_integer
+from fearlib.errors import InputError, check_seed, is_integer, is_number
 from fearlib.spaces.network import Network, shapes_checked
 from fearlib.training.classifier import check_labels, check_logits, has_one_value
 from fearlib.training.cuda_graph import recorded_step
@@ -137,8 +136,8 @@ def train(
     Forward passes run under autocast at `precision` (`resolve_precision`), in channels-last memory, on the device
     of the network's parameters; on a processor the process keeps the memory it has used (`keep_freed_memory`).
     Inference mode and no_grad play no part. Raises InputError for an unknown precision, a non-positive count, more
-    epochs than the schedule has, a recorded step that the training has not, a limit that is NaN, a seed that is no
-    integer, or a network that `check_trainable` or `trainable_parameters` refuses.
+    epochs than the schedule has, a recorded step that the training has not, a limit that is no number, a seed that
+    is no integer, or a network that `check_trainable` or `trainable_parameters` refuses.
     """
     schedule_epochs = epochs if schedule_epochs is None else schedule_epochs
     check_counts(epochs=epochs, batch_size=batch_size, records_per_epoch=records_per_epoch)
@@ -161,7 +160,7 @@ def train(
     recorded_steps = set(recorded_steps)
     if not all(is_integer(step) and 0 < step <= epochs * steps for step in recorded_steps):
         raise InputError(
-            f"recorded_steps={sorted(recorded_steps)}: the training's steps are 1 to {epochs * steps}."
+            f"recorded_steps={sorted(recorded_steps)}: its steps are whole numbers from 1 to {epochs * steps}."
         )
     sums = _Sums(torch.zeros((), device=device), torch.zeros((), dtype=torch.int64, device=device))
 
@@ -232,7 +231,7 @@ def check_schedule(epochs: int, schedule_epochs: int) -> None:
 def check_limits(**limits: float) -> None:
     """Raises InputError, naming it, for a limit that is no number, or NaN, which nothing would ever reach."""
     for name, limit in limits.items():
-        if not isinstance(limit, Real) or math.isnan(limit):
+        if not is_number(limit) or math.isnan(limit):
             raise InputError(f"{name} is {limit!r:.80}: it must be a number.")
 
 
