@@ -53,7 +53,7 @@ def degradation(
     """Train a network regularly, in place, and take `measures` of it on one minibatch again and again.
 
     At initialisation, `MOMENTS` times in the first epoch, and after every other epoch; or at `moments`, in epochs,
-    each with the first step that reaches it; no epoch begins after the last. One cosine over all `epochs` or,
+    each with the first step that reaches it; nothing is trained after the last. One cosine over all `epochs` or,
     with `constant_rate`, a rate of 0.1 and a fresh optimizer every epoch, as the paper's code has it. The training
     has `MOMENTS` records an epoch and one at every moment. One that diverges ends there: its last record has a
     loss that is not finite. Raises InputError as `check_moments`, `fearlib.train` and `fearlib.zero_cost` do, or
@@ -79,9 +79,14 @@ def degradation(
     runs = [(1, ENDLESS_EPOCHS)] * last if constant_rate else [(last, epochs)] * (last > 0)
     for done, (length, schedule) in enumerate(runs):
         in_run = {step - done * steps for step in wanted if 0 < step - done * steps <= length * steps}
+        trained_on = math.inf  # images
+        if done + length == last:
+            epochs_before, step = divmod(max(in_run), steps)
+            trained_on = epochs_before * len(dataset.train_labels) + step * batch_size
         train(
-            network, dataset, length, schedule_epochs=schedule, seed=seed + done, recorded_steps=in_run, **common
-        )
+            network, dataset, length, schedule_epochs=schedule, seed=seed + done, recorded_steps=in_run,
+            max_macs=trained_on * network.training_macs(dataset.resolution), **common,
+        )  # fmt: skip
         if has_diverged([curve[-1].loss]):
             break
     return found
