@@ -1,4 +1,7 @@
+import importlib
 import os
+import sys
+from pathlib import Path
 
 if "FEARLIB_TEST_CUDA" not in os.environ:
     os.environ["CUDA_VISIBLE_DEVICES"] = ""  # rows are compared bit for bit
@@ -9,6 +12,7 @@ import pytest
 import torch
 
 from fearlib import Dataset, preset
+from fearlib.scores.registry import MEASURES
 
 hypothesis.settings.register_profile("fearlib", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("fearlib")
@@ -20,6 +24,17 @@ def data_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
     os.environ["FEARLIB_DATA"] = str(folder)
     return folder
+
+
+@pytest.fixture
+def measure_variants(monkeypatch):
+    """The names of the measures that notebooks/measure_variants.py adds; afterwards they are gone."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "notebooks")
+    monkeypatch.setattr(MEASURES, "_entries", before := dict(MEASURES))
+    monkeypatch.delitem(sys.modules, "measure_variants", raising=False)
+    known = set(before)
+    importlib.import_module("measure_variants")
+    return tuple(name for name in MEASURES if name not in known)
 
 
 @pytest.fixture(scope="session")

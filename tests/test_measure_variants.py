@@ -1,31 +1,11 @@
 """Forms of snip and grad_norm against plain autograd on a network's own parameters."""
 
-import importlib
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
 import fearlib
-from fearlib.scores.registry import MEASURES
-
-NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
-
-
-@pytest.fixture(scope="module")
-def variants():
-    """Their names; afterwards no measure is left over."""
-    before = list(MEASURES)
-    sys.path.insert(0, str(NOTEBOOKS))
-    importlib.import_module("measure_variants")
-    sys.path.remove(str(NOTEBOOKS))
-    yield tuple(name for name in MEASURES if name not in before)
-    for name in set(MEASURES) - set(before):
-        del MEASURES[name]
-    del sys.modules["measure_variants"]
 
 
 def weights_and_gradients(network, images, labels, training):
@@ -36,12 +16,12 @@ def weights_and_gradients(network, images, labels, training):
     return [(weight.detach(), gradient) for weight, gradient in zip(weights, gradients)]
 
 
-def test_variants_against_plain_autograd(variants):
+def test_variants_against_plain_autograd(measure_variants):
     torch.manual_seed(0)
     network = fearlib.build_network(fearlib.Architecture.from_index(9999), 10, 8, 1).double()
     images, labels = torch.randn(80, 3, 8, 8).double(), torch.randint(10, (80,))
     network.train()(3 + 2 * images)  # running statistics that are not the minibatch's
-    measured = fearlib.zero_cost(network, images, labels, (*variants, "snip", "grad_norm", "plain"))
+    measured = fearlib.zero_cost(network, images, labels, (*measure_variants, "snip", "grad_norm", "plain"))
     alone = {
         size: fearlib.zero_cost(network, images[:size], labels[:size], ("snip", "grad_norm")) for size in (64, 80)
     }
@@ -60,7 +40,7 @@ def test_variants_against_plain_autograd(variants):
         "grad_norm_whole": float(torch.cat([g.flatten() for _, g in trained]).norm()),
         "plain_absolute": abs(sum(float((w * g).sum()) for w, g in trained)),
     }
-    assert set(expected) == set(variants)
+    assert set(expected) == set(measure_variants)
     for name, value in expected.items():
         assert measured[name] == pytest.approx(value, rel=1e-9), name
     assert measured["snip"] == alone[80]["snip"] != measured["snip_64"]

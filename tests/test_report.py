@@ -154,7 +154,7 @@ def options(command):
 @pytest.mark.parametrize(
     "account", [each for each in accounts(RESULTS) if each["trials"]], ids=lambda a: a["name"]
 )
-def test_commands_give_the_settings_and_trials_of_the_manifest(account):
+def test_commands_give_the_settings_and_trials_of_the_manifest(account, measure_variants):
     folder = RESULTS / account["name"]
     manifest = json.loads((folder / "manifest.json").read_text())
     trials = [record["trial"] for record in read_journal(folder)]

@@ -94,7 +94,10 @@ def test_the_notebook_makes_both_tables_or_says_what_is_missing(funnel, tmp_path
     screen = ["zero_cost(measures=synflow+jacob_cov)"]
     run_sweep(tmp_path / "screen", "synthetic", small, screen, ARCHITECTURES, truth=TRUTH)
     text = run_notebook("analysis/funnel.ipynb", results=str(tmp_path / "screen"), **given)
-    assert f"{KEEP} trainings of the {KEEP} best are missing" in text and not (made / "screen.csv").exists()
+    assert (
+        f"{KEEP} trainings of the {KEEP} best by FEAR are not in this folder" in text
+        and not (made / "screen.csv").exists()
+    )
 
 
 def test_what_is_not_finished_is_said(funnel):

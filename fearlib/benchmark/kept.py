@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from fearlib.benchmark.truth import benchmark_accuracy
+from fearlib.errors import InputError
 from fearlib.files.write import replace_file
 from fearlib.ranking.zero_cost import DATASETS, VALIDATION
 from fearlib.scores.registry import MEASURES
@@ -12,14 +13,17 @@ from fearlib.spaces.nats import Architecture
 
 
 def keep_accuracies(
-    rows: pd.DataFrame, path: str | Path, truth: str | Path, validation: str | Path | None = None
+    rows: pd.DataFrame, path: str | Path, truth: str | Path | None, validation: str | Path | None = None
 ) -> None:
     """Write the scores in the rows of one seed with the benchmark's accuracies, which so serve as a truth.
 
     A line an architecture: `index`, its string `arch`, a column a measure, the test accuracies on the `DATASETS`
     out of `truth` (a table or an archive) after the full training and after 12 epochs (`cifar10_12ep`), and out of
-    `validation` that of `cifar10-valid`, `VALIDATION`. Raises InputError as `benchmark_accuracy` does.
+    `validation` that of `cifar10-valid`, `VALIDATION`. Raises InputError without a truth, and as
+    `benchmark_accuracy` does.
     """
+    if truth is None:
+        raise InputError("validation accuracies are kept beside test accuracies: give a truth, too.")
     wide = rows.pivot(index="index", columns="method", values="score")
     wide = wide[[measure for measure in MEASURES if measure in wide]]
     wide.insert(0, "arch", [str(Architecture.from_index(index)) for index in wide.index])
