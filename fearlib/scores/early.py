@@ -6,12 +6,9 @@ import torch
 
 from fearlib.data.dataset import Dataset
 from fearlib.errors import InputError
-from fearlib.scores.degradation import ENDLESS_EPOCHS, Moment
-from fearlib.scores.measures import measure_network
-from fearlib.scores.registry import measure_names
+from fearlib.scores.degradation import Moment, degradation
 from fearlib.spaces.network import Network
-from fearlib.training.classifier import check_minibatch
-from fearlib.training.loop import Epoch, check_counts, check_trainable, train
+from fearlib.training.loop import check_counts
 
 
 def early(
@@ -32,26 +29,14 @@ def early(
     `fearlib.train` and `fearlib.zero_cost` do, and unless the steps rise from 1 to those of an epoch at most.
     """
     check_counts(batch_size=batch_size)
-    check_trainable(network, dataset, batch_size)
     check_steps(steps)
     all_images = len(dataset.train_labels)
     check_within_epoch(steps, all_images, batch_size)
-    steps, measures = [int(step) for step in steps], measure_names(measures)
-    check_minibatch(network, images, labels)
-    found: list[Moment] = []
-    curve: list[Epoch] = []
-
-    def look(record: Epoch) -> None:
-        curve.append(record)
-        results = measure_network(network, images, labels, measures, seed)
-        found.append(Moment(record.epoch, results, tuple(curve)))
-
-    macs = min(steps[-1] * batch_size, all_images) * network.training_macs(dataset.resolution)
-    train(
-        network, dataset, 1, batch_size, ENDLESS_EPOCHS, recorded_steps=steps, max_macs=macs, precision=precision,
-        seed=seed, after_record=look,
+    of_epoch = -(-all_images // batch_size)
+    return degradation(
+        network, dataset, images, labels, 1, constant_rate=True, batch_size=batch_size, precision=precision,
+        seed=seed, moments=[step / of_epoch for step in steps], measures=measures,
     )  # fmt: skip
-    return found
 
 
 def check_within_epoch(steps: Sequence[int], images: int, batch_size: int) -> None:

@@ -160,7 +160,7 @@ def train(
     recorded_steps = set(recorded_steps)
     if not all(is_integer(step) and 0 < step <= epochs * steps for step in recorded_steps):
         raise InputError(
-            f"recorded_steps={sorted(recorded_steps)}: its steps are whole numbers from 1 to {epochs * steps}."
+            f"recorded_steps={sorted(recorded_steps)}: they must be whole numbers from 1 to {epochs * steps}."
         )
     sums = _Sums(torch.zeros((), device=device), torch.zeros((), dtype=torch.int64, device=device))
 
