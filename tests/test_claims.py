@@ -205,6 +205,21 @@ def test_claims_whose_rows_a_sweep_lacks_are_not_run_and_the_others_are(tmp_path
     )  # not the 30 at a constant rate
 
 
+def test_c5_counts_later_measures_and_stands_beside_the_same_without_them(tmp_path):
+    source = ROOT / "results" / "synthetic_compact"
+    (line,) = measure_claims(pd.Series(["C5"]), source.parent)
+    folder = tmp_path / source.name
+    folder.mkdir()
+    shutil.copy(source / "manifest.json", folder)
+    for record in read_journal(source):
+        if not record["trial"]["method"].startswith("zero_cost("):
+            append_to_journal(folder, record | {"curve": []})
+    write_tables(folder)
+    (then,) = measure_claims(pd.Series(["C5"]), tmp_path)
+    assert "the best other is `az_progressivity`; " in line["beside"] and line["ours"] < then["ours"]
+    assert line["beside"].endswith(f"without later measures {Estimate.of(then, 'ours')}")
+
+
 def longer(record, label="shortreg(epochs=50)"):
     """A trial's record under another label."""
     rows = [row | {"method": label} for row in record["rows"]]

@@ -61,11 +61,18 @@ def test_moments_asked_for_are_those_of_the_same_training(colour_dataset, consta
     rest = sum(r.loss * r.images for r in usual[-1].curve if r.epoch > 2.4)
     assert total[1] == pytest.approx(total[0] - rest)
     assert [r.epoch for r in asked[-1].curve if 1 < r.epoch < 2] == [1.2, 1.3, 1.4, 1.6, 1.8]
-    for last, spent in ((0.2, 2 * 20), (2.35, 2 * 200 + 4 * 20)):
-        part = degradation(network(), colour_dataset, images, labels, 3, moments=[0.1, last], **common)[-1]
-        assert sum(record.images for record in part.curve) == spent
     start = degradation(network(), colour_dataset, images, labels, 3, moments=[0], **common)
     assert [moment.epoch for moment in start] == [0] and start[0].curve == ()
+
+
+@pytest.mark.parametrize("constant_rate", [False, True])
+@pytest.mark.parametrize("last, steps", [(0.2, 2), (1, 10), (2.35, 24), (3, 30)])
+def test_nothing_is_trained_after_the_last_moment(colour_dataset, constant_rate, last, steps):
+    """Batch norm counts the batches that it has seen in training."""
+    images, labels = first_minibatch(colour_dataset, 16, seed=3)
+    trained = network()
+    degradation(trained, colour_dataset, images, labels, 3, constant_rate, 20, seed=3, moments=[0.1, last])
+    assert trained.stem[1].num_batches_tracked == steps
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,7 @@ def test_nothing_is_trained_after_the_last_step(colour_dataset):
         trained = network()
         found = early(trained, colour_dataset, images, labels, steps, batch_size=batch)
         assert [sum(record.images for record in moment.curve) for moment in found] == seen
+        assert trained.stem[1].num_batches_tracked == steps[-1]
         assert [moment.macs for moment in found] == [images * trained.training_macs(8) for images in seen]
 
 

@@ -97,6 +97,13 @@ def test_folder_and_archives_give_the_same_table(tmp_path, source):
     pd.testing.assert_frame_equal(table, TABLE)
 
 
+@pytest.mark.parametrize("percent", [7, 14, 28, 55, 56, 60])
+def test_an_accuracy_at_the_threshold_has_reached_it(tmp_path, percent):
+    """100 * 0.55 is more than 55."""
+    folder = write(tmp_path, {"a.json": log(accuracies=(percent - 0.01, percent, 99))})
+    assert list(log_times(folder, percent / 100)["epochs"]) == [2]
+
+
 def test_threshold(tmp_path):
     folder = write(tmp_path, FILES)
     assert list(log_times(folder, 0.59)["epochs"]) == [1, 3, 2]
