@@ -65,6 +65,7 @@ def test_a_top_of_few_gets_no_verdict():
     for paper, n in itertools.product((0.5, -0.5, 0.01, math.inf), (2, 19)):
         assert verdict(paper, 0.5, 0.4, 0.6, True, n) == "too few networks"
     assert verdict(0.5, math.nan, math.nan, math.nan, True, 2) == "too few networks"
+    assert verdict(0.5, 0.5, 0.4, 0.6, True, math.nan) == "too few networks"
     assert verdict(0.5, 0.5, 0.4, 0.6, True, 20) == "reproduced"
 
 

@@ -1,77 +1,74 @@
-"""What methods, and searches, are worth against what they cost."""
+"""What methods, and searches, are worth beside what they cost."""
 
 import textwrap
 
 import numpy as np
 import pandas as pd
 
-from fearlib.figures.frame import MARKERS, OTHER_MARKER, apart, count_range, not_free, pyplot, where
+from fearlib.figures.frame import MARKERS, OTHER_MARKER, count_range, not_free, pyplot, where
 from fearlib.sweeps.labels import kind_of
 
 _SEARCH_MARKERS = {**MARKERS, "funnel": ("D", "#cc79a7")}
 
 
 def cost_against_spearman(table: pd.DataFrame, rows: pd.DataFrame):
-    """Each method's Spearman with its 95% interval against its mean cost in multiply-accumulates.
+    """A line a method, the cheapest above: its Spearman with its 95% interval, and its cost an architecture.
 
-    `table` as `fearlib.ranking_table` makes it of `rows`. Returns the matplotlib figure.
+    `table` as `fearlib.ranking_table` makes it of `rows`; methods without a Spearman are left out. Returns the
+    matplotlib figure.
     """
-    plt = pyplot()
-    figure, axis = plt.subplots(figsize=(6.5, 4.2), layout="constrained")
-    table = table.dropna(subset="spearman").sort_values("spearman", ignore_index=True)
-    axis.axhline(0, color="0.7", linewidth=0.8, zorder=0)
-    kinds = table.method.map(kind_of)
-    _points(axis, table.method, kinds, table.gmacs, table.spearman, table.low, table.high)
-    cost = "cost an architecture (10$^9$ multiply-accumulates)"
-    axis.set_xlabel(cost + "; at the left edge: none" * bool((table.gmacs == 0).any()))
-    axis.set_ylabel("Spearman with test accuracy")
+    table = table.dropna(subset="spearman").sort_values(["gmacs", "spearman"], ignore_index=True)
+    figure, (worth, cost) = _lines(table.method, table.method, table.gmacs, table[["spearman", "low", "high"]])
+    worth.axvline(0, color="0.7", linewidth=0.8, zorder=0)
+    worth.set_xlabel("Spearman with test accuracy")
+    cost.set_xlabel("10$^9$ macs an architecture")
     title = f"{where(rows)}, n={count_range(table.n)}, bars: 95% bootstrap"
-    axis.set_title(textwrap.fill(title, 80), fontsize=9)
+    figure.suptitle(textwrap.fill(title, 80), fontsize=9)
     return figure
 
 
 def search_cost(table: pd.DataFrame, rows: pd.DataFrame):
-    """Accuracy that searches find against their cost, with 95% intervals; the paper's T3.
+    """A line a search, the cheapest above: the accuracy that it finds with its 95% interval, and its cost; the
+    paper's T3.
 
     `table` as `random_search_table` makes it of trials in `rows`. Returns the matplotlib figure.
     """
-    plt = pyplot()
-    figure, axis = plt.subplots(figsize=(6.5, 4.2), layout="constrained")
-    table = table.sort_values("found", ignore_index=True)
-    kinds = table.method.map(kind_of)
-    names = [
-        method if np.isinf(ratio) else f"{kind}, ratio {ratio:g}"
-        for method, kind, ratio in zip(table.method, kinds, table.ratio)
+    table = table.sort_values(["macs", "found"], ignore_index=True)
+    names = [  # with a limit: at so many times the fastest
+        method if np.isinf(ratio) else f"{method}, at {ratio:g} times"
+        for method, ratio in zip(table.method, table.ratio)
     ]
-    _points(axis, names, kinds, table.macs / 1e12, table.found, table["found low"], table["found high"])
-    cost = "cost of the search (10$^{12}$ multiply-accumulates)"
-    axis.set_xlabel(cost + "; at the left edge: none" * bool((table.macs == 0).any()))
-    axis.set_ylabel("test accuracy of the architecture found (%)")
+    found = table[["found", "found low", "found high"]]
+    figure, (worth, cost) = _lines(names, table.method, table.macs / 1e12, found)
+    worth.set_xlabel("test accuracy of the architecture found (%)")
+    cost.set_xlabel("10$^{12}$ macs a search")
     seen = f"{table.length[0]} of {table.n[0]} architectures, {table.orders[0]} orders"
     title = f"{where(rows)}, {seen}, bars: 95% bootstrap over architectures"
-    axis.set_title(textwrap.fill(title, 80), fontsize=9)
+    figure.suptitle(textwrap.fill(title, 80), fontsize=9)
     return figure
 
 
-def _points(axis, names, kinds, cost, value, low, high) -> None:
-    """Values, ascending, with error bars against cost on a log scale, in the colours of their kinds of method."""
-    points = pd.DataFrame({"name": names, "kind": kinds, "cost": not_free(cost), "value": value})
-    for point, below, above in zip(points.itertuples(), value - low, high - value):
-        marker, colour = _SEARCH_MARKERS.get(point.kind, OTHER_MARKER)
-        error = [[max(below, 0)], [max(above, 0)]]
-        axis.errorbar(point.cost, point.value, yerr=error, fmt=marker, color=colour, markersize=5, elinewidth=0.8)
-    axis.set_xscale("log")
-    axis.set_xlim(right=axis.get_xlim()[1] * 10 ** (max(map(len, names), default=0) / 11))  # room for the names
-    bottom, top = axis.get_ylim()
-    neighbours = np.log10(points.cost.sort_values()).diff().gt(0.7).cumsum()  # a gap to the next cost: a new group
-    for _, near in points.groupby(neighbours):
-        heights = apart(near.value.to_numpy(), (top - bottom) / 26, bottom, top)
-        for point, height in zip(near.itertuples(), heights):
-            axis.annotate(
-                point.name,
-                (point.cost, point.value),
-                (near.cost.max() * 1.6, height),
-                fontsize=7,
-                va="center",
-                arrowprops={"arrowstyle": "-", "color": "0.7", "linewidth": 0.5, "relpos": (0, 0.5)},
-            )
+def _lines(names, methods, cost: pd.Series, worth: pd.DataFrame):
+    """A figure of two panels, a line a name: `worth` (value, low, high), and `cost` on a log scale and in numbers."""
+    plt = pyplot()
+    size = (6.5, 0.19 * len(cost) + 1.2)
+    figure, panels = plt.subplots(1, 2, figsize=size, sharey=True, width_ratios=(3, 2), layout="constrained")
+    placed = not_free(cost)
+    for line, (method, (value, low, high)) in enumerate(zip(methods, worth.to_numpy())):
+        marker, colour = _SEARCH_MARKERS.get(kind_of(method), OTHER_MARKER)
+        error = [[max(value - low, 0)], [max(high - value, 0)]]
+        panels[0].errorbar(value, line, xerr=error, fmt=marker, color=colour, markersize=4, elinewidth=0.8)
+        panels[1].plot(placed[line], line, marker, color=colour, markersize=4)
+        number = f"{cost[line]:,.0f}" if cost[line] >= 1000 else f"{cost[line]:.3g}" if cost[line] else "none"
+        panels[1].annotate(
+            number, (placed[line], line), (5, 0), textcoords="offset points", fontsize=7, va="center"
+        )
+    panels[0].set_yticks(range(len(cost)), names, fontsize=7)
+    panels[0].set_ylim(len(cost) - 0.4, -0.6)
+    panels[1].set_xscale("log")
+    panels[1].set_xlim(right=panels[1].get_xlim()[1] * 20)  # room for the numbers
+    for panel in panels:
+        panel.tick_params(axis="x", labelsize=7)
+        panel.xaxis.label.set_fontsize(8)
+        panel.grid(axis="y", linewidth=0.4)
+    return figure, panels

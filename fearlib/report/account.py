@@ -16,7 +16,7 @@ from fearlib.sweeps.presets import LENGTHS, PRESETS, as_dict, preset
 from fearlib.sweeps.rows import rows_file
 
 ARCHIVE = "archive"  # in a folder of results: sweeps that stand for a past decision, by what they have in common
-OF_A_SITTING = ("started", "ended", "trials", "workers", "commit", "hardware", "python", "truth")
+OF_A_SITTING = ("started", "ended", "trials", "workers", "commit", "plugin", "hardware", "python", "truth")
 
 
 def accounts(results: Path) -> list[dict]:
@@ -72,7 +72,8 @@ def provenance(folder: str | Path) -> str:
     ]
     for sitting in of_it["sittings"]:
         lines.append(f"{sitting['started']}: {sitting['trials']} trials by {sitting['workers']} worker(s),")
-        lines.append(f"  code {sitting['commit']}, {sitting['hardware']}")
+        plugin = f" with {sitting['plugin']}" if sitting["plugin"] else ""
+        lines.append(f"  code {sitting['commit']}{plugin}, {sitting['hardware']}")
     return "\n".join(lines)
 
 

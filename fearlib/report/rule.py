@@ -65,7 +65,7 @@ def verdict(
     """
     if math.isnan(paper):
         raise InputError("a verdict needs the paper's value, or +inf or -inf for its direction alone.")
-    if n < ENOUGH_IN_TOP:
+    if not n >= ENOUGH_IN_TOP:  # nor is NaN enough
         return "too few networks"
     if math.isnan(ours):
         return "not run"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import platform
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fearlib.plugin import PLUGIN
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -19,11 +22,12 @@ PACKAGES = ("torch", "numpy", "pandas", "scipy")
 
 
 def sitting(workers: int, truth: pd.Series | None) -> dict:
-    """One run of a sweep: when, with what code, packages and truth, on what hardware."""
+    """One run of a sweep: when, with what code, plugin, packages and truth, on what hardware."""
     return {
         "id": uuid.uuid4().hex,
         "started": utc_now(),
         "commit": code_commit(),
+        "plugin": os.environ.get(PLUGIN) or None,
         "python": sys.version.split()[0],
         "packages": {name: metadata.version(name) for name in PACKAGES},
         "hardware": hardware(),
