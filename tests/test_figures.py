@@ -83,7 +83,7 @@ def test_combinations_are_drawn_by_dataset_and_set_over_all_and_in_the_better_ha
 
 
 def drawn_lines(figure):
-    """What stands at each name of a figure of two panels: the value, its bar's ends, and the cost with its number."""
+    """By name, from a figure of two panels: the value, its bar's ends, the cost, and its number."""
     worth, cost = figure.axes
     names = [label.get_text() for label in worth.get_yticklabels()]
     bars = [container.lines[2][0].get_segments()[0][:, 0] for container in worth.containers]

@@ -49,7 +49,7 @@ def search_cost(table: pd.DataFrame, rows: pd.DataFrame):
 
 
 def _lines(names, methods, cost: pd.Series, worth: pd.DataFrame):
-    """A figure of two panels, a line a name: `worth` (value, low, high), and `cost` on a log scale and in numbers."""
+    """Two panels, a line a name: `worth` (value, low, high), and `cost`, on a log scale and in numbers."""
     plt = pyplot()
     size = (6.5, 0.19 * len(cost) + 1.2)
     figure, panels = plt.subplots(1, 2, figsize=size, sharey=True, width_ratios=(3, 2), layout="constrained")
