@@ -34,8 +34,8 @@ def funnel(of: Comparison, trained: pd.DataFrame, table: pd.DataFrame, screen: s
     right.plot(scores["mean"], accuracy, ".", color="black", markersize=4)
     right.axhline(of.accuracy.max(), color="0.4", linewidth=0.8, linestyle="--", label="the best of all")
     right.set(xlabel=f"{trained.method.iloc[0]}, mean of {trained.seed.nunique()} seeds")
-    for chosen_by, index in zip(table["chosen by"], table["index"]):
-        marker, colour = _MARKS[chosen_by]
+    for chosen_by, (marker, colour) in _MARKS.items():
+        index = table.set_index("chosen by")["index"][chosen_by]
         style = {"color": colour, "markersize": 8, "fillstyle": "none", "linestyle": "none", "marker": marker}
         left.plot(place[index], of.accuracy[index], **style)
         right.plot(scores["mean"].get(index), of.accuracy[index], **style, label=f"chosen by {chosen_by}")

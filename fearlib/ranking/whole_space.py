@@ -37,7 +37,8 @@ def screens_table(of: Comparison, keep: int) -> pd.DataFrame:
     """`combinations_table`, and what each candidate keeps of all architectures, the best `keep` by it.
 
     Columns beside: the test accuracy (%) of the one that it ranks best, `found`, of equal ones the mean; and of
-    the kept their mean, `mean kept`, and their best, `best kept`.
+    the kept their mean, `mean kept`, where all that equal the last one share its place and those after it; and
+    their best, `best kept`.
     """
     table, values = combinations_table(of), combined(of.scores, of.candidates)
     lines = []
@@ -45,8 +46,14 @@ def screens_table(of: Comparison, keep: int) -> pd.DataFrame:
         score = values[name]
         kept = of.accuracy[best(score, keep)]
         found = of.accuracy[score == score.max()].mean()
-        lines.append({"found": found, "mean kept": kept.mean(), "best kept": kept.max()})
+        lines.append({"found": found, "mean kept": _mean_kept(score, of.accuracy, keep), "best kept": kept.max()})
     return table.join(pd.DataFrame(lines))
+
+
+def _mean_kept(score: pd.Series, accuracy: pd.Series, keep: int) -> float:
+    last = score[best(score, keep)].min()
+    above, equal = accuracy[score > last], accuracy[score == last]
+    return (above.sum() + (min(keep, len(score)) - len(above)) * equal.mean()) / min(keep, len(score))
 
 
 def untrained(of: Comparison, trained: pd.DataFrame, screen: str, keep: int) -> int:
@@ -64,44 +71,55 @@ def best(score: pd.Series, keep: int) -> pd.Index:
     return score.sort_values(ascending=False, kind="stable").index[:keep]
 
 
-def funnel_table(of: Comparison, trained: pd.DataFrame, screen: str, keep: int) -> pd.DataFrame:
+def funnel_table(
+    of: Comparison, trained: pd.DataFrame, screen: str, keep: int, unselected: pd.DataFrame
+) -> pd.DataFrame:
     """What a funnel found that kept the best `keep` by the candidate `screen`, and trained them.
 
     `trained` are the rows of the one method that did. A line a choice: by the screen alone, by the trained score
-    alone, by both, which is the funnel's. Columns: `chosen by`; how many were `screened` and `trained`, with how
-    many `seeds`, over which the trained score is averaged; the `index` chosen, its test accuracy `found` (%) and
-    `regret`, how much better the best of all is; `spearman` among the kept, with its interval `low` and `high`;
-    `screening gmacs` and `training gmacs`, in 1e9 multiply-accumulates, and their `share` of what the paper's
-    search of `SEEN` architectures would cost, at the mean cost of a training here. Raises InputError if a training
-    is missing, as `untrained` counts, or `trained` is of several methods.
+    alone, by both, which is the funnel's; then by both with each seed alone, if there are several. Columns:
+    `chosen by`; how many were `screened` and `trained`, with how many `seeds`, over which the trained score is
+    averaged; the `index` chosen, its test accuracy `found` (%) and `regret`, how much better the best of all is;
+    `spearman` among the kept, with its interval `low` and `high`; `screening gmacs` and `training gmacs`, in 1e9
+    multiply-accumulates, and their `share` of what the paper's search of `SEEN` architectures would cost, at the
+    mean cost of the same method in the rows `unselected`, of architectures that no screen chose. Raises InputError
+    if a training is missing, as `untrained` counts, `trained` is of several methods, or `unselected` has none.
     """
     if (methods := trained.method.unique()).size > 1:
         raise InputError(f"the rows of training are of {', '.join(methods)}: give those of one.")
+    unselected = unselected[unselected.method.isin(methods)]
+    if unselected.empty:
+        raise InputError(f"no architecture beside the funnel's has {methods[0]}: its mean cost is not known.")
     if missing := untrained(of, trained, screen, keep):
         raise InputError(f"{missing} trainings of the {keep} architectures that {screen} keeps are missing.")
     values = combined(of.scores, of.candidates)[screen]
     kept = best(values, keep)
     trained = trained[trained["index"].isin(kept)]
+    score, both = _score_and_both(of, trained, screen, kept)
+    choices = [("the screen", values[kept], trained[:0]), ("the training", score, trained), ("both", both, trained)]
+    for seed, each in trained.groupby("seed") if trained.seed.nunique() > 1 else ():
+        choices.append((f"both, seed {seed}", _score_and_both(of, each, screen, kept)[1], each))
+    lines, screening_gmacs = [], of.candidates.gmacs[screen] * len(of.scores)
+    for chosen_by, each, used in choices:
+        index, gmacs = each.idxmax(), used.macs.sum() / 1e9
+        found = of.accuracy[index]
+        line = {"chosen by": chosen_by, "screened": len(of.scores), "trained": used["index"].nunique()}
+        line |= {"seeds": used.seed.nunique(), "index": index, "found": found}
+        line |= {"regret": of.accuracy.max() - found}
+        line |= estimate(spearman, each, of.accuracy[kept]).columns("spearman")
+        line |= {"screening gmacs": screening_gmacs, "training gmacs": gmacs}
+        lines.append(line | {"share": (screening_gmacs + gmacs) / (SEEN * unselected.macs.mean() / 1e9)})
+    return pd.DataFrame(lines)
+
+
+def _score_and_both(
+    of: Comparison, trained: pd.DataFrame, screen: str, kept: pd.Index
+) -> tuple[pd.Series, pd.Series]:
+    """The mean score of each of the `kept` over the seeds in `trained`, and its combination with the screen's."""
     score = trained.groupby("index").score.mean().reindex(kept)
-    costs = {"screening": of.candidates.gmacs[screen] * len(of.scores), "training": trained.macs.sum() / 1e9}
-    search = SEEN * trained.macs.mean() / 1e9
     parts = pd.DataFrame(
         {"how": [of.candidates.how[screen]], "scores": [("trained", *of.candidates.scores[screen])]},
         index=["both"],
     )
     both = combined(of.scores.loc[kept].assign(trained=score), parts)["both"]
-    lines = []
-    for chosen_by, each, spent in (
-        ("the screen", values[kept], ["screening"]),
-        ("the training", score, ["screening", "training"]),
-        ("both", both.where(score.notna(), -math.inf), ["screening", "training"]),
-    ):
-        index = each.idxmax()
-        found = of.accuracy[index]
-        line = {"chosen by": chosen_by, "screened": len(of.scores), "trained": len(kept) * (len(spent) - 1)}
-        line |= {"seeds": trained.seed.nunique(), "index": index, "found": found}
-        line |= {"regret": of.accuracy.max() - found}
-        line |= estimate(spearman, each, of.accuracy[kept]).columns("spearman")
-        line |= {f"{name} gmacs": costs[name] if name in spent else 0.0 for name in costs}
-        lines.append(line | {"share": sum(costs[name] for name in spent) / search})
-    return pd.DataFrame(lines)
+    return score, both.where(score.notna(), -math.inf)

@@ -65,10 +65,10 @@ def verdict(
     """
     if math.isnan(paper):
         raise InputError("a verdict needs the paper's value, or +inf or -inf for its direction alone.")
+    if math.isnan(ours) and not n < ENOUGH_IN_TOP:
+        return "not run"
     if not n >= ENOUGH_IN_TOP:  # nor is NaN enough
         return "too few networks"
-    if math.isnan(ours):
-        return "not run"
     if not low - _ROUNDING <= ours <= high + _ROUNDING:
         raise InputError(f"the estimate {ours} is not within its interval {low}..{high}.")
     paper, ours, low, high = _from_zero(unit, beyond, paper, ours, low, high)
