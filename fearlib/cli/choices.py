@@ -11,7 +11,7 @@ from fearlib.data.registry import DATASETS, dataset_name, load_dataset, shown_na
 from fearlib.scores.registry import COMBINED, MEASURES
 from fearlib.spaces.registry import SPACES
 from fearlib.sweeps.methods import METHODS
-from fearlib.sweeps.presets import PRESETS, Settings, plain_preset
+from fearlib.sweeps.presets import PRESETS, Settings, plain_preset, setting_text
 
 
 def list_choices(
@@ -38,10 +38,8 @@ def list_choices(
 
 
 def plain(value) -> str:
-    """A setting as it is shown."""
-    if isinstance(value, (tuple, list)):
-        return ",".join(map(str, value))
-    return "default" if value is None else str(value)
+    """A setting, or what `as_dict` makes of it, as `--set` takes it."""
+    return setting_text(tuple(value) if isinstance(value, list) else value)
 
 
 def data(
