@@ -12,24 +12,12 @@ from test_results import make, trial
 from test_tables import rows, with_infinities  # noqa: F401
 
 from fearlib import Architecture, InputError, ranking_table
-from fearlib.explorer import (
-    TRUTH,
-    Explorer,
-    agreement,
-    agreement_text,
-    beside,
-    draw_curve,
-    filter_rows,
-    folder_to_open,
-    newest_first,
-    ranks_of,
-    same_methods,
-    scatter_figure,
-    scores_of,
-    static_view,
-    with_combination,
-)
+from fearlib.explorer import folder_to_open, newest_first
+from fearlib.explorer.axes import beside, same_methods, with_combination
 from fearlib.explorer.live import shown_while_it_runs
+from fearlib.explorer.scores import TRUTH, agreement, filter_rows, ranks_of, scores_of
+from fearlib.explorer.views import agreement_text, draw_curve, scatter_figure, static_view
+from fearlib.explorer.widgets import Explorer
 from fearlib.sweeps.journal import append_to_journal
 from fearlib.sweeps.reader import Results
 
@@ -198,6 +186,14 @@ def test_the_widgets_answer(folder):
     shown.architecture.value = str(Architecture.from_index(4))
     assert shown.message.value == "" and "4: " in shown.name.value
     assert {"text/html", "application/vnd.jupyter.widget-view+json"} <= shown._repr_mimebundle_().keys()
+
+
+def test_without_learning_curves_their_picture_alone_is_hidden(tmp_path):
+    records = [trial(index, "zero_cost", score=index + 1.0, accuracy=60.0 + index) for index in range(5)]
+    shown = Explorer(Results(make(tmp_path / "sweep", records)))
+    shown.architecture.value = "1"
+    assert shown.curve.layout.display == "none"
+    assert shown.architecture.layout.display is shown.cell.layout.display is None
 
 
 def test_refresh_reads_on_and_keeps_what_is_chosen(folder):

@@ -31,6 +31,8 @@ from fearlib.spaces.registry import parse_architecture
 from fearlib.sweeps.reader import Results, distinct_names
 
 _NOTHING = {"nothing": ""}
+_LABEL, _FULL = {"description_width": "105px"}, {"width": "98%"}
+_NARROW = {"style": _LABEL, "layout": {"width": "330px"}}
 
 
 class Explorer:
@@ -47,66 +49,76 @@ class Explorer:
         graph = require("plotly.graph_objects", "draw interactive figures")
         self.results, self.other, self.other_name, self.scores = results, None, "", scores_of(results.rows)
         self.lock, self.answering = threading.RLock(), False
-        paths = list({path.resolve(): path for path in (*map(Path, folders), results.folder)}.values())
-        paths = dict(zip(distinct_names(paths), paths))
-        of, against = first_axes(self.scores)
-        wide, label = widgets.Layout(width="330px"), {"description_width": "105px"}
-        full, panel = widgets.Layout(width="98%"), widgets.Layout(width="470px")
-        choice = functools.partial(widgets.Dropdown, layout=wide, style=label)
-
-        self.heading, self.message, self.agreement = widgets.HTML(), widgets.HTML(), widgets.HTML()
-        self.refresh = widgets.Button(
-            description="Refresh", icon="refresh", tooltip="Read the trials that are new"
-        )
-        self.folder = choice(description="folder", options=paths, value=results.folder)
-        self.beside = choice(description="beside it", options=_NOTHING | paths)
-        self.compared = widgets.HTML()
-        self.of = choice(description="vertical axis", options=axes_of(self.scores), value=of)
-        self.against = choice(description="horizontal axis", options=axes_of(self.scores), value=against)
-        self.percent = widgets.IntSlider(
-            100, 5, 100, 5, description="top x%", continuous_update=False, layout=wide, style=label
-        )
-        self.combined = widgets.SelectMultiple(
-            description="combine", options=methods_of(self.scores), rows=4, layout=wide, style=label,
-            tooltip="Two methods or more become one, which is then an axis",
-        )  # fmt: skip
-        self.how = choice(description="as their", options=list(COMBINATIONS))
-        self.figure = graph.FigureWidget(scatter_figure(self.scores, of, against, 100))
-        self.architecture = widgets.Text(
-            description="architecture", placeholder="click a point, or type an index or a string", style=label,
-            continuous_update=False, layout=full,
-        )  # fmt: skip
-        self.name, self.ranks = widgets.HTML(), widgets.HTML()
-        self.cell, self.curve = (widgets.Image(layout=full) for _ in range(2))
-        self.curve_of = choice(description="learning curve", layout=full)
-        self.detail = widgets.VBox([self.name, self.cell, self.curve_of, self.curve, self.ranks])
-        self.filters = {
-            "method": choice(description="method", options=[EVERY, *results.rows.method.unique()]),
-            "outcome": choice(description="outcome", options=OUTCOMES),
-            "text": widgets.Text(description="architecture", placeholder="index, or part of its string",
-                                 continuous_update=False, layout=wide, style=label),
-            "sort": choice(description="sorted by", options=SHOWN),
-            "descending": widgets.Checkbox(description="largest first", indent=False),
-        }  # fmt: skip
-        self.page = widgets.BoundedIntText(1, min=1, description="page", layout=wide, style=label)
-        self.table = widgets.HTML()
-
-        self.box = widgets.VBox([
-            widgets.HBox([self.folder, self.beside, self.refresh], layout=widgets.Layout(flex_flow="row wrap")),
-            self.heading, self.message, self.compared,
-            widgets.HBox([self.of, self.against, self.percent], layout=widgets.Layout(flex_flow="row wrap")),
-            widgets.HBox([self.combined, self.how], layout=widgets.Layout(flex_flow="row wrap")),
-            self.agreement,
-            widgets.HBox([self.figure, widgets.VBox([self.architecture, self.detail], layout=panel)],
-                         layout=widgets.Layout(flex_flow="row wrap")),
-            widgets.HBox([*self.filters.values(), self.page], layout=widgets.Layout(flex_flow="row wrap")),
-            self.table,
-        ])  # fmt: skip
+        self.figure = graph.FigureWidget(scatter_figure(self.scores, *first_axes(self.scores), 100))
+        self._make_choices(widgets, folders)
+        self._make_detail(widgets)
+        self._make_filters(widgets)
+        self._lay_out(widgets)
         self._listen()
-        self._show_counts()
+        self._show_heading()
         self._show_agreement()
         self._show_rows()
         self._show_chosen()
+
+    def _make_choices(self, widgets, folders: Iterable[str | Path]) -> None:
+        """What is drawn of which folders, and what is said of that."""
+        choice = functools.partial(widgets.Dropdown, **_NARROW)
+        paths = list({path.resolve(): path for path in (*map(Path, folders), self.results.folder)}.values())
+        paths = dict(zip(distinct_names(paths), paths))
+        axes, (of, against) = axes_of(self.scores), first_axes(self.scores)
+        self.heading, self.message, self.compared, self.agreement = (widgets.HTML() for _ in range(4))
+        self.refresh = widgets.Button(
+            description="Refresh", icon="refresh", tooltip="Read the trials that are new"
+        )
+        self.folder = choice(description="folder", options=paths, value=self.results.folder)
+        self.beside = choice(description="beside it", options=_NOTHING | paths)
+        self.of = choice(description="vertical axis", options=axes, value=of)
+        self.against = choice(description="horizontal axis", options=axes, value=against)
+        self.percent = widgets.IntSlider(100, 5, 100, 5, description="top x%", continuous_update=False, **_NARROW)
+        self.combined = widgets.SelectMultiple(
+            description="combine", options=methods_of(self.scores), rows=4, **_NARROW,
+            tooltip="Two methods or more become one, which is then an axis",
+        )  # fmt: skip
+        self.how = choice(description="as their", options=list(COMBINATIONS))
+
+    def _make_detail(self, widgets) -> None:
+        """One architecture, and what is known of it."""
+        self.architecture = widgets.Text(
+            description="architecture", placeholder="click a point, or type an index or a string",
+            continuous_update=False, style=_LABEL, layout=_FULL,
+        )  # fmt: skip
+        self.name, self.ranks = widgets.HTML(), widgets.HTML()
+        self.cell, self.curve = (widgets.Image(layout=_FULL) for _ in range(2))
+        self.curve_of = widgets.Dropdown(description="learning curve", style=_LABEL, layout=_FULL)
+        self.detail = widgets.VBox([self.name, self.cell, self.curve_of, self.curve, self.ranks])
+
+    def _make_filters(self, widgets) -> None:
+        """The table of rows: which, in what order, and which page of them."""
+        choice = functools.partial(widgets.Dropdown, **_NARROW)
+        self.filters = {
+            "method": choice(description="method", options=[EVERY, *self.results.rows.method.unique()]),
+            "outcome": choice(description="outcome", options=OUTCOMES),
+            "text": widgets.Text(description="architecture", placeholder="index, or part of its string",
+                                 continuous_update=False, **_NARROW),
+            "sort": choice(description="sorted by", options=SHOWN),
+            "descending": widgets.Checkbox(description="largest first", indent=False),
+        }  # fmt: skip
+        self.page = widgets.BoundedIntText(1, min=1, description="page", **_NARROW)
+        self.table = widgets.HTML()
+
+    def _lay_out(self, widgets) -> None:
+        row = functools.partial(widgets.HBox, layout={"flex_flow": "row wrap"})
+        panel = widgets.VBox([self.architecture, self.detail], layout={"width": "470px"})
+        self.box = widgets.VBox([
+            row([self.folder, self.beside, self.refresh]),
+            self.heading, self.message, self.compared,
+            row([self.of, self.against, self.percent]),
+            row([self.combined, self.how]),
+            self.agreement,
+            row([self.figure, panel]),
+            row([*self.filters.values(), self.page]),
+            self.table,
+        ])  # fmt: skip
 
     def _listen(self) -> None:
         self.refresh.on_click(self._answer(self._read_on))
@@ -185,7 +197,7 @@ class Explorer:
         for dropdown, first in zip((self.of, self.against), first_axes(self.scores)):
             _offer(dropdown, axes_of(self.scores), first)
         _offer(self.filters["method"], [EVERY, *self.results.rows.method.unique()])
-        self._show_counts()
+        self._show_heading()
         self._draw()
         self._show_rows()
         self._show_chosen()
@@ -220,7 +232,7 @@ class Explorer:
         text = agreement_text(self.scores, self.of.value, self.against.value, self.percent.value)
         self.agreement.value = paragraph(text)
 
-    def _show_counts(self) -> None:
+    def _show_heading(self) -> None:
         self.heading.value = heading_html(self.results)
 
     def _click(self, trace, points, _) -> None:
