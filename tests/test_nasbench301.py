@@ -212,6 +212,18 @@ def test_damaged_archives(tmp_path, name):
             log_times(damaged)
 
 
+def test_a_log_packed_unusually(tmp_path):
+    """It would be unpacked without bound; beside the logs it does not matter."""
+    source = write(tmp_path / "logs.zip", {"a.json": log()})
+    with zipfile.ZipFile(source, "a", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("readme.txt", "")
+    assert list(log_times(source)["name"]) == ["a.json"]
+    with zipfile.ZipFile(source, "a", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("b.json", json.dumps(log()))
+    with pytest.raises(InputError, match=r"logs\.zip .*stored and deflated"):
+        log_times(source)
+
+
 @pytest.mark.parametrize("name", ["logs.zip", "logs.tar"])
 def test_memory_holds_rows_alone(tmp_path, name):
     """What a log adds to the peak is a small part of its length, and the peak is a small part of all of them."""

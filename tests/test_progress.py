@@ -25,3 +25,9 @@ def test_a_bar_where_somebody_looks_once_it_takes_a_second(monkeypatch, stream, 
     for _ in progress(range(3), "slow", "step"):
         now[0] += 0.6
     assert ("slow:  67%" in shown.getvalue()) == (is_terminal or stream is OutStream)
+
+
+def test_without_a_stream_for_errors(monkeypatch):
+    """As in a process that was started with it closed."""
+    monkeypatch.setattr(sys, "stderr", None)
+    assert list(progress(range(3), "unseen", "step")) == [0, 1, 2]

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from fearlib.benchmark.splits import ARCHIVE_EPOCHS, ARCHIVE_NAMES, OF_TABLES, SPLITS, column_of
+from fearlib.benchmark.splits import ARCHIVE_NAMES, FULL_EPOCHS, OF_TABLES, SPLITS, column_of
 from fearlib.data.registry import dataset_name
 from fearlib.errors import InputError, check_threshold, one_line, require
 from fearlib.files import safe_pickle
 from fearlib.files.outside import user_path
+from fearlib.files.progress import progress
 from fearlib.spaces.listing import agreed
 from fearlib.spaces.nats import SPACE_SIZE
 
@@ -32,23 +33,20 @@ def archive_times(archive: str | Path, dataset: str, threshold: float) -> pd.Dat
     """
     check_threshold(threshold)
     archive, dataset = user_path(archive), dataset_name(dataset, OF_TABLES)
-    progress = require("tqdm", "show how far the archive is read").tqdm(held_in(archive), desc="architectures")
-    epochs = ARCHIVE_EPOCHS[0]
+    held = progress(held_in(archive), "reading the archive", "architecture")
 
     def times(api, index: int) -> dict:
-        training = api.arch2infos_dict[index][str(epochs)]
-        name = ARCHIVE_NAMES[dataset]
+        training = api.arch2infos_dict[index][str(FULL_EPOCHS)]
         line = {"index": index, "epochs": math.nan, "seconds": math.nan}
-        for epoch in range(epochs):
-            record = training.get_metrics(name, "train", iepoch=epoch)
+        for epoch in range(FULL_EPOCHS):
+            record = training.get_metrics(ARCHIVE_NAMES[dataset], "train", iepoch=epoch)
             if record["accuracy"] / 100 >= threshold:
                 line |= {"epochs": epoch + 1, "seconds": record["all_time"]}
                 break
-        accuracy = api.get_more_info(index, name, hp=str(epochs), is_random=False)["test-accuracy"]
-        return line | {"test_accuracy": float(accuracy)}
+        return line | {"test_accuracy": _accuracy(api, index, *wanted)}
 
-    wanted = [(dataset, epochs, "test")]
-    return pd.DataFrame(line for _, line in _each_architecture(archive, progress, wanted, times))
+    wanted = (dataset, FULL_EPOCHS, "test")
+    return pd.DataFrame(line for _, line in _each_architecture(archive, held, [wanted], times))
 
 
 def held_in(folder: Path) -> list[int]:

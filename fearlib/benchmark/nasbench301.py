@@ -1,6 +1,5 @@
 """The training logs behind NAS-Bench-301: how soon a DARTS network reaches a training accuracy."""
 
-import functools
 import json
 import lzma
 import math
@@ -15,9 +14,11 @@ from typing import IO
 
 import pandas as pd
 
-from fearlib.errors import InputError, check_threshold, one_line, require
+from fearlib.errors import InputError, check_threshold, one_line
 from fearlib.files.outside import user_path
+from fearlib.files.progress import progress
 from fearlib.files.tar import BoundedMember
+from fearlib.files.zip import refuse_other_packing
 from fearlib.spaces.darts import Genotype
 
 MAX_BYTES = 16 * 2**20  # of one log
@@ -65,15 +66,14 @@ def log_times(source: str | Path, threshold: float = 0.6) -> pd.DataFrame:
 
 def _logs(source: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
     """Name, declared size in bytes and open file of every log, one after the other."""
-    progress = functools.partial(require("tqdm", "show progress").tqdm, unit="log")
     if source.is_dir():
-        for path in progress([path for path in source.rglob("*.json") if path.is_file()]):
+        for path in progress([path for path in source.rglob("*.json") if path.is_file()], "reading logs", "log"):
             if _is_log(path.name):
                 with path.open("rb") as file:
                     yield path.relative_to(source).as_posix(), path.stat().st_size, file
     elif _is_tar(source):
         with tarfile.open(source, tarinfo=BoundedMember) as archive:
-            for member in progress(archive):
+            for member in progress(archive, "reading logs", "log"):
                 if member.isfile() and _is_log(member.name):
                     yield member.name, member.size, archive.extractfile(member)
             archive.fileobj.seek(archive.offset)  # tarfile stops in silence where it finds no member
@@ -81,11 +81,9 @@ def _logs(source: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
                 raise InputError(f"{source} is damaged or cut short: there is no end of archive after its logs.")
     elif zipfile.is_zipfile(source):
         with zipfile.ZipFile(source) as archive:
-            for member in progress([member for member in archive.infolist() if _is_log(member.filename)]):
-                if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # unpacked unbounded
-                    raise InputError(
-                        f"{source} has a log packed in another way than a .zip's usual two, stored and deflated."
-                    )
+            logs = [member for member in archive.infolist() if _is_log(member.filename)]
+            refuse_other_packing(logs, source)
+            for member in progress(logs, "reading logs", "log"):
                 with archive.open(member) as file:
                     yield member.filename, member.file_size, file
     else:

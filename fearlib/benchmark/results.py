@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from fearlib.benchmark.splits import ARCHIVE_EPOCHS, ARCHIVE_NAMES, column_of
+from fearlib.benchmark.splits import ARCHIVE_EPOCHS, ARCHIVE_NAMES, FULL_EPOCHS, column_of
 from fearlib.benchmark.tables import MAX_TABLE_BYTES, by_index
 from fearlib.data.registry import stands_for
 from fearlib.errors import InputError
@@ -29,10 +29,10 @@ def read_results(folder: Path, dataset: str, epochs: int | None, split: str) -> 
     trained = _epochs_of_rows(folder, known)
     if len(known) and epochs in (None, trained):
         return known.groupby("index").test_accuracy.first(), trained
-    column = column_of(dataset, 200 if epochs is None else epochs)
+    column = column_of(dataset, FULL_EPOCHS if epochs is None else epochs)
     beside = _read_beside(folder)
     if column in beside:
-        return beside[column].dropna(), 200 if epochs is None else epochs
+        return beside[column].dropna(), FULL_EPOCHS if epochs is None else epochs
     if known.empty:
         held = sorted(set(rows.dataset))
         why = "its rows have none" if dataset in held else f"it holds rows on {', '.join(held) or 'nothing'}"
@@ -57,7 +57,7 @@ def _refuse_contradictions(known: pd.DataFrame, folder: Path) -> None:
 
 def _read_validation(folder: Path, dataset: str, epochs: int | None, split: str) -> tuple[pd.Series, int]:
     """Those of the folder's table, for rows have test accuracies alone."""
-    epochs = 200 if epochs is None else epochs
+    epochs = FULL_EPOCHS if epochs is None else epochs
     beside, column = _read_beside(folder), column_of(dataset, epochs, split)
     if column not in beside:
         raise InputError(f"{folder} holds no {split} accuracy on {dataset} after {epochs} epochs.")
@@ -79,7 +79,8 @@ def _epochs_of_rows(folder: Path, rows: pd.DataFrame) -> int | None:
         return said.pop() if len(said) == 1 else None
     if any("truth_epochs" in sitting and sitting.get("truth") is not None for sitting in sittings):
         return None
-    return 200 if set(rows.dataset.map(stands_for)) <= set(ARCHIVE_NAMES) else None  # sittings did not always say
+    of_benchmark = set(rows.dataset.map(stands_for)) <= set(ARCHIVE_NAMES)
+    return FULL_EPOCHS if of_benchmark else None  # sittings did not always say
 
 
 def _read_beside(folder: Path) -> pd.DataFrame:

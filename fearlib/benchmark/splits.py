@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 from fearlib.data.registry import stands_for
 
-ARCHIVE_EPOCHS = (200, 12)
+FULL_EPOCHS = 200  # of the benchmark's own training
+ARCHIVE_EPOCHS = (FULL_EPOCHS, 12)
 ARCHIVE_NAMES = {"cifar10": "cifar10", "cifar100": "cifar100", "imagenet16-120": "ImageNet16-120"}
 
 
@@ -28,5 +29,5 @@ OF_TABLES = ("cifar10-valid",)  # what a table may hold besides the datasets tha
 
 
 def column_of(dataset: str, epochs: int, split: str = "test") -> str:
-    trained = stands_for(dataset).replace("-", "_") + ("" if epochs == 200 else f"_{epochs}ep")
+    trained = stands_for(dataset).replace("-", "_") + ("" if epochs == FULL_EPOCHS else f"_{epochs}ep")
     return trained + SPLITS[split].ending

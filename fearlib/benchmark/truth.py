@@ -7,11 +7,12 @@ import pandas as pd
 
 from fearlib.benchmark.archive import held_in, read_archive
 from fearlib.benchmark.results import read_results
-from fearlib.benchmark.splits import ARCHIVE_EPOCHS, ARCHIVE_NAMES, OF_TABLES, SPLITS, column_of
+from fearlib.benchmark.splits import ARCHIVE_EPOCHS, ARCHIVE_NAMES, FULL_EPOCHS, OF_TABLES, SPLITS, column_of
 from fearlib.benchmark.tables import check_format, read_table, write_table
 from fearlib.data.registry import dataset_name, stands_for
-from fearlib.errors import InputError, require
+from fearlib.errors import InputError
 from fearlib.files.outside import user_path
+from fearlib.files.progress import progress
 from fearlib.files.tables import percentages
 from fearlib.spaces.nats import SPACE_SIZE, Architecture
 from fearlib.sweeps.rows import holds_sweep
@@ -51,10 +52,9 @@ def benchmark_accuracy(
     source = user_path(source)
     if holds_sweep(source):
         accuracies, epochs = read_results(source, dataset, epochs, split)
-        accuracies = percentages(accuracies, source)
         _check_held(indices, accuracies.index, source)
         return _named(accuracies.loc[indices], source, dataset, epochs, split)
-    epochs = 200 if epochs is None else epochs
+    epochs = FULL_EPOCHS if epochs is None else epochs
     column = column_of(dataset, epochs, split)
     if source.is_dir():
         held = held_in(source)
@@ -79,10 +79,9 @@ def export_truth(archive: str | Path, output: str | Path) -> int:
     if not output.parent.is_dir():
         raise InputError(f"{output} cannot be written: there is no folder {output.parent}.")
     held = held_in(archive)
-    progress = require("tqdm", "show how far the export is").tqdm(held, desc="architectures")
     wanted = [(dataset, epochs, "test") for epochs in ARCHIVE_EPOCHS for dataset in ARCHIVE_NAMES]
-    wanted += [(dataset, ARCHIVE_EPOCHS[0], "validation") for dataset in SPLITS["validation"].names]
-    table = read_archive(archive, progress, wanted)
+    wanted += [(dataset, FULL_EPOCHS, "validation") for dataset in SPLITS["validation"].names]
+    table = read_archive(archive, progress(held, "reading the archive", "architecture"), wanted)
     for column in table:
         table[column] = percentages(table[column], archive)
     table.insert(0, "arch", [str(Architecture.from_index(index)) for index in table.index])

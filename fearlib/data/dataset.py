@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from fearlib.errors import InputError, is_integer
+from fearlib.errors import InputError, check_whole
 
 
 @dataclass(frozen=True, eq=False)  # two are compared by their fingerprints
@@ -45,8 +45,7 @@ class Dataset:
                 raise InputError(f"the {part} images are uint8: they need a mean and std to normalise by.")
         if (self.mean is None) != (self.std is None):
             raise InputError("a dataset has both a mean and a std, or neither.")
-        if not is_integer(self.padding) or self.padding < 0:
-            raise InputError(f"padding is {self.padding!r:.80}: it must be an integer of at least 0.")
+        check_whole(0, padding=self.padding)
         if self.num_classes is None:
             object.__setattr__(self, "num_classes", int(self.train_labels.max()) + 1)
 

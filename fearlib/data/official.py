@@ -4,7 +4,6 @@ import hashlib
 import io
 import os
 import tarfile
-import tempfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from fearlib.data.folder import data_folder, named_folder
 from fearlib.errors import InputError, one_line, require
 from fearlib.files import safe_pickle
-from fearlib.files.outside import read_at_most, read_file, user_path
+from fearlib.files.outside import read_at_most, read_file
 from fearlib.files.tar import BoundedMember
 
 MAX_ARCHIVE_BYTES = 2**29  # of an archive's members, unpacked; CIFAR-10's have 186 MB
@@ -133,8 +133,10 @@ def read_images(name: str, folder: str | os.PathLike | None = None) -> Images:
     if name not in tuple(DATASETS):
         raise InputError(f"unknown dataset {name!r}: official files are read of {', '.join(DATASETS)}.")
     dataset = DATASETS[name]
-    folder = folder or os.environ.get("FEARLIB_DATA")
-    place = _locate(dataset, user_path(folder)) if folder else _cached(dataset)
+    place = data_folder(folder)
+    if dataset.archive and not named_folder(folder) and _missing(dataset, place / dataset.folder):
+        _download(dataset, place)
+    place = _locate(dataset, place)
 
     batches, verified = {}, True
     for file, path, content in _contents(dataset, place):
@@ -174,20 +176,12 @@ def _locate(dataset: DatasetFiles, folder: Path) -> Path:
     return place
 
 
-def _cached(dataset: DatasetFiles) -> Path:
-    """The dataset's folder in pooch's cache, downloaded first if need be."""
-    cache = Path(require("pooch", "find and download image datasets").os_cache("fearlib"))
-    if dataset.archive_md5 and _missing(dataset, cache / dataset.folder):
-        _unpack(dataset, _download(dataset, cache), cache)
-    return _locate(dataset, cache)
-
-
-def _download(dataset: DatasetFiles, cache: Path) -> str:
-    """The path of the dataset's archive in `cache`, its MD5 checked."""
+def _download(dataset: DatasetFiles, cache: Path) -> None:
+    """Put the dataset's archive into `cache`, unless it is there; its MD5 is checked."""
     pooch = require("pooch", "download image datasets")
     instead = "try again, or name a folder that holds the unpacked files as `folder` (--folder) or in FEARLIB_DATA"
     try:
-        return pooch.retrieve(
+        pooch.retrieve(
             dataset.origin,
             known_hash=f"md5:{dataset.archive_md5}",
             fname=dataset.archive,
@@ -201,20 +195,6 @@ def _download(dataset: DatasetFiles, cache: Path) -> str:
             f"what {dataset.origin} sent is not the published archive (its MD5 is not {dataset.archive_md5}): "
             f"{instead}."
         ) from error
-
-
-def _unpack(dataset: DatasetFiles, archive: str, cache: Path) -> None:
-    """Put the archive's batch files into `cache`, each at once and whole."""
-    with tempfile.TemporaryDirectory(dir=cache) as scratch:
-        try:
-            with tarfile.open(archive) as tar:
-                tar.extractall(scratch, filter="data")
-        except tarfile.FilterError as error:
-            raise InputError(f"{archive} is refused, for it reaches outside its folder: {error}.") from error
-        unpacked = _locate(dataset, Path(scratch))
-        (cache / dataset.folder).mkdir(exist_ok=True)
-        for file in (*dataset.train, *dataset.test):
-            os.replace(unpacked / file, cache / dataset.folder / file)
 
 
 def _contents(dataset: DatasetFiles, place: Path) -> Iterator[tuple[str, Path, bytes]]:

@@ -10,8 +10,10 @@ import torch
 from torch import nn
 
 from fearlib.data.dataset import Dataset
-from fearlib.errors import InputError, one_line, require
-from fearlib.files.outside import check_file, user_path
+from fearlib.data.folder import data_folder
+from fearlib.errors import InputError, one_line
+from fearlib.files.outside import check_file
+from fearlib.files.progress import progress
 from fearlib.spaces.network import check_sizes
 
 CLASSES = 10
@@ -30,10 +32,7 @@ def load_synthetic(resolution: int = 32, train_images: int | None = None, folder
     """
     train_images = FULL_TRAIN_IMAGES if train_images is None else train_images
     check_sizes(resolution=resolution, train_images=train_images)
-    folder = (
-        folder or os.environ.get("FEARLIB_DATA") or require("pooch", "find the cache folder").os_cache("fearlib")
-    )
-    path = user_path(folder) / f"synthetic-{resolution}px-{train_images}.pt"
+    path = data_folder(folder) / f"synthetic-{resolution}px-{train_images}.pt"
     if path.exists():
         arrays = _read_cache(path, resolution, train_images)
     else:
@@ -123,7 +122,6 @@ def generate_synthetic(resolution: int, train_images: int) -> dict[str, torch.Te
     6,000 of each class kept. A class too rare to fill its share is smaller, with a warning.
     Returns float32 images (count, 3, side, side) and int64 labels (count,).
     """
-    tqdm = require("tqdm", "show progress").tqdm
     cap = _most_of_a_class(train_images)
     draws = train_images * DRAWS_PER_TRAIN_IMAGE
     with torch.random.fork_rng(devices=[]), torch.inference_mode():
@@ -131,9 +129,7 @@ def generate_synthetic(resolution: int, train_images: int) -> dict[str, torch.Te
         networks = labelling_networks(resolution)
         counts = [0] * CLASSES
         kept_images, kept_labels = [], []
-        for start in tqdm(
-            range(0, draws, CHUNK), desc=f"synthetic {resolution}px", unit="chunk", disable=draws <= CHUNK
-        ):
+        for start in progress(range(0, draws, CHUNK), f"synthetic {resolution}px", "chunk"):
             images = torch.randn(min(CHUNK, draws - start), resolution, resolution, 3)
             labels = label_images(networks, images)
             wanted = []

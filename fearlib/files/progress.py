@@ -13,6 +13,5 @@ def progress(items: Iterable, what: str, unit: str) -> Iterable:
     """
     tqdm = require("tqdm", "show progress").tqdm
     in_notebook = type(sys.stderr).__module__.startswith("ipykernel")
-    return tqdm(
-        items, desc=what, unit=unit, delay=1, leave=False, disable=not (in_notebook or sys.stderr.isatty())
-    )
+    in_terminal = sys.stderr is not None and sys.stderr.isatty()
+    return tqdm(items, desc=what, unit=unit, delay=1, leave=False, disable=not (in_notebook or in_terminal))

@@ -73,11 +73,12 @@ def own_names(columns: Iterable[str], wanted: Iterable[str], path: str | Path) -
 def percentages(values: pd.Series, source: str | Path) -> pd.Series:
     """The accuracies (%) of `values`, by architecture, as floats. Raises InputError unless all lie in 0..100."""
     numbers = pd.to_numeric(values, errors="coerce").to_numpy(float, na_value=np.nan)
-    for index, value, number in zip(values.index, values, numbers):
-        if not 0 <= number <= 100:
-            where = f" in {values.name}" if values.name else ""
-            raise InputError(
-                f"{source}: architecture {index} has the accuracy {value!r:.80}{where}, "
-                "which is not a number in 0..100."
-            )
+    wrong = values[~((numbers >= 0) & (numbers <= 100))]
+    if len(wrong):
+        index, value = next(wrong.items())
+        where = f" in {values.name}" if values.name else ""
+        raise InputError(
+            f"{source}: architecture {index} has the accuracy {value!r:.80}{where}, "
+            "which is not a number in 0..100."
+        )
     return pd.Series(numbers, index=values.index, name=values.name)

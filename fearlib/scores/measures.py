@@ -14,7 +14,8 @@ import pandas as pd
 import torch
 from torch import nn
 
-from fearlib.errors import Undefined, require
+from fearlib.errors import Undefined
+from fearlib.files.progress import progress
 from fearlib.scores.effective_rank import effective_ranks
 from fearlib.scores.kaiming import (
     NOISE_IMAGES,
@@ -99,7 +100,7 @@ def score_architectures(
     Every network's weights are drawn from `seed`. Raises InputError for an unknown measure or a wrong size.
     """
     lines, undefined, measures = [], [], measure_names(measures)
-    for architecture in require("tqdm", "show progress").tqdm(architectures, unit="architecture"):
+    for architecture in progress(architectures, "measuring", "architecture"):
         torch.manual_seed(seed)
         network = build_network(architecture, num_classes, channels, cells)
         results = measure_network(network, images, labels, measures, seed)
