@@ -143,7 +143,8 @@ def test_seconds_of_the_papers_hardware_become_ratios_and_accuracies_found_a_dif
     datasets = ("cifar10", "cifar100", "imagenet16-120")
     assert [round(t3[f"{dataset}.speedup"], 2) for dataset in datasets] == [3.84, 2.44, 2.46]
     assert [round(t3[f"{dataset}.difference"], 2) for dataset in datasets] == [-0.13, -0.04, 0.33]
-    unit = claims.set_index("id").unit
+    beyond, unit = (claims.set_index("id")[column] for column in ("beyond", "unit"))
+    assert (beyond[beyond.index.str.startswith("C3.")] == -1).all() and (beyond != 0).sum() == 3
     assert unit["T3.cifar10.difference"] == unit["C3.cifar100"] == "points"
     assert unit["T1.ratio.common.10"] == unit["T3.cifar100.speedup"] == "ratio"
 
@@ -205,19 +206,62 @@ def test_claims_whose_rows_a_sweep_lacks_are_not_run_and_the_others_are(tmp_path
     )  # not the 30 at a constant rate
 
 
-def test_c5_counts_later_measures_and_stands_beside_the_same_without_them(tmp_path):
-    source = ROOT / "results" / "synthetic_compact"
-    (line,) = measure_claims(pd.Series(["C5"]), source.parent)
-    folder = tmp_path / source.name
+def copy_without(source, folder, is_left_out):
+    """A sweep without the trials of some methods."""
     folder.mkdir()
     shutil.copy(source / "manifest.json", folder)
     for record in read_journal(source):
-        if not record["trial"]["method"].startswith("zero_cost("):
+        if not is_left_out(record["trial"]["method"]):
             append_to_journal(folder, record | {"curve": []})
-    write_tables(folder)
+    write_tables(folder, read_rows(source).groupby("index").test_accuracy.first())
+
+
+def test_c5_counts_later_measures_and_stands_beside_the_same_without_them(tmp_path):
+    source = ROOT / "results" / "synthetic_compact"
+    (line,) = measure_claims(pd.Series(["C5"]), source.parent)
+    copy_without(source, tmp_path / source.name, lambda method: method.startswith("zero_cost("))
     (then,) = measure_claims(pd.Series(["C5"]), tmp_path)
     assert "the best other is `az_progressivity`; " in line["beside"] and line["ours"] < then["ours"]
     assert line["beside"].endswith(f"without later measures {Estimate.of(then, 'ours')}")
+
+
+def test_c2_is_beside_the_measures_of_full_size_networks_with_and_without_the_later(tmp_path):
+    """Though the sweep has measures of its own, and at every dataset."""
+    for name in ("cifar10_compact", "zero_cost_cifar10"):
+        (tmp_path / name).symlink_to(ROOT / "results" / name)
+    (line,) = measure_claims(pd.Series(["C2.cifar10"]), tmp_path)
+    assert "--preset paper" in line["command"] and "near" in line["command"]
+    then = tmp_path / "then"
+    then.mkdir()
+    (then / "cifar10_compact").symlink_to(ROOT / "results" / "cifar10_compact")
+    full_size = ROOT / "results" / "zero_cost_cifar10"
+    copy_without(full_size, then / "zero_cost_cifar10", lambda method: method.startswith("zero_cost("))
+    (of_then,) = measure_claims(pd.Series(["C2.cifar10"]), then)
+    assert f"; without later measures {Estimate.of(of_then, 'ours')}; " in line["beside"]
+    assert "without later" not in of_then["beside"] and "--preset paper" in of_then["command"]
+
+
+def test_a_line_says_on_how_many_of_its_architectures_the_preset_was_chosen():
+    lines = {line["id"]: line for line in measure_claims(CLAIMED.id, ROOT / "results") if not line["paper_scale"]}
+    said = {name: re.search("`compact` was chosen with (.*) of these", lines[name]["beside"]) for name in lines}
+    assert lines["C1.cifar10"]["architectures"] == 164 and said["C1.cifar10"][1] == "100"
+    assert said["C2.cifar10"][1] == said["C3.cifar10"][1] == "all"
+    assert {name for name in said if said[name]} == {
+        "C1.cifar10", "C2.cifar10", "C3.cifar10", "T3.cifar10.difference", "T3.cifar10.speedup",
+    }  # fmt: skip
+    assert lines["T1.ratio.common.50"]["beside"].endswith(", the same costs as beside Spearman")
+    assert lines["C4.snip.last"]["beside"] == "cosine, 8 epochs, after 8"
+
+
+@pytest.mark.parametrize("changed, is_papers", [("stage1_epochs=40", True), ("resolution=16", False)])
+def test_smaller_networks_are_not_of_the_papers_scale(changed, is_papers, tmp_path):
+    shutil.copytree(ROOT / "results" / "zero_cost_cifar10", tmp_path / "zero_cost_cifar10")
+    manifest = tmp_path / "zero_cost_cifar10" / "manifest.json"
+    text = manifest.read_text()
+    assert text.count('"preset": "paper"') == 1
+    manifest.write_text(text.replace('"preset": "paper"', f'"preset": "paper({changed})"'))
+    (line,) = measure_claims(pd.Series(["ZC.cifar10.snip"]), tmp_path)
+    assert line["paper_scale"] == is_papers
 
 
 def longer(record, label="shortreg(epochs=50)"):

@@ -110,14 +110,21 @@ def test_positions_are_those_of_the_papers_list():
 
 
 def test_costs_are_means_over_what_was_measured(rows):
-    table = columns_table(rows).set_index(["score", "dataset"])
+    place = positions(RESULTS)
+    table = columns_table(rows, place.index).set_index(["score", "dataset"])
     own = read_rows(RESULTS / "zero_cost_cifar10")
     whole = read_rows(RESULTS / "zero_cost_whole_space")
     both = pd.concat([own[own.seed == 0], whole]).query("method == 'jacob_cov'").drop_duplicates("index")
     line = table.loc["paper/jacob_cov", "cifar10"]
     assert (line.n, line.out) == (both.score.notna().sum(), both.score.isna().sum())
-    assert line.gmacs == pytest.approx(both.macs.mean() / 1e9)
+    of_list = both[both["index"].isin(place.index)]
+    assert line.listed == len(of_list) == 1000 and line.gmacs == pytest.approx(of_list.macs.mean() / 1e9)
     assert line.folder == "zero_cost_cifar10 zero_cost_whole_space"
+    fear = [read_rows(RESULTS / name) for name in ("cifar10_compact", "funnel_cifar10")]
+    fear = pd.concat(fear).query("method == 'fear(stage2_epochs=24)' and seed == 0")
+    line, of_list = table.loc["compact/fear(stage2_epochs=24)", "cifar10"], fear[fear["index"].isin(place.index)]
+    assert line.n + line.out == len(fear) > len(of_list) == line.listed
+    assert line.gmacs == pytest.approx(of_list.macs.mean() / 1e9) and line.gmacs < fear.macs.mean() / 1e9 - 100
     each = scores_of(rows, "cifar10")
     assert each.macs["paper/jacob_cov"].mean() == pytest.approx(both.macs.mean())
 

@@ -24,7 +24,8 @@ from fearlib.benchmark.archive import archive_times
 from fearlib.benchmark.truth import benchmark_accuracy, export_truth
 from fearlib.cli import main
 from fearlib.cli.commands import app
-from fearlib.explorer.known_scores import known_scores, results_folders
+from fearlib.explorer.folders import results_folders
+from fearlib.explorer.known_scores import known_scores
 from fearlib.figures import save_figure
 from fearlib.files.outside import read_json, user_path
 from fearlib.parameters import check_parameters

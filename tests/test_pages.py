@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from fearlib.errors import InputError
-from fearlib.ranking.every_score import columns_table, read_scores
+from fearlib.ranking.every_score import columns_table, positions, read_scores
 from fearlib.report.pages import fill, pages
 
 ROOT = Path(__file__).parents[1]
@@ -41,9 +41,11 @@ def moments(line):
 
 def test_the_page_of_the_scores_names_every_column():
     """Each column's label, without its moment, stands in the line of its preset and moment."""
-    table, text = columns_table(read_scores(ROOT / "results")), PAGES["results/scores.md"]["columns"]
+    results = ROOT / "results"
+    table = columns_table(read_scores(results), positions(results).index)
+    text = PAGES["results/scores.md"]["columns"]
     pd.testing.assert_frame_equal(  # of which the page is made
-        table.reset_index(drop=True), pd.read_csv(ROOT / "results" / "tables" / "scores.csv"), rtol=1e-5
+        table.reset_index(drop=True), pd.read_csv(results / "tables" / "scores.csv"), rtol=1e-5
     )
     lines = text.splitlines()[2:]
     for line in table.itertuples():

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import strategies
 
 from fearlib import InputError, preset, read_rows
+from fearlib.explorer.folders import by_name, distinct_names
 from fearlib.sweeps.journal import PACKED, append_to_journal, pack_journal, recover_journal
 from fearlib.sweeps.meaning import MEANING
 from fearlib.sweeps.presets import as_dict
-from fearlib.sweeps.reader import Results, by_name, distinct_names
+from fearlib.sweeps.reader import Results
 from fearlib.sweeps.rows import ROW_COLUMNS, read_curves, write_tables
 
 COMMITTED = Path(__file__).parents[1] / "results" / "archive" / "former_preset" / "compact_seeds"

@@ -227,10 +227,16 @@ def test_two_sweeps_of_a_dataset_are_two_lines_of_t3():
         name: table.assign(n=9, length=4, preset="compact", dataset="cifar10", **dict.fromkeys(columns, value))
         for name, value in {"a": 1.5, "b": 2.5}.items()
     }
-    found = papers_t3(tables, {"a": "cifar10", "b": "cifar10"}, {"cifar10.fear.accuracy": 93.97})
+    rows = {name: each.drop(columns="ratio") for name, each in tables.items()}
+    found = papers_t3(tables, rows, {"cifar10.fear.accuracy": 93.97})
     assert list(found.sweep) == ["a", "b"] and list(found["fear found"]) == [1.5, 2.5]
     assert list(found["fear paper found"]) == [93.97, 93.97]
     assert list(shown_t3(found).sweep) == ["a", "b"]
+    of_preset = table.assign(method=["fear(stage2_epochs=24)", "shortreg(epochs=50)"], preset="compact")
+    of_preset = pd.concat([of_preset, of_preset[:1].assign(method="fear(stage2_epochs=8)")])
+    of_preset["dataset"] = "cifar10"
+    searched = of_preset.assign(n=9, length=4, **dict.fromkeys(columns, 1.0)).drop(columns=["preset", "dataset"])
+    assert papers_t3({"a": searched}, {"a": of_preset}, {}).FEAR[0] == "fear(stage2_epochs=24)"
 
 
 def test_the_interval_of_a_search_is_that_of_the_mean_where_the_search_is_a_mean():

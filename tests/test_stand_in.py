@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from fearlib import ranking_table, read_rows, report
 from fearlib.cli.commands import app
-from fearlib.explorer import static_view
+from fearlib.explorer.views import static_view
 from fearlib.figures import scatter
 from fearlib.ranking.tables import save_table
 from fearlib.report.account import provenance

@@ -6,11 +6,12 @@ from typing import Annotated, Optional
 import typer
 
 from fearlib.cli.options import LARGEST_SEED, Files, Space, TrainImages, dataset_option
-from fearlib.data.registry import dataset_name, load_dataset, shown_name
+from fearlib.data.registry import NUM_CLASSES, dataset_name, load_dataset, shown_name
 from fearlib.errors import InputError, require
 from fearlib.files.outside import existing_path, user_path
 from fearlib.scores.registry import measure_names
-from fearlib.spaces.registry import parse_architecture
+from fearlib.spaces.registry import build, parse_architecture, space_of
+from fearlib.sweeps.presets import preset
 
 DRAWN = (".png", ".pdf", ".svg")
 
@@ -82,7 +83,8 @@ def show(
     for path in (*(results or ()), *([] if truth is None else [truth])):
         existing_path(path)
     from fearlib.benchmark.truth import benchmark_accuracy
-    from fearlib.explorer.known_scores import known_scores, results_folders, sizes_text
+    from fearlib.explorer.folders import results_folders
+    from fearlib.explorer.known_scores import known_scores
     from fearlib.spaces.drawing import cell_text, draw_cell
 
     folders = (
@@ -96,7 +98,7 @@ def show(
     if truth is not None:
         accuracy = benchmark_accuracy(truth, dataset, [found.index])
         accuracies[accuracy.attrs["dataset"]] = {f"{accuracy.iloc[0]:.2f}%": [str(truth)]}
-    print(f"{space} {found.index}\n{found}\n\ncell\n{cell_text(found)}\n\n{sizes_text(found, dataset)}\n")
+    print(f"{space} {found.index}\n{found}\n\ncell\n{cell_text(found)}\n\n{_sizes_text(found, dataset)}\n")
     for name, values in accuracies.items():
         for value, folders in values.items():
             print(f"test accuracy on {shown_name(name)}: {value}{f', {folders[0]}' if len(values) > 1 else ''}")
@@ -106,6 +108,24 @@ def show(
     if draw is not None:
         draw_cell(found).figure.savefig(user_path(draw))
         print(f"\nthe cell is drawn in {draw}")
+
+
+def _sizes_text(architecture, dataset: str) -> str:
+    """Parameters and macs of an architecture's networks for a dataset, a line a preset.
+
+    One of the user's own is taken to have CIFAR-10's number of classes.
+    """
+    space, classes, lines = space_of([architecture]), NUM_CLASSES.get(dataset, NUM_CLASSES["cifar10"]), []
+    for name in ("compact", "paper"):
+        settings = preset(name, dataset, space=space)
+        network = build(architecture, classes, settings.channels, settings.cells)
+        cells = f"{settings.cells} cells" + " a stage" * (space == "nats-tss")
+        lines.append(
+            f"{name}: {network.num_parameters:,} parameters, {network.macs(settings.resolution):,} macs an image "
+            f"({settings.channels} channels, {cells}, {settings.resolution}x{settings.resolution} pixels, "
+            f"{classes} classes)"
+        )
+    return "\n".join(lines)
 
 
 def _print_scores(scores) -> None:

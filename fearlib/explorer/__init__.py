@@ -4,7 +4,6 @@ Imports ranking and the rooms below it.
 """
 
 from fearlib.explorer.folders import folder_to_open, newest_first
-from fearlib.explorer.views import static_view
-from fearlib.explorer.widgets import Explorer, explore
+from fearlib.explorer.widgets import explore
 
-__all__ = ["Explorer", "explore", "folder_to_open", "newest_first", "static_view"]
+__all__ = ["explore", "folder_to_open", "newest_first"]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fearlib.errors import InputError, require
 from fearlib.explorer.axes import COMBINATIONS, beside, methods_of, same_methods, with_combination
+from fearlib.explorer.folders import distinct_names
 from fearlib.explorer.scores import EVERY, OUTCOMES, SHOWN, axes_of, filter_rows, first_axes, ranks_of, scores_of
 from fearlib.explorer.views import (
     agreement_text,
@@ -28,7 +29,7 @@ from fearlib.ranking.tables import method_order
 from fearlib.spaces.drawing import draw_cell
 from fearlib.spaces.nats import Architecture
 from fearlib.spaces.registry import parse_architecture
-from fearlib.sweeps.reader import Results, distinct_names
+from fearlib.sweeps.reader import Results
 
 _NOTHING = {"nothing": ""}
 _LABEL, _FULL = {"description_width": "105px"}, {"width": "98%"}

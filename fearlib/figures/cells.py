@@ -14,7 +14,8 @@ def best_and_worst_cells(rows: pd.DataFrame):
 
     `rows` as `fearlib.read_rows` gives them, of one search space; scores are means over seeds. Above each cell
     stand its test accuracy and the rank of that. Of equal scores the lowest index is drawn, and they are counted.
-    Returns the matplotlib figure. Raises InputError if no test accuracy is known.
+    A method without a score is left out. Returns the matplotlib figure. Raises InputError if no test accuracy is
+    known.
     """
     plt = pyplot()
     rows = rows[rows.test_accuracy.notna()]
@@ -27,6 +28,7 @@ def best_and_worst_cells(rows: pd.DataFrame):
         method: rows[rows.method == method].groupby("index").score.mean().dropna()
         for method in sorted(rows.method.unique(), key=method_order)
     }
+    scores = {method: score for method, score in scores.items() if len(score)}
     figure, axes = plt.subplots(
         len(scores), 2, figsize=(9, 3.1 * len(scores)), squeeze=False, layout="constrained"
     )

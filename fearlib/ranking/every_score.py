@@ -7,6 +7,7 @@ full-size network at initialisation, `compact/fear(stage2_epochs=24)` is FEAR of
 
 import gzip
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -124,17 +125,22 @@ def wide_table(rows: pd.DataFrame, results: str | Path = "results") -> pd.DataFr
     return table[["dataset", "position", "index", "arch", "test_accuracy", *BESIDE, *scores]]
 
 
-def columns_table(rows: pd.DataFrame) -> pd.DataFrame:
+def columns_table(rows: pd.DataFrame, listed: Iterable[int]) -> pd.DataFrame:
     """What every score of `wide_table` is: a line a `score` and `dataset`, in the columns' order.
 
     Columns: the preset and label by which it was measured, the sweeps' `folder`, `n` architectures with a score,
-    `out` without, and the mean `gmacs` (1e9 multiply-accumulates) and `seconds` of an architecture.
+    `out` without, how many of these are `listed`, and the mean `gmacs` (1e9 multiply-accumulates) and `seconds` of
+    an architecture, over the listed if there are any: others, such as those that a funnel keeps, are no sample of
+    the space.
     """
-    lines = []
+    listed, lines = set(listed), []
     for (name, dataset), each in rows.groupby(["name", "dataset"]):
         line = {"score": name, "dataset": dataset, "n": each.score.notna().sum(), "out": each.score.isna().sum()}
+        among = each["index"].isin(listed)
+        folders = " ".join(sorted(each.folder.unique()))
+        line["listed"], each = among.sum(), each[among] if among.any() else each
         line |= {"gmacs": each.macs.mean() / 1e9, "seconds": each.seconds.mean()}
-        lines.append(line | {"folder": " ".join(sorted(each.folder.unique()))})
+        lines.append(line | {"folder": folders})
     lines = pd.DataFrame(lines)
     return lines.iloc[sorted(range(len(lines)), key=lambda i: (name_order(lines.score[i]), lines.dataset[i]))]
 

@@ -96,7 +96,8 @@ def funnel_table(
     kept = best(values, keep)
     trained = trained[trained["index"].isin(kept)]
     score, both = _score_and_both(of, trained, screen, kept)
-    choices = [("the screen", values[kept], trained[:0]), ("the training", score, trained), ("both", both, trained)]
+    choices = [("the screen", values[kept], trained[:0]), ("the training", score, trained)]
+    choices.append(("both", both, trained))
     for seed, each in trained.groupby("seed") if trained.seed.nunique() > 1 else ():
         choices.append((f"both, seed {seed}", _score_and_both(of, each, screen, kept)[1], each))
     lines, screening_gmacs = [], of.candidates.gmacs[screen] * len(of.scores)

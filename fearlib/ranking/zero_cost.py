@@ -27,14 +27,16 @@ def full_size_beside(folder: str | Path) -> Path:
     return Path(folder).parent / f"zero_cost_{read_manifest(folder)['configuration']['dataset']}"
 
 
-def measures_beside(folder: str | Path, architectures: Iterable[int]) -> pd.DataFrame:
+def measures_beside(
+    folder: str | Path, architectures: Iterable[int], prefer_full_size: bool = False
+) -> pd.DataFrame:
     """The rows of the zero-cost measures that all these architectures of the sweep in `folder` have, of one seed.
 
-    They are the sweep's own; where it has none, those of full-size networks in `zero_cost_DATASET` beside it. The
-    folder that has them is their `attrs["folder"]`.
+    They are the sweep's own; where it has none, those of full-size networks in `zero_cost_DATASET` beside it; or
+    these first. The folder that has them is their `attrs["folder"]`.
     """
-    architectures = set(architectures)
-    for place in filter(holds_sweep, (folder, full_size_beside(folder))):
+    architectures, places = set(architectures), [Path(folder), full_size_beside(folder)]
+    for place in filter(holds_sweep, reversed(places) if prefer_full_size else places):
         rows = read_rows(place)
         rows = rows[rows.kind.isin(MEASURES) & rows.moment.isna() & rows["index"].isin(architectures)]
         rows = rows[rows.seed == rows.seed.min()]

@@ -66,12 +66,12 @@ def shown_guide(table: pd.DataFrame, macs_a_second: float) -> pd.DataFrame:
 
 
 def coverage(columns: pd.DataFrame) -> str:
-    """On how many architectures of each dataset that was measured, of `columns_table`, as Markdown.
+    """On how many of the listed architectures of each dataset that was measured, of `columns_table`, as Markdown.
 
     A column a set, by the score that its architectures have.
     """
     require("tabulate", "print tables")
-    counts = columns.assign(count=columns.n + columns.out).set_index(["dataset", "score"])["count"]
+    counts = columns.set_index(["dataset", "score"]).listed
     scores = {f"{name}: `{SETS[name][0]}`": SETS[name][0] for name in USED}
     lines = [
         {"dataset": shown_name(dataset)}

@@ -46,6 +46,8 @@ DATA_AGNOSTIC = (  # some look at noise
 SCALES = ("paper", "compact")
 DATASETS = ("cifar10", "cifar100", "imagenet16-120")
 NEARLY_ALL = 0.9
+NETWORK = ("channels", "cells", "resolution")  # smaller ones are not of the paper's scale
+CHOSEN_ON, CHOSEN_WITH = "cifar10_compact", 100  # `compact` was chosen on this sweep's first architectures
 _TRAINED = ("fear", "shortreg")
 _IMAGES = "{what} on the images of {dataset} (fear data): results/{folder}"
 MISSING = {
@@ -97,16 +99,19 @@ def _line(
     found: Estimate,
     top: int = 100,
     beyond: float = 0.0,
+    beside: str = "",
 ) -> dict:
-    """A measured line on the `top` percent: what is `beyond` a value is judged.
+    """A measured line on the `top` percent: what is `beyond` a value is judged, and a text stands `beside` it.
 
     It rests on the rows `each`; `made_by` are the labels or names of the trials that make them.
     """
     configuration = read_manifest(folder)["configuration"]
     preset = configuration["settings"]["preset"]
+    label = read_label(preset)
     return found.columns("ours") | {
         "id": claim,
-        "paper_scale": preset.startswith("paper"),
+        "beside": "; ".join(filter(None, (beside, _chosen_on(folder, preset, each)))),
+        "paper_scale": label.name == "paper" and not {*NETWORK, "train_images"} & label.arguments.keys(),
         "top": top,
         "beyond": beyond,
         "stand_in": configuration["dataset"] in STANDS_FOR,
@@ -118,6 +123,15 @@ def _line(
         "data": f"{configuration['dataset_source']}, {configuration['dataset_fingerprint']}",
         "command": _command(folder, frozenset(made_by), frozenset(each["index"]), frozenset(each.seed)),
     }
+
+
+def _chosen_on(folder: Path, preset: str, each: pd.DataFrame) -> str:
+    """Of rows with FEAR: on how many of their architectures its preset was chosen, if on any."""
+    if folder.name != CHOSEN_ON or not each.kind.eq("fear").any():
+        return ""
+    those = set(finished_architectures(folder, [preset_method(each)])[:CHOSEN_WITH])
+    here = set(each["index"])
+    return f"`{preset}` was chosen with {'all' if here <= those else len(here & those)} of these"
 
 
 @functools.cache
@@ -153,7 +167,7 @@ def _zero_cost(ids: list[str], results: Path) -> Iterator[dict]:
             each = rows[(rows.method == name) & (rows.seed == rows.seed.min())]
             if len(each):
                 found, beside = _with_published_accuracies(folder, dataset, each)
-                yield _line(claim, folder, ["zero_cost"], each, found) | {"beside": beside}
+                yield _line(claim, folder, ["zero_cost"], each, found, beside=beside)
 
 
 def _with_published_accuracies(folder: Path, dataset: str, each: pd.DataFrame) -> tuple[Estimate, str]:
@@ -180,12 +194,14 @@ def _degradation(ids: list[str], results: Path) -> Iterator[dict]:
             for claim, (_, epoch) in _asked(ids, f"F1.{name}."):
                 if float(epoch) in epochs:
                     each = moments[moments.epoch == float(epoch)]
-                    yield line(claim, each=each, found=spearman_at(rows, name, float(epoch), schedule))
+                    found = spearman_at(rows, name, float(epoch), schedule)
+                    yield line(claim, each=each, found=found, beside=schedule)
             for claim, (_, when) in _asked(ids, f"C4.{name}."):
                 epoch = 1 if when == "first" else max(epochs, default=0)
                 if {0, epoch} <= epochs and (when == "first" or epoch > 1):
                     each = moments[moments.epoch == epoch]
-                    yield line(claim, each=each, found=change_at(rows, name, epoch, schedule))
+                    found, beside = change_at(rows, name, epoch, schedule), f"{schedule}, after {epoch:g}"
+                    yield line(claim, each=each, found=found, beside=beside)
 
 
 _TRAINING = {"constant": "degradation_constant"}  # methods by schedule, where it is not that of `degradation`
@@ -201,27 +217,33 @@ def _fear_alone(ids: list[str], results: Path) -> Iterator[dict]:
 
 
 def _fear_among_others(ids: list[str], results: Path) -> Iterator[dict]:
-    """FEAR less the best other method in the top half, zero-cost measures among them."""
+    """FEAR less the best other method in the top half, zero-cost measures among them, of full-size networks."""
     for claim, (dataset,) in _asked(ids, "C2."):
         for folder in _sweeps(results, "{dataset}_{scale}", dataset=dataset):
-            methods, rows = _comparison(folder, *_TRAINED, "zero_cost")
-            free = measures_beside(folder, rows["index"]) if methods else rows
-            if len(free):
-                trained = rows[rows.kind.isin(_TRAINED)]
-                for line in _ahead_of_best(claim, folder, methods, pd.concat([trained, free]), percent=50):
-                    yield line | {"command": " && ".join([line["command"], *_command_beside(folder, free)])}
+            methods, rows = _comparison(folder, *_TRAINED)
+            if not methods:
+                continue
+            free = measures_beside(folder, rows["index"], prefer_full_size=True)
+            if free.empty:
+                continue
+            line = _ahead_with_and_without_later(claim, folder, methods, pd.concat([rows, free]), percent=50)
+            yield line | {"command": f"{line['command']} && {_command_of(free)}"}
 
 
-def _command_beside(folder: Path, free: pd.DataFrame) -> Iterator[str]:
-    """That of the zero-cost measures where they are those of another sweep, full-size networks."""
-    if (beside := free.attrs["folder"]) != folder:
-        trials = {record["trial"]["method"] for record in read_journal(beside, curves=False)}
-        made_by = frozenset(method for method in trials if kind_of(method) == "zero_cost")
-        yield _command(beside, made_by, frozenset(free["index"]), frozenset(free.seed))
+def _command_of(free: pd.DataFrame) -> str:
+    """That of zero-cost measures in the folder that they are from."""
+    folder = free.attrs["folder"]
+    trials = {record["trial"]["method"] for record in read_journal(folder, curves=False)}
+    made_by = frozenset(method for method in trials if kind_of(method) == "zero_cost")
+    return _command(folder, made_by, frozenset(free["index"]), frozenset(free.seed))
 
 
 def _against_shortreg(ids: list[str], results: Path) -> Iterator[dict]:
-    """T1 in the paper's form. Chance gives `common` x% in the top x%. Lead and costs are on one common set."""
+    """T1 in the paper's form. Chance gives `common` x% in the top x%. Lead and costs are on one common set.
+
+    The paper has another short training beside `common` than beside Spearman. Ours is one for all, so that both
+    ratios of costs are the same.
+    """
     if not any(_asked(ids, "T1.")):
         return
     for folder in _sweeps(results, "{dataset}_{scale}", dataset="cifar100"):
@@ -265,10 +287,10 @@ def _lead(ids: list[str], folder: Path, methods: list[str], rows: pd.DataFrame) 
     for name in ("lead", "ratio"):
         for claim, (*_, top) in _asked(ids, f"T1.{name}."):
             line = leads.loc[int(top)]
-            found = Estimate.of(line, name, f"{name} ")
-            yield _line(claim, folder, methods, rows[rows.method == fear], found, int(top)) | {
-                "beside": f"beside `{line.than}`"
-            }
+            found, beside = Estimate.of(line, name, f"{name} "), f"beside `{line.than}`"
+            if ".common." in claim:
+                beside += ", the same costs as beside Spearman"
+            yield _line(claim, folder, methods, rows[rows.method == fear], found, int(top), beside=beside)
 
 
 def _searches(ids: list[str], results: Path) -> Iterator[dict]:
@@ -287,14 +309,11 @@ def _searches(ids: list[str], results: Path) -> Iterator[dict]:
             for claim in asked:
                 name, beyond = ("difference", -NO_WORSE) if claim.startswith("C3.") else (claim.split(".")[2], 0.0)
                 found = Estimate.of(table.loc[(pair[0], RATIO)], name, f"{name} ")
-                yield _line(claim, folder, pair, rows, found, beyond=beyond) | {"beside": f"beside `{pair[1]}`"}
+                yield _line(claim, folder, pair, rows, found, beyond=beyond, beside=f"beside `{pair[1]}`")
 
 
 def _synthetic(ids: list[str], results: Path) -> Iterator[dict]:
-    """Against our own full training. C5 compares FEAR with the best of the measures that look at no data.
-
-    Beside it stands the same with the measures of the paper's time.
-    """
+    """Against our own full training. C5 compares FEAR with the best of the measures that look at no data."""
     for folder in _sweeps(results, "synthetic_{scale}"):
         methods, rows = _comparison(folder, "full", "fear", "zero_cost")
         if not methods:
@@ -306,30 +325,35 @@ def _synthetic(ids: list[str], results: Path) -> Iterator[dict]:
                 yield _line(claim, folder, methods, each, Estimate.of(ranking_table(each).iloc[0], "spearman"))
         if "C5" in ids:
             agnostic = rows[rows.method.isin((fear, *DATA_AGNOSTIC))]
-            then = agnostic[agnostic.method.isin((fear, *FIFTEEN))]
-            for line, of_then in zip(*(_ahead_of_best("C5", folder, methods, each) for each in (agnostic, then))):
-                yield line | {"beside": f"{line['beside']}; without later measures {Estimate.of(of_then, 'ours')}"}
+            if len(agnostic.method.unique()) > 1:
+                yield _ahead_with_and_without_later("C5", folder, methods, agnostic, percent=100)
 
 
-def _ahead_of_best(
-    claim: str, folder: Path, made_by: tuple, rows: pd.DataFrame, percent: float = 100
-) -> Iterator[dict]:
-    """FEAR less the best of the others, its own other settings aside; nothing where there is none.
+def _ahead_with_and_without_later(
+    claim: str, folder: Path, made_by: tuple, rows: pd.DataFrame, percent: int
+) -> dict:
+    """FEAR less the best of the others, and beside it the same without the measures of later years, if any."""
+    fear = preset_method(rows)
+    found, best = _ahead_of_best(rows, fear, percent)
+    beside, then = f"the best other is `{best}`", rows[rows.method.isin(FIFTEEN) | rows.kind.isin(_TRAINED)]
+    if len(then) < len(rows) and len(then.method.unique()) > 1:
+        beside += f"; without later measures {_ahead_of_best(then, fear, percent)[0]}"
+    return _line(claim, folder, made_by, rows[rows.method == fear], found, percent, beside=beside)
+
+
+def _ahead_of_best(rows: pd.DataFrame, fear: str, percent: float) -> tuple[Estimate, str]:
+    """FEAR less the best of the others, its own other settings aside, and the name of that other.
 
     On the architectures that all of them score. Which other is best is found anew in every resample.
     """
-    fear = preset_method(rows)
     compared = with_finite_scores(rows[(rows.kind != "fear") | (rows.method == fear)])
     each = compared.pivot_table("score", "index", "method").dropna()
     others = each.columns.drop(fear)
-    if len(others):
-        accuracy = rows.groupby("index").test_accuracy.mean()[each.index]
-        columns = [each[method] for method in (fear, *others)]
-        found = estimate(partial(lead_over_best, percent=percent), *columns, accuracy)
-        found = replace(found, n=len(top_indices(accuracy, percent)))
-        best = max(others, key=lambda method: top_spearman(each[method], accuracy, percent))
-        line = _line(claim, folder, made_by, rows[rows.method == fear], found, percent)
-        yield line | {"beside": f"the best other is `{best}`"}
+    accuracy = rows.groupby("index").test_accuracy.mean()[each.index]
+    columns = [each[method] for method in (fear, *others)]
+    found = estimate(partial(lead_over_best, percent=percent), *columns, accuracy)
+    best = max(others, key=lambda method: top_spearman(each[method], accuracy, percent))
+    return replace(found, n=len(top_indices(accuracy, percent))), best
 
 
 def _comparison(folder: Path, *kinds: str) -> tuple[tuple[str, ...], pd.DataFrame]:

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 import pandas as pd
 
 from fearlib.ranking.against_shortreg import SECONDS, TOPS
+from fearlib.report.rule import NO_WORSE
 
 _NAMES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "imagenet16-120": "ImageNet16-120"}
 
 
 def ledger_claims(values: pd.DataFrame) -> pd.DataFrame:
-    """A line for every claim of the ledger: `id`, `source`, `claim`, `paper`, and its `unit`.
+    """A line for every claim of the ledger: `id`, `source`, `claim`, `paper`, its `unit`, and what is `beyond`.
 
     `values` has the paper's numbers by `id`, with `source`, `claim` and `paper`. What can never be had again gives
     way to what can: seconds on the paper's hardware to the ratio of two methods' costs, and the accuracies that
@@ -19,9 +20,11 @@ def ledger_claims(values: pd.DataFrame) -> pd.DataFrame:
     """
     values = values[values.source != "later"]
     replaced = values.id.str.contains("seconds") | values.id.str.fullmatch(r"T3\..*\.accuracy")
-    words = values.id.str.startswith("C3.").map({True: "points", False: "correlation"})
-    kept, paper = values.assign(unit=words)[~replaced], values.set_index("id").paper
+    no_worse = values.id.str.startswith("C3.")
+    kept = values.assign(unit=no_worse.map({True: "points", False: "correlation"}))[~replaced]
+    paper = values.set_index("id").paper
     made = pd.DataFrame([*_of_t1(paper), *_of_t3(paper)], columns=kept.columns)
+    kept, made = kept.assign(beyond=no_worse[~replaced] * -NO_WORSE), made.assign(beyond=0.0)
     place = {source: place for place, source in enumerate(values.source.unique())}
     return pd.concat([kept, made]).sort_values(
         "source", key=lambda source: source.map(place), kind="stable", ignore_index=True

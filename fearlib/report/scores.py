@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from fearlib.data.registry import shown_name
-from fearlib.explorer.known_scores import results_folders
+from fearlib.explorer.folders import results_folders
 from fearlib.files.outside import user_path
 from fearlib.files.progress import progress
 from fearlib.ranking.estimate import estimate

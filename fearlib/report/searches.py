@@ -130,12 +130,12 @@ def shown_searches(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def papers_t3(
-    tables: Mapping[str, pd.DataFrame], datasets: Mapping[str, str], published: Mapping[str, float]
+    tables: Mapping[str, pd.DataFrame], rows: Mapping[str, pd.DataFrame], published: Mapping[str, float]
 ) -> pd.DataFrame:
     """T3 as the paper has it, a line a sweep: FEAR at `RATIO` beside the short training of `searched_pair`.
 
-    `tables` are `search_table` by sweep, `datasets` what each was on, `published` the paper's values by the rest
-    of their ids, such as `cifar10.fear.accuracy`. Columns: `sweep`, `dataset`, `n` and `length`; `FEAR` and `short
+    `tables` are `search_table` by sweep, of its `rows`, `published` the paper's values by the rest of their ids,
+    such as `cifar10.fear.accuracy`. Columns: `sweep`, `dataset`, `n` and `length`; `FEAR` and `short
     training`, the labels; of each, after `fear` or `shortreg`, `found` with its deviation over orders `found sd`,
     `macs` with `macs sd`, and the paper's accuracy (`paper found`) and `paper seconds`; of FEAR beside it
     `difference` and `speedup` with their intervals, and the paper's. Raises InputError if FEAR was not searched at
@@ -143,8 +143,8 @@ def papers_t3(
     """
     lines = []
     for sweep, table in tables.items():
-        dataset = datasets[sweep]
-        pair, paper = searched_pair(table), f"{stands_for(dataset)}.{{}}.{{}}"
+        dataset = rows[sweep].dataset.iloc[0]
+        pair, paper = searched_pair(rows[sweep]), f"{stands_for(dataset)}.{{}}.{{}}"
         each = table.set_index(["method", "ratio"])
         if (pair[0], RATIO) not in each.index:
             raise InputError(f"T3 is FEAR at {RATIO:g} times the fastest: add {RATIO:g} to the ratios.")

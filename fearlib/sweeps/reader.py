@@ -1,7 +1,5 @@
 """A results folder, finished or still being written: read as far as it is, and then on."""
 
-import os
-from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -90,30 +88,3 @@ def _replaced(table: pd.DataFrame, new: pd.DataFrame, records: list[dict]) -> pd
     }
     kept = table[~pd.MultiIndex.from_frame(table[_KEYS]).isin(again)]
     return pd.concat([part for part in (kept, new) if len(part)], ignore_index=True)
-
-
-def by_name(folders: Iterable[str | Path]) -> dict[str, str | Path]:
-    """The folders by the names under which tables show them. Raises InputError if two have the same name."""
-    named = {}
-    for folder in folders:
-        name = Path(folder).name
-        if name in named:
-            raise InputError(
-                f"Two folders are named {name}, {named[name]} and {folder}: sweeps that are shown together need "
-                "names of their own."
-            )
-        named[name] = folder
-    return named
-
-
-def distinct_names(folders: Iterable[str | Path]) -> list[str]:
-    """Each folder's name, with as many of those above it as tell it from the other folders."""
-    paths = [Path(os.path.abspath(user_path(folder))).parts for folder in folders]
-
-    def tail(parts: tuple[str, ...]) -> str:
-        for length in range(1, len(parts)):
-            if all(parts[-length:] != other[-length:] for other in set(paths) - {parts}):
-                return "/".join(parts[-length:])
-        return str(Path(*parts))
-
-    return [tail(parts) for parts in paths]

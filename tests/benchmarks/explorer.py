@@ -16,7 +16,7 @@ import plotly.graph_objects
 import scipy.stats  # noqa: F401
 
 from fearlib import preset
-from fearlib.explorer import Explorer
+from fearlib.explorer.widgets import Explorer
 from fearlib.scores.registry import FIFTEEN
 from fearlib.sweeps.journal import pack_journal
 from fearlib.sweeps.presets import as_dict
