@@ -109,8 +109,7 @@ def test_tops_as_texts():
     shown = against.shown_tops(top_table(rows_of(SHORT, ACCURACY), (100,), resamples=20))
     assert shown["Spearman (95%)"].tolist() == ["1.00 (1.00..1.00)"] and shown.common.tolist() == ["1.00"]
     assert shown["10^9 macs ± se"].tolist() == ["1.00 ± 0.00"]
-    table = pd.DataFrame({"macs": [2.5e12], "macs se": [1e11]})
-    assert with_errors(table, "macs", 1e12, 1) == ["2.5 ± 0.1"]
+    assert with_errors(pd.DataFrame({"macs": [2.5], "macs se": [0.104]}), "macs") == ["2.50 ± 0.10"]
 
 
 def test_training_beside_test_accuracy_as_the_score():

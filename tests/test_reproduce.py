@@ -88,7 +88,8 @@ COMPARISONS = sorted(path.stem for path in (ROOT / "analysis" / "comparisons").i
 @pytest.mark.parametrize("name", COMPARISONS)
 def test_a_comparison_is_used_under_its_name_and_takes_parameters_that_its_notebooks_have(name):
     given = comparison(name)
-    results = given["results"] if isinstance(given["results"], str) else given["results"][0]
+    results = given.get("results", given.get("reference"))
+    results = results if isinstance(results, str) else results[0]
     assert given.get("name", Path(results).name) == name
     notebooks = [notebook for notebook, parameters in analyses() if parameters == given]
     assert notebooks

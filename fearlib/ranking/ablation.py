@@ -79,7 +79,7 @@ def _ends(stage1: pd.DataFrame, train_images: int) -> pd.Series:
 def ablation_table(runs: dict[str, Run]) -> pd.DataFrame:
     """A line a run: its settings, how well it ranks, and how far the end of stage 1 makes its score.
 
-    `score ~ stage-1 end` is Spearman between the two, and `gain` is the score less the end.
+    `score ~ stage-1 end` is Spearman between the two, and `gain: Spearman` that of the score less the end.
     """
     lines = []
     for run in runs.values():

@@ -30,13 +30,13 @@ def tse_ema(curve: pd.DataFrame, decay: float = 0.999) -> float:
     return -float((curve.loss.to_numpy() * length * decay**age).sum())
 
 
-def cost_to_threshold(curve: pd.DataFrame, threshold: float, cost: str = "macs") -> float:
-    """Minus the `cost` (`macs` or `seconds`) spent when a record's training top-1 first is at least `threshold`.
+def cost_to_threshold(curve: pd.DataFrame, threshold: float) -> float:
+    """Minus the `macs` spent when a record's training top-1 first is at least `threshold`.
 
     NaN if none is: such a network takes longer than anyone waited.
     """
     reached = (curve.train_top1 >= threshold).to_numpy()
-    return -float(curve[cost].to_numpy()[: reached.argmax() + 1].sum()) if reached.any() else float("nan")
+    return -float(curve.macs.to_numpy()[: reached.argmax() + 1].sum()) if reached.any() else float("nan")
 
 
 def free_scores(rows: pd.DataFrame, curves: pd.DataFrame, threshold: float) -> pd.DataFrame:

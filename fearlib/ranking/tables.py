@@ -200,12 +200,9 @@ def save_table(
     replace_file(path.with_name(f"{path.name}.md"), f"{shown}\n".encode())
 
 
-def with_errors(table: pd.DataFrame, column: str, scale: float = 1.0, digits: int = 2) -> list[str]:
-    """The column's values over `scale` with their standard errors, `column se`, as texts: `1.23 ± 0.04`."""
-    return [
-        f"{value / scale:.{digits}f} ± {error / scale:.{digits}f}"
-        for value, error in zip(table[column], table[f"{column} se"])
-    ]
+def with_errors(table: pd.DataFrame, column: str) -> list[str]:
+    """The column's values with their standard errors, `column se`, as texts: `1.23 ± 0.04`."""
+    return [f"{value:.2f} ± {error:.2f}" for value, error in zip(table[column], table[f"{column} se"])]
 
 
 def beside_paper(paper: float, ours: str, form: str) -> str:

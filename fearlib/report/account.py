@@ -98,8 +98,8 @@ def _read(path: Path) -> tuple[dict, list[dict]]:
 def commands(folder: Path, configuration: dict, trials: list[dict], with_truth: bool) -> list[str]:
     """The `fear rank` commands for the trials: one for all methods and seeds with the same architectures.
 
-    None where there are no trials. The benchmark's accuracies are those that the folder holds; INDICES stands for
-    a file of the architectures' indices.
+    Without trials there are none. The benchmark's accuracies are those that the folder holds; INDICES stands for a
+    file of the architectures' indices.
     """
     name = kind_of(str(configuration["settings"].get("preset")))
     if not trials or name not in PRESETS:
