@@ -16,7 +16,7 @@ from fearlib.scores.registry import MEASURES
 from fearlib.sweeps import run
 from fearlib.sweeps.labels import Label, parse_label
 from fearlib.sweeps.methods import METHODS, expand_methods
-from fearlib.sweeps.presets import Settings, preset
+from fearlib.sweeps.presets import Settings, check_settings, preset
 from fearlib.training.loop import check_counts
 
 _IN_TRAINING = {"constant": "degradation_constant", "cosine": "degradation"}  # by the form of the learning rate
@@ -70,7 +70,7 @@ def run_funnel(
     keep: int | None = None,
     how: str = "product",
     seeds: list[int] = (0,),
-    truth: pd.Series | None = None,
+    truth: pd.Series | dict[int, float] | None = None,
     precision: str = "auto",
     time_budget: float = math.inf,
     **how_to_run,
@@ -83,7 +83,7 @@ def run_funnel(
     are combined is `product` or `mean`. Each preset's sweep lies in a folder of its own in `output`, and the same
     call goes on where it was. `truth`, `time_budget` and `how_to_run` are what `run_sweep` takes. Raises
     InputError for a score that no sweep measures, for another `how`, for `keep` without a measure to choose by,
-    and as `run_sweep` does.
+    for a trial that failed, which the same call tries again, and as `run_sweep` does.
     """
     ends = time.monotonic() + time_budget
     parts = list(dict.fromkeys(_part(name, dataset, precision) for name in scores))
@@ -96,21 +96,23 @@ def run_funnel(
         check_counts(keep=keep)
         if not free:
             raise InputError("there is no measure to choose by: leave keep out, or add a measure to the scores.")
+    architectures, seeds = run.distinct(architectures, seeds)
     table, costs = pd.DataFrame(index=[architecture.index for architecture in architectures]), []
+    known = pd.Series(dtype=float) if truth is None else run.checked_truth(truth, list(table.index))
+    known = known.rename_axis("index")  # whatever their numbers
     for sweep in _sweeps(parts):
         if not sweep.is_free and free and keep is not None and len(architectures) > keep:
             kept = set(best(_combined(table, free, how), keep))
             architectures = [each for each in architectures if each.index in kept]
         folder, indices = Path(output) / f"{dataset}_{sweep.folder}", [each.index for each in architectures]
-        of_seeds = seeds[:1] if sweep.is_free else seeds
+        of_seeds, of_these = seeds[:1] if sweep.is_free else seeds, known[known.index.isin(indices)]
         rows = run.run_sweep(
             folder, dataset, sweep.settings, [sweep.method], architectures, of_seeds,
-            truth=None if truth is None else truth[indices], time_budget=max(0.0, ends - time.monotonic()),
-            **how_to_run,
+            truth=of_these if len(of_these) else None, time_budget=max(0.0, ends - time.monotonic()), **how_to_run,
         )  # fmt: skip
         ran = rows.assign(name=[score_name(sweep.settings.preset, method) for method in rows.method])
         ran = ran[ran["index"].isin(indices) & ran.seed.isin(of_seeds)]
-        each = ran[ran.name.isin(sweep.names)]
+        each = ran[ran.name.isin(sweep.names) & ~ran.failed]
         spent = {"macs": each.macs.sum(), "seconds": each.seconds.sum()}
         costs.append({"folder": str(folder), "method": sweep.method, "architectures": len(indices)} | spent)
         trials = len(indices) * len(of_seeds)
@@ -163,6 +165,7 @@ def _part(name: str, dataset: str, precision: str) -> _Part:
     if not slash:
         raise InputError(f"{name!r:.200} is no score's name: {_NAMES}.")
     place, label = parse_label(place), parse_label(text)
+    check_settings(place.arguments, elsewhere=("precision",))  # which the funnel has for all
     settings = preset(place.name, dataset, **place.arguments, precision=precision)
     name = f"{settings.preset}/{label}"
     if not label.arguments and (label.name in DERIVED or label.name in MEASURES):

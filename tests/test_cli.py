@@ -204,6 +204,12 @@ def test_data_says_what_it_loaded(run):
         (["rank", "out", "--methods", "magic", *SMALL], "unknown method 'magic'"),
         (["rank", "out", "--set", "depth=3"], "unknown setting 'depth'"),
         (["rank", "out", "--set", "threshold"], "it must be NAME=VALUE"),
+        (["rank", "out", "--set", "space=darts"], "unknown setting 'space'"),
+        (["paper", "T2", "out", "--set", "space=darts"], "unknown setting 'space'"),
+        (
+            ["rank", "out", "--set", "cells=1", "--set", "cells=2"],
+            "--set gives cells twice, 1 and 2: give it once.",
+        ),
         (["rank", "out", "--seeds", "one", *SMALL], "seed 'one': seeds are integers"),
         (["rank", "out", "--seeds", "-1", *SMALL], "seed '-1': seeds are integers from 0"),
         (["rank", "out", "--set", "dataset=cifar10"], "unknown setting 'dataset'"),

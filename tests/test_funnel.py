@@ -14,6 +14,7 @@ from fearlib.report.random_orders import funnel_searches
 from fearlib.search import Evaluation, funnel_search, live, replay
 from fearlib.sweeps.rows import read_curves
 from fearlib.sweeps.run import cached_dataset
+from fearlib.sweeps.trial import run_trial
 
 NAN, INF = math.nan, math.inf
 
@@ -160,6 +161,33 @@ def test_scores_of_a_funnel(tmp_path, small):
     assert ranking["smoke/az_nas"].to_dict() == pytest.approx(az_nas(wide).to_dict())
 
 
+def test_a_training_that_fails_is_said_and_tried_again(tmp_path, small, monkeypatch):
+    call = (tmp_path, "synthetic", ["smoke/synflow", "smoke/fear"], ARCHITECTURES[:2])
+
+    def fails(architecture, label, *rest):
+        if label.startswith("fear"):
+            raise MemoryError("no room")
+        return run_trial(architecture, label, *rest)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("fearlib.sweeps.run.run_trial", fails)
+        with pytest.raises(InputError, match=r"lacks scores of smoke/fear\(.*they failed, as fear status says"):
+            run_funnel(*call)
+    assert len(run_funnel(*call).ranking) == 2
+
+
+def test_a_funnel_takes_what_a_sweep_takes(tmp_path, small):
+    """Things given twice, and accuracies of some architectures, perhaps of none that is kept."""
+    some = ARCHITECTURES[:3]
+    scores, truth = ["smoke/synflow", "smoke/shortreg(epochs=1)"], {some[0].index: 90.0}
+    with pytest.warns(UserWarning, match="no test accuracy of 2 of 3 architectures"):
+        found = run_funnel(tmp_path, "synthetic", scores, [*some, some[0]], keep=1, seeds=[0, 0], truth=truth)
+    assert len(found.ranking) == 1 and list(found.costs.architectures) == [3, 1]
+    assert read_rows(tmp_path / "synthetic_smoke").test_accuracy.dropna().unique() == [90.0]
+    with pytest.raises(InputError, match="seeds is 3: it must be a list"):
+        run_funnel(tmp_path, "synthetic", scores, some, seeds=3)
+
+
 @pytest.mark.parametrize(
     "scores, more, message",
     [
@@ -168,6 +196,8 @@ def test_scores_of_a_funnel(tmp_path, small):
         (["smoke/zero_cost"], {}, "no score's name"),
         (["smoke/shortreg"], {}, "stands for shortreg.epochs=1., shortreg.epochs=2.: name one"),
         (["huge/synflow"], {}, "unknown preset"),
+        (["smoke(space=darts)/synflow"], {}, "unknown setting 'space': the settings are channels"),
+        (["smoke(precision=float32)/synflow"], {}, "unknown setting 'precision'"),
         ([], {}, "at least one score"),
         (["smoke/synflow"], {"how": "sum"}, "by product or mean, not by 'sum'"),
         (["smoke/fear"], {"keep": 2}, "no measure to choose by"),

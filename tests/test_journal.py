@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from fearlib import InputError
+from fearlib.files.write import replace_file
 from fearlib.sweeps.journal import (
     DAMAGED,
     FORMS,
@@ -165,6 +166,15 @@ def test_a_journal_that_another_tool_packed(tmp_path, pack):
     with pytest.warns(UserWarning, match="1 damaged line"):
         assert len(list(recover_journal(tmp_path))) == 3
     assert names(tmp_path) == {JOURNAL, DAMAGED} and (tmp_path / JOURNAL).read_bytes() == content
+
+
+def test_two_processes_write_a_file_by_different_names(tmp_path, monkeypatch):
+    written = []
+    monkeypatch.setattr("os.replace", lambda partial, path: written.append(partial.name))
+    for process in (12, 34):
+        monkeypatch.setattr("os.getpid", lambda process=process: process)
+        replace_file(tmp_path / "rows", b"")
+    assert written == ["rows.12.part", "rows.34.part"]
 
 
 def crash(*_):

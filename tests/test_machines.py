@@ -237,6 +237,7 @@ if __name__ == "__main__":
     for count in "12":
         sys.argv = ["fear", "rank", "out", "--dataset", "own", "--count", count, "--workers", workers]
         sys.argv += ["--methods", "zero_cost zero_cost(measures=largest)", "--set", "zero_cost_batch=8"]
+        sys.argv += ["--set", "resolution=8"]
         try:
             fearlib.cli.main()
         except SystemExit as end:

@@ -1,6 +1,6 @@
 import pytest
 
-from fearlib import DATASETS, METHODS, PRESETS, InputError, preset
+from fearlib import DATASETS, METHODS, PRESETS, InputError, load_dataset, preset
 from fearlib.sweeps.methods import Method, expand_methods, parse_method
 from fearlib.sweeps.place import Place
 from fearlib.sweeps.run import cached_dataset
@@ -115,6 +115,15 @@ def test_slurms_jobs_may_share_gpus_and_other_workers_not():
     for wrong in ((2, None, 2), (2, "tcp://here:8786", None), (2, "tcp://here:8786", 2)):
         with pytest.raises(InputError, match="leave workers out"):
             Place(*wrong)
+
+
+def test_a_dataset_that_ignores_its_sizes_is_refused(colour_dataset, monkeypatch):
+    monkeypatch.setitem(DATASETS, "mine", lambda *sizes: colour_dataset)
+    assert load_dataset("mine", None, 8, 250) is load_dataset("mine") is colour_dataset
+    with pytest.raises(InputError, match="mine has images of 8 pixels a side, but 16 were asked for"):
+        load_dataset("mine", None, 16)
+    with pytest.raises(InputError, match="mine gave 200 training images: at most 100 were asked for"):
+        load_dataset("mine", None, 8, 100)
 
 
 def test_a_dataset_is_loaded_anew_where_another_is_meant(colour_dataset, tmp_path, monkeypatch):

@@ -1,7 +1,7 @@
 """What cannot be honoured is refused in one sentence, before anything is computed."""
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,8 @@ from fearlib.ranking.tables import top_table
 from fearlib.scores.registry import measure, measure_names
 from fearlib.search import at_initialisation, funnel_search, live, replay
 from fearlib.spaces.darts_network import build_darts_network
+from fearlib.spaces.registry import SPACES, Space
+from fearlib.sweeps.indices import read_indices
 from fearlib.sweeps.manifest import read_manifest
 from fearlib.sweeps.rows import read_curves
 
@@ -45,12 +47,61 @@ def sweep(folder, settings, **how):
         ({"workers": "2"}, "workers is '2': it must be an integer"),
         ({"retries": "1"}, "retries is '1': it must be an integer"),
         ({"workers": 1.5}, "workers is 1.5: it must be an integer"),
+        ({"methods": ["degradation(epochs=1,moments=0.6+0.7)"]}, "0.6 and 0.7 are both reached with step 2"),
     ],
 )
 def test_a_sweep_of_nothing_or_of_something_else(tmp_path, tiny_settings, how, said):
     with pytest.raises(InputError, match=said):
         sweep(tmp_path / "sweep", tiny_settings, **how)
     assert not (tmp_path / "sweep").exists()
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """An architecture of a search space as docs/extending.md asks for it, and no more."""
+
+    index: int
+    string: str = "number"
+
+    @classmethod
+    def from_index(cls, index):
+        return cls(index)
+
+    def __str__(self):
+        return self.string
+
+
+@pytest.fixture
+def numbered(monkeypatch):
+    space = Space(Numbered, None, lambda architecture, *sizes: build_network(SOME[0], *sizes))
+    monkeypatch.setitem(SPACES, "numbered", space)
+
+
+def test_architectures_that_could_not_be_read_again(tmp_path, tiny_settings, numbered):
+    for architecture, said in (
+        (Numbered(2**63), "number has the index 9223372036854775808: it must be an integer from 0 to"),
+        (Numbered(1.5), "number has the index 1.5"),
+        (Numbered(5, "0005"), "architecture 5 is the string '0005', which tables read as a number"),
+        (Numbered(5, "n/a"), "architecture 5 is the string 'n/a'"),
+    ):
+        with pytest.raises(InputError, match=said):
+            sweep(tmp_path / "sweep", tiny_settings, architectures=[architecture])
+    assert not (tmp_path / "sweep").exists()
+    rows = sweep(tmp_path / "sweep", tiny_settings, architectures=[Numbered(np.int64(5))])
+    assert rows["index"].tolist() == [5] and rows.outcome.tolist() == ["ok"]
+
+
+def test_a_space_without_strings_is_listed_by_index(tmp_path, numbered):
+    path = tmp_path / "list.csv"
+    path.write_text("index\n3\n5\n")
+    assert read_indices(path, space="numbered") == [Numbered(3), Numbered(5)]
+    for content, said in (
+        ("arch\nnumber\n", "'number' names no architecture: numbered knows them by their index alone"),
+        ("index,arch\n3,other\n", "architecture 3 is number, but is given there as other; the two must agree"),
+    ):
+        path.write_text(content)
+        with pytest.raises(InputError, match=said):
+            read_indices(path, space="numbered")
 
 
 def test_what_is_given_twice_runs_once(tmp_path, tiny_settings):

@@ -11,11 +11,13 @@ import shutil
 import signal
 import time
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import fields
 
 import numpy as np
 import pandas as pd
 import psutil
 import pytest
+from test_results import CONFIGURATION, make, trial
 
 from fearlib import (
     MEASURES,
@@ -30,11 +32,13 @@ from fearlib.ranking.finished import finished_architectures
 from fearlib.scores.registry import FIFTEEN, Measure
 from fearlib.sweeps import methods
 from fearlib.sweeps.journal import JOURNAL, PACKED, read_journal
+from fearlib.sweeps.manifest import read_manifest
 from fearlib.sweeps.meaning import MEANING, with_meaning
 from fearlib.sweeps.merge import merge_sweeps
 from fearlib.sweeps.methods import Method, expand_methods, parse_method
 from fearlib.sweeps.reader import Results
 from fearlib.sweeps.rows import CURVE_COLUMNS, ROW_COLUMNS, read_curves, read_rows, write_tables
+from fearlib.training.loop import Epoch
 
 ARCHITECTURES = [Architecture.from_index(index) for index in (12148, 13226, 1291)]
 METHODS = ["fear", "shortreg", "zero_cost"]
@@ -498,6 +502,41 @@ def test_a_source_with_two_journals_is_not_merged_by_half(undisturbed, tmp_path)
         merge_sweeps(tmp_path / "new", [source])
 
 
+def swept(folder, *records):
+    """A sweep of one sitting, which its records do not name."""
+    make(folder, records)
+    manifest = {"configuration": CONFIGURATION, "sittings": [{"id": folder.name}]}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+def test_accuracies_that_a_target_s_rows_alone_hold_stay_and_those_of_a_source_are_taken(tmp_path):
+    target = swept(tmp_path / "target", trial(0), trial(1))
+    write_tables(target, pd.Series({0: 90.0}))
+    with pytest.raises(InputError, match="10.0% in the journal and of 90.0%.*give the same truth"):
+        merge_sweeps(target, [swept(tmp_path / "other", trial(0, seed=1, accuracy=10.0))])
+    assert merge_sweeps(target, [swept(tmp_path / "source", trial(1, accuracy=80.0))]) == 0
+    assert read_rows(target).test_accuracy.tolist() == [90.0, 80.0]
+
+
+def test_a_merge_of_nothing_is_refused(tmp_path):
+    with pytest.raises(InputError, match="name at least one results folder"):
+        merge_sweeps(tmp_path / "new", [])
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("kept", [0, 100])
+def test_rows_that_were_cut_off_are_made_again_once_they_are_removed(undisturbed, tiny_settings, tmp_path, kept):
+    folder = tmp_path / "sweep"
+    shutil.copytree(undisturbed, folder)
+    (folder / "rows.csv.gz").write_bytes((folder / "rows.csv.gz").read_bytes()[:kept])
+    with pytest.raises(InputError, match="remove it, and the rows come from the journal again, all but the test"):
+        run_sweep(folder, "synthetic", tiny_settings, METHODS, ARCHITECTURES)
+    (folder / "rows.csv.gz").unlink()
+    run_sweep(folder, "synthetic", tiny_settings, METHODS, ARCHITECTURES)
+    assert_same(folder, undisturbed)
+
+
 def test_accuracies_that_rows_alone_hold_are_merged_and_guarded(tiny_settings, tmp_path):
     truth = {each.index: accuracy for each, accuracy in zip(ARCHITECTURES, (90.0, 80.0, 70.0))}
     one = tmp_path / "one"
@@ -519,13 +558,33 @@ def test_accuracies_after_other_epochs_stay_what_they_are(tiny_settings, tmp_pat
         benchmark_accuracy(tmp_path, "synthetic", [ARCHITECTURES[0].index], epochs=200)
 
 
+ROW = {"method": "mine", "score": 1.0, "seconds": 1.0, "macs": 3, "outcome": "ok"}
+
+
 @pytest.mark.parametrize(
     "rows, outcome",
     [
         ([], "failed: ValueError: mine gave neither a Score nor a row"),
         ([{"method": "mine", "score": 1.0, "seconds": 1.0, "outcome": "ok"}], "failed: KeyError: 'macs'"),
         ([{"method": "mine", "score": np.float32(1), "seconds": 1, "macs": np.int64(3), "outcome": "ok"}], "ok"),
-        ([{"method": "mine", "score": 1.0, "seconds": 1.0, "macs": 3, "outcome": "a\rb"}], "a b"),
+        ([ROW | {"outcome": "a\rb"}], "a b"),
+        (
+            [ROW | {"outcome": None}],
+            "failed: ValueError: a row has the outcome 'None', which tables read as a number or as missing",
+        ),
+        (
+            [ROW | {"outcome": 12}],
+            "failed: ValueError: a row has the outcome '12', which tables read as a number or as missing",
+        ),
+        (
+            [ROW | {"macs": 2**63}],
+            "failed: ValueError: the trial has a number of more than 64 bits or a broken text, "
+            "which no journal holds",
+        ),
+        (
+            [ROW, ROW | {"method": "snip"}],
+            "failed: ValueError: mine gave a row named snip, which is not its own: rows need other names",
+        ),
     ],
 )
 def test_what_a_method_of_the_user_s_gives_is_recorded_or_fails(
@@ -535,6 +594,29 @@ def test_what_a_method_of_the_user_s_gives_is_recorded_or_fails(
     for _ in range(2):
         found = run_sweep(tmp_path, "synthetic", tiny_settings, ["mine"], ARCHITECTURES[:1])
         assert found.outcome.tolist() == [outcome]
+
+
+def test_a_trial_too_long_for_a_journal_fails_with_the_reason(tiny_settings, tmp_path, monkeypatch):
+    rows = [ROW | {"method": f"mine(part={part})"} for part in range(100)]
+    monkeypatch.setitem(methods.METHODS, "mine", Method("mine", lambda given: (rows, [])))
+    monkeypatch.setattr("fearlib.sweeps.record.MAX_LINE", 5000)
+    found = run_sweep(tmp_path, "synthetic", tiny_settings, ["mine"], ARCHITECTURES[:1])
+    (outcome,) = found.outcome
+    assert re.fullmatch(
+        r"failed: ValueError: the trial takes \d+ bytes of a journal, and at most 5000 are read", outcome
+    )
+    assert len(read_journal(tmp_path)) == 1
+
+
+def test_numbers_of_numpy_s_are_written_as_python_s(tiny_settings, tmp_path, monkeypatch):
+    numbers = {field.name: np.float32(0.5) for field in fields(Epoch)} | {"images": np.int64(7)}
+    monkeypatch.setitem(methods.METHODS, "mine", Method("mine", lambda given: ([ROW], [Epoch(**numbers)])))
+    truth = pd.Series({ARCHITECTURES[0].index: 90.0})
+    truth.attrs["epochs"] = np.int64(12)
+    run_sweep(tmp_path, "synthetic", tiny_settings, ["mine"], ARCHITECTURES[:1], truth=truth, workers=np.int64(1))
+    assert read_journal(tmp_path)[0]["curve"] == [dict.fromkeys(numbers, 0.5) | {"images": 7}]
+    (sitting,) = read_manifest(tmp_path)["sittings"]
+    assert (sitting["workers"], sitting["truth_epochs"]) == (1, 12)
 
 
 def test_an_error_of_several_lines_is_one_line_of_the_rows(tiny_settings, tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ from fearlib.data.registry import DATASETS
 from fearlib.errors import InputError, check_least, check_whole
 from fearlib.spaces.registry import SPACES
 from fearlib.sweeps.place import Place
-from fearlib.sweeps.presets import PRESETS
+from fearlib.sweeps.presets import PRESETS, check_settings
 
 LARGEST_SEED = 2**32 - 1
 
@@ -70,8 +70,14 @@ def _seed(text: str) -> int:
 
 
 def settings_of(changes: list[str] | None) -> dict[str, str]:
-    """The settings that `--set` replaces, by name."""
-    return dict(map(_assignment, changes or []))
+    """The settings that `--set` replaces, by name. Raises InputError for one that is none, or is given twice."""
+    given: dict[str, str] = {}
+    for name, value in map(_assignment, changes or []):
+        if name in given:
+            raise InputError(f"--set gives {name} twice, {given[name]} and {value}: give it once.")
+        given[name] = value
+    check_settings(given)
+    return given
 
 
 def _assignment(text: str) -> tuple[str, str]:

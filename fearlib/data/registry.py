@@ -34,7 +34,16 @@ def load_dataset(
     dataset it draws another, smaller one, whose rarest classes may lack images. Raises InputError for an unknown
     name or a size that the dataset does not have.
     """
-    return DATASETS[dataset_name(name)](folder and str(user_path(folder)), resolution, train_images)
+    loaded = DATASETS[dataset_name(name)](folder and str(user_path(folder)), resolution, train_images)
+    if resolution is not None and loaded.resolution != resolution:
+        raise InputError(
+            f"{name} has images of {loaded.resolution} pixels a side, but {resolution} were asked for."
+        )
+    if train_images is not None and len(loaded.train_labels) > train_images:
+        raise InputError(
+            f"{name} gave {len(loaded.train_labels)} training images: at most {train_images} were asked for."
+        )
+    return loaded
 
 
 def dataset_name(name: str, others: Iterable[str] = ()) -> str:

@@ -14,7 +14,7 @@ def replace_file(path: Path, content: bytes) -> None:
     Raises InputError if it cannot be written; the old content then stays.
     """
     path = user_path(path)
-    partial = path.with_name(f"{path.name}.part")
+    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         with open(partial, "wb") as file:
             file.write(content)

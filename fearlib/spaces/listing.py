@@ -1,5 +1,6 @@
 """Architectures as files from outside name them: by index, by string, or by both, which must then agree."""
 
+import functools
 import re
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pandas as pd
 from fearlib.errors import InputError
 from fearlib.spaces.darts import Genotype
 from fearlib.spaces.nats import Architecture
-from fearlib.spaces.registry import find_space, parse_architecture
+from fearlib.spaces.registry import find_space, from_string, parse_architecture
 
 
 def architectures_of_lines(content: bytes, path: str | Path, space: str) -> list[Architecture | Genotype]:
@@ -43,8 +44,8 @@ def architectures_of_table(
     """
     if "index" in table and "arch" in table:
         return [agreed(index, arch, path, space) for index, arch in zip(table["index"], table["arch"])]
-    kind = find_space(space).kind
-    for name, read in (("index", kind.from_index), ("arch", kind.from_string)):
+    of_space = functools.partial(from_string, space=space)
+    for name, read in (("index", find_space(space).kind.from_index), ("arch", of_space)):
         if name in table:
             try:
                 return [read(value) for value in table[name]]
@@ -58,12 +59,11 @@ def architectures_of_table(
 
 def agreed(index: int, arch: str, source: str | Path, space: str = "nats-tss") -> Architecture | Genotype:
     """The architecture of that index. Raises InputError if there is none, or the string `arch` is of another."""
-    kind = find_space(space).kind
     try:
-        found = kind.from_index(index)
+        found = find_space(space).kind.from_index(index)
     except InputError as error:
         raise InputError(f"{source}: {error}") from error
-    if arch != str(found) and not _is_of(arch, found):
+    if arch != str(found) and not _is_of(arch, found, space):
         given = f"{arch:.200}" if isinstance(arch, str) else f"a {type(arch).__name__}"
         raise InputError(
             f"{source}: architecture {index} is {found}, but is given there as {given}; the two must agree."
@@ -71,8 +71,8 @@ def agreed(index: int, arch: str, source: str | Path, space: str = "nats-tss") -
     return found
 
 
-def _is_of(arch: object, architecture: Architecture | Genotype) -> bool:
+def _is_of(arch: object, architecture: Architecture | Genotype, space: str) -> bool:
     try:
-        return type(architecture).from_string(arch) == architecture
+        return from_string(arch, space) == architecture
     except InputError:
         return False

@@ -49,8 +49,18 @@ def find_space(name: str) -> Space:
 
 def parse_architecture(text: str, space: str = "nats-tss") -> Architecture | darts.Genotype:
     """The architecture that an index or a string names. Raises InputError if there is none, or no such space."""
-    kind, text = find_space(space).kind, text.strip()
-    return kind.from_index(int(text)) if re.fullmatch(r"-?\d{1,40}", text) else kind.from_string(text)
+    text = text.strip()
+    if re.fullmatch(r"-?\d{1,40}", text):
+        return find_space(space).kind.from_index(int(text))
+    return from_string(text, space)
+
+
+def from_string(string: str, space: str = "nats-tss") -> Architecture | darts.Genotype:
+    """The architecture of a string. Raises InputError if there is none, or the space has no such strings."""
+    kind = find_space(space).kind
+    if not hasattr(kind, "from_string"):
+        raise InputError(f"{string!r:.200} names no architecture: {space} knows them by their index alone.")
+    return kind.from_string(string)
 
 
 def space_of(architectures: list[Architecture | darts.Genotype]) -> str:

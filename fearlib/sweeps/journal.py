@@ -8,7 +8,6 @@ import contextlib
 import gc
 import gzip
 import io
-import json
 import os
 import warnings
 import zlib
@@ -20,7 +19,7 @@ from fearlib.errors import InputError, one_line
 from fearlib.files.outside import check_file, read_at_most, read_file, user_path
 from fearlib.files.packed import last_packed_line, pack_lines, read_packed_lines
 from fearlib.files.write import replace_file
-from fearlib.sweeps.record import MAX_LINE, read_record
+from fearlib.sweeps.record import MAX_LINE, read_record, write_record
 
 JOURNAL, PACKED = "journal.jsonl", "journal.jsonl.gz"
 FORMS = JOURNAL, PACKED  # where both are there, the first counts
@@ -129,7 +128,7 @@ def append_to_journal(folder: Path, record: dict) -> None:
     """
     _unpack(folder)
     path = user_path(folder) / JOURNAL
-    line = (json.dumps(record) + "\n").encode()
+    line = write_record(record)
     before = path.stat().st_size if path.exists() else 0
     try:
         with open(path, "ab", buffering=0) as journal:

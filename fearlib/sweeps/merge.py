@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+import pandas as pd
+
 from fearlib.errors import InputError
 from fearlib.files.outside import user_path
 from fearlib.spaces.registry import find_space
@@ -29,10 +31,13 @@ def merge_sweeps(folder: str | Path, sources: list[str | Path], methods: list[st
 
     Of all methods, or of `methods` alone, named as in a journal; `full` belongs to them where it is the truth. A
     new folder is made. A finished trial is never replaced, a failed one is added where none was tried, and the
-    sources, which may still grow, are left as they are. Raises InputError if a source is not a sweep, or is one of
-    another configuration, with other test accuracies or with a measure that another method has taken, or if a
-    method has no trial; nothing is written then.
+    sources, which may still grow, are left as they are. Test accuracies are taken, too, of trials that `folder`
+    holds without them. Raises InputError without sources, if one is not a sweep, or is one of another
+    configuration, with other test accuracies or with a measure that another method has taken, or if a method has
+    no trial; nothing is written then.
     """
+    if not sources:
+        raise InputError(f"nothing is to be merged into {folder}: name at least one results folder.")
     folder, sources = user_path(folder), [user_path(source) for source in sources]
     configuration = read_manifest(folder if (folder / MANIFEST).exists() else sources[0])["configuration"]
     find_space(configuration["space"])  # the tables need it
@@ -41,8 +46,8 @@ def merge_sweeps(folder: str | Path, sources: list[str | Path], methods: list[st
         _check_methods(methods, sources)
     if any(source.resolve() == folder.resolve() for source in sources):
         raise InputError(f"{folder} cannot be merged into itself.")
-    every_record = [*read_journal(folder), *itertools.chain(*(records for _, records in parts))]
-    _check_accuracies(every_record)
+    every_record = [*_records(folder), *itertools.chain(*(records for _, records in parts))]
+    accuracies = _accuracies(every_record)
     refuse_measures_twice(record["trial"]["method"] for record in every_record if not has_failed(record))
     added = 0
     with only_writer(folder):
@@ -57,9 +62,9 @@ def merge_sweeps(folder: str | Path, sources: list[str | Path], methods: list[st
                     held[trial] = record | {"sitting": sittings[record.get("sitting", 0)]}
                     append_to_journal(folder, held[trial])
                     added += 1
-        count_trials(merged, Counter(record["sitting"] for record in held.values()))
+        count_trials(merged, Counter(record.get("sitting", 0) for record in held.values()))
         write_manifest(folder, merged)
-        write_tables(folder)
+        write_tables(folder, accuracies)
         pack_journal(folder)
     return added
 
@@ -69,11 +74,7 @@ def _read_part(source: Path, configuration: dict, methods: list[str] | None) -> 
     read_manifest(source)  # refuses what is no sweep
     refuse_two_journals(source)
     refuse_rows_without_journal(source)
-    records = read_journal(source)  # before the sittings, which may become more meanwhile
-    accuracy = known_accuracy(source)
-    for record in records:
-        if math.isnan(record["test_accuracy"]):
-            record["test_accuracy"] = float(accuracy.get(record["trial"]["index"], math.nan))
+    records = _records(source)  # before the sittings, which may become more meanwhile
     records = [record for record in records if methods is None or record["trial"]["method"] in methods]
     manifest = open_manifest(source, configuration)  # refuses another configuration
     if methods is not None:
@@ -86,6 +87,15 @@ def _read_part(source: Path, configuration: dict, methods: list[str] | None) -> 
     return manifest, records
 
 
+def _records(folder: Path) -> list[dict]:
+    """Those of the folder's journal, with the test accuracies that its rows alone hold."""
+    records, accuracy = read_journal(folder), known_accuracy(folder)
+    for record in records:
+        if math.isnan(record["test_accuracy"]):
+            record["test_accuracy"] = float(accuracy.get(record["trial"]["index"], math.nan))
+    return records
+
+
 def _check_methods(methods: list[str], sources: list[Path]) -> None:
     known = {record["trial"]["method"]: None for source in sources for record in read_journal(source)}
     for method in methods:
@@ -93,12 +103,14 @@ def _check_methods(methods: list[str], sources: list[Path]) -> None:
             raise InputError(f"there are no trials of {method!r}: the methods are {', '.join(known)}.")
 
 
-def _check_accuracies(records: Iterable[dict]) -> None:
-    known = {}
+def _accuracies(records: Iterable[dict]) -> pd.Series:
+    """The test accuracies (%) that the records state, by architecture. Raises InputError if two differ."""
+    known: dict[int, float] = {}
     for record in records:
         check_truth(record, known)
         if not math.isnan(record["test_accuracy"]):
             known[record["trial"]["index"]] = record["test_accuracy"]
+    return pd.Series(known, dtype=float)
 
 
 def _place(sittings: list[dict], sitting: dict) -> int:

@@ -56,8 +56,7 @@ class Method:
     InputError. `expand(arguments, settings)` gives the arguments of each trial that a mention stands for.
     `most_macs(epoch_macs, arguments, images)` says how many multiply-accumulates its training takes at most, or
     raises InputError for what cannot be run; `epoch_macs(first_free_block=0)` are those of an epoch of so many
-    `images`. `seed_shift` is added to the seed of its trials. Raises
-    InputError if there is no such setting.
+    `images`. `seed_shift` is added to the seed of its trials. Raises InputError if there is no such setting.
     """
 
     what: str
@@ -130,6 +129,16 @@ def _names(measures: str | None) -> tuple[str, ...]:
 def _measures_text(text: str) -> str:
     """`swap+meco` becomes `meco+swap`: the same measures are the same trial."""
     return "+".join(sorted(set(measure_names(tuple(text.split("+"))))))
+
+
+def _moments_macs(epoch_macs: Callable[..., int], arguments: dict, images: int) -> int:
+    """Of all its epochs. Raises InputError for two moments within one step."""
+    if "moments" in arguments:
+        from fearlib.scores.degradation import _steps_of
+
+        moments, steps = read_numbers(arguments["moments"]), -(-images // arguments["batch_size"])
+        _steps_of(moments, arguments["epochs"], steps)
+    return regular_macs(epoch_macs, arguments, images)
 
 
 def _run_degradation(
@@ -235,11 +244,11 @@ METHODS.update({
     ),
     "degradation": Method(
         "fifteen measures, or those named, again and again while the network trains, on one cosine",
-        functools.partial(_run_degradation, schedule="cosine"), _IN_TRAINING, _expand_degradation, regular_macs,
+        functools.partial(_run_degradation, schedule="cosine"), _IN_TRAINING, _expand_degradation, _moments_macs,
     ),
     "degradation_constant": Method(
         "the same at a constant rate, with a fresh optimizer every epoch",
-        functools.partial(_run_degradation, schedule="constant"), _IN_TRAINING, _expand_degradation, regular_macs,
+        functools.partial(_run_degradation, schedule="constant"), _IN_TRAINING, _expand_degradation, _moments_macs,
     ),
 })  # fmt: skip
 

@@ -22,6 +22,8 @@ class Place:
             raise InputError(
                 "workers are those that the scheduler has, or per_gpu for each GPU: leave workers out."
             )
+        object.__setattr__(self, "workers", int(self.workers))  # perhaps numpy's
+        object.__setattr__(self, "per_gpu", self.per_gpu and int(self.per_gpu))
 
     @property
     def is_here(self) -> bool:

@@ -1,5 +1,6 @@
 """Named sets of plain values: how large, how long, how strict."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
 
 from fearlib.data.registry import dataset_name, stands_for
@@ -109,13 +110,20 @@ def as_dict(settings: Settings) -> dict:
 _KINDS = {field.name: field.type for field in fields(Settings) if field.name != "preset"}
 
 
+def check_settings(names: Iterable[str], elsewhere: tuple[str, ...] = ()) -> None:
+    """Raises InputError for a name that is no setting, or one that is given `elsewhere`."""
+    known = [key for key in _KINDS if key not in elsewhere]
+    for name in names:
+        if name not in known:
+            raise InputError(f"unknown setting {name!r}: the settings are {', '.join(known)}.")
+
+
 def convert_setting(key: str, value, called: str | None = None):
     """The value of a setting, which messages may call otherwise, in its own type.
 
     Raises InputError for an unknown setting or a wrong value.
     """
-    if key not in _KINDS:
-        raise InputError(f"unknown setting {key!r}: the settings are {', '.join(_KINDS)}.")
+    check_settings([key])
     kind, called = _KINDS[key], called or f"setting {key}"
     optional = kind == int | None
     try:

@@ -23,6 +23,7 @@ PACKAGES = ("torch", "numpy", "pandas", "scipy")
 
 def sitting(workers: int, truth: pd.Series | None) -> dict:
     """One run of a sweep: when, with what code, plugin, packages and truth, on what hardware."""
+    attrs = {} if truth is None else truth.attrs
     return {
         "id": uuid.uuid4().hex,
         "started": utc_now(),
@@ -32,8 +33,8 @@ def sitting(workers: int, truth: pd.Series | None) -> dict:
         "packages": {name: metadata.version(name) for name in PACKAGES},
         "hardware": hardware(),
         "workers": workers,
-        "truth": None if truth is None else truth.attrs.get("source", "given as numbers"),
-        "truth_epochs": None if truth is None else truth.attrs.get("epochs"),
+        "truth": None if truth is None else str(attrs.get("source", "given as numbers")),
+        "truth_epochs": attrs.get("epochs") and int(attrs["epochs"]),
         "trials": 0,
     }
 

@@ -11,6 +11,20 @@ _EPOCH_NUMBERS = ("stage", "epoch", "loss", "train_top1", "val_top1", "seconds",
 _LARGEST = 2**63
 
 
+def write_record(record: dict) -> bytes:
+    """The record as a line with its end, for which `read_record` gives it again."""
+    return (json.dumps(record) + "\n").encode()
+
+
+def refuse_unreadable(record: dict) -> None:
+    """Raises ValueError, with the reason, if a journal would not give the record back."""
+    line = write_record(record)
+    if len(line) > MAX_LINE:
+        raise ValueError(f"the trial takes {len(line)} bytes of a journal, and at most {MAX_LINE} are read")
+    if read_record(line) is None:
+        raise ValueError("the trial has a number of more than 64 bits or a broken text, which no journal holds")
+
+
 def read_record(line: bytes) -> dict | None:
     """The record in a line with its end, None if it has not the form of one."""
     try:

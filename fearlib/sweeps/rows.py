@@ -221,6 +221,18 @@ def written_rows(folder: str | Path) -> pd.DataFrame | None:
         if not holds_sweep(folder):
             raise _no_sweep(folder)
         return None
+    try:
+        return with_finite_scores(with_meaning(_rows_in(path)))
+    except InputError as error:
+        if not has_journal(folder):
+            raise
+        raise InputError(
+            f"{path} cannot be used ({error}): remove it, and the rows come from the journal again, all but the "
+            "test accuracies that were given after their trials had run."
+        ) from error
+
+
+def _rows_in(path: Path) -> pd.DataFrame:
     rows = read_csv(path, MAX_ROWS_BYTES, ROW_COLUMNS)
     if len(rows):  # of no rows, pandas knows no type
         for columns, form, is_right in (
@@ -231,7 +243,7 @@ def written_rows(folder: str | Path) -> pd.DataFrame | None:
             for column in columns:
                 if not is_right(rows[column]):
                     raise InputError(f"{path} is not a table of rows: every {column} must be {form}.")
-    return with_finite_scores(with_meaning(rows.drop(columns=list(MEANING), errors="ignore")))
+    return rows.drop(columns=list(MEANING), errors="ignore")
 
 
 def refuse_rows_without_journal(folder: str | Path) -> None:

@@ -19,7 +19,7 @@ import torch
 
 from fearlib.data.dataset import Dataset
 from fearlib.data.registry import DATASETS, dataset_name, load_dataset
-from fearlib.errors import InputError, check_least, check_seed, check_whole, one_line, require
+from fearlib.errors import InputError, check_least, check_seed, check_whole, is_integer, one_line, require
 from fearlib.files.outside import user_path
 from fearlib.files.tables import percentages
 from fearlib.plugin import PLUGIN, import_plugin
@@ -27,12 +27,13 @@ from fearlib.spaces.darts import Genotype
 from fearlib.spaces.nats import Architecture
 from fearlib.spaces.registry import find_space, space_of
 from fearlib.sweeps.journal import append_to_journal, pack_journal, recover_journal
-from fearlib.sweeps.labels import FAILED, has_failed
+from fearlib.sweeps.labels import FAILED, has_failed, stays_a_text
 from fearlib.sweeps.manifest import open_manifest, write_manifest
 from fearlib.sweeps.methods import expand_methods, most_macs, refuse_measures_twice
 from fearlib.sweeps.place import Place
 from fearlib.sweeps.presets import LENGTHS, Settings, as_dict, checked
 from fearlib.sweeps.provenance import code_commit, hardware, sitting, utc_now
+from fearlib.sweeps.record import refuse_unreadable
 from fearlib.sweeps.rows import known_accuracy, refuse_rows_without_journal, rows_of_trials, write_tables
 from fearlib.sweeps.trial import refuse_nan, run_trial
 from fearlib.sweeps.writer import only_writer
@@ -86,16 +87,16 @@ def run_sweep(
     finished are no selection. `after_trial` is called with each finished trial's
     rows. The folder receives `journal.jsonl` while the sweep runs; at its end, when it is interrupted too, it has
     `rows.csv.gz`, `manifest.json` and `journal.jsonl.gz`. Raises InputError for a number or settings that cannot
-    be, without architectures or seeds, if `truth` is not of these architectures, if the folder holds results of
-    another configuration or other test accuracies, if two methods take the same measure, if another sweep is
-    writing to it, or on Windows. A script that asks for workers does so under `if __name__ == "__main__":`.
+    be, as `distinct` does, if `truth` is not of these architectures, if the folder holds results of another
+    configuration or other test accuracies, if two methods take the same measure, if another sweep is writing to
+    it, or on Windows. A script that asks for workers does so under `if __name__ == "__main__":`.
     """
     _refuse_places()
     import_plugin()
     place = Place(workers, scheduler, per_gpu)
     check_whole(0, retries=retries)
     check_least(0, time_budget=time_budget)
-    ends, (architectures, seeds) = time.monotonic() + time_budget, _lists(architectures, seeds)
+    ends, (architectures, seeds) = time.monotonic() + time_budget, distinct(architectures, seeds)
     plan = _planned(dataset, settings, methods, architectures, seeds, data_folder, truth)
     if not place.is_here and time_budget == math.inf:
         plan = replace(plan, trials=_cheap_methods_first(plan))
@@ -118,15 +119,34 @@ def run_sweep(
         return _close(folder, manifest, plan.truth)
 
 
-def _lists(architectures, seeds) -> tuple[list, list[int]]:
-    """Both as lists, the seeds each once. Raises InputError if there are none, or they cannot be lists."""
+def distinct(architectures: Iterable, seeds: Iterable[int]) -> tuple[list, list[int]]:
+    """Both as lists, each architecture and seed once.
+
+    Raises InputError if there are none, they cannot be lists, the architectures are not of one search space, or
+    the index or string of one could not be read again.
+    """
     for name, given in (("architectures", architectures), ("seeds", seeds)):
         if isinstance(given, str) or not isinstance(given, Iterable):
             raise InputError(f"{name} is {given!r:.80}: it must be a list.")
     architectures, seeds = list(architectures), list(dict.fromkeys(map(check_seed, seeds)))
     if not architectures or not seeds:
         raise InputError("a sweep needs at least one architecture and one seed.")
-    return architectures, seeds
+    space_of(architectures)
+    for each in architectures:
+        _check_names(each)
+    return list({each.index: each for each in architectures}.values()), seeds
+
+
+def _check_names(architecture: Architecture | Genotype) -> None:
+    """Raises InputError for an index that a journal, or a string that a table would not give back."""
+    index, string = architecture.index, str(architecture)
+    if not is_integer(index) or not 0 <= index < 2**63:
+        raise InputError(f"{string} has the index {index!r:.80}: it must be an integer from 0 to 2**63 - 1.")
+    if not stays_a_text(string):
+        raise InputError(
+            f"architecture {index} is the string {string!r}, which tables read as a number or as missing: its "
+            "str() must give another, such as one that begins with a letter."
+        )
 
 
 def _cheap_methods_first(plan: Plan) -> list[Trial]:
@@ -149,9 +169,8 @@ def _planned(
     """The plan, one architecture after another. Raises InputError for whatever cannot be run."""
     dataset, settings = dataset_name(dataset), checked(settings)
     space, labels = space_of(architectures), expand_methods(methods, settings)
-    architectures = list({each.index: each for each in architectures}.values())
     if truth is not None:
-        truth = _checked_truth(truth, [architecture.index for architecture in architectures])
+        truth = checked_truth(truth, [architecture.index for architecture in architectures])
     data_folder = data_folder and os.path.abspath(user_path(data_folder))  # workers run elsewhere
     load = functools.partial(cached_dataset, dataset, data_folder, settings.resolution, settings.train_images)
     loaded = load()
@@ -159,7 +178,7 @@ def _planned(
         most_macs(architecture, label, loaded, settings)  # refuses what does not fit before anything is written
     return Plan(
         trials=[
-            Trial(architecture.index, label, seed)
+            Trial(int(architecture.index), label, seed)
             for architecture in architectures
             for seed in seeds
             for label in labels
@@ -174,7 +193,7 @@ def _planned(
     )  # fmt: skip
 
 
-def _checked_truth(truth: pd.Series | dict[int, float], indices: list[int]) -> pd.Series:
+def checked_truth(truth: pd.Series | dict[int, float], indices: list[int]) -> pd.Series:
     """The accuracies (%) as numbers by architecture, once some of `indices` are known to have one."""
     if not isinstance(truth, pd.Series | dict):
         raise InputError(
@@ -262,7 +281,8 @@ def _begun(folder: Path, plan: Plan, place: Place) -> tuple[dict, list[Trial]]:
 
 
 def _record(trial: Trial, result: dict, plan: Plan, manifest: dict, after: float) -> dict:
-    """What the journal holds of a trial, without what its sitting says already."""
+    """What the journal holds of a trial, without what its sitting says already; that it failed, if it could not
+    be read again."""
     index, this = len(manifest["sittings"]) - 1, manifest["sittings"][-1]
     record = {
         "trial": vars(trial),
@@ -270,7 +290,12 @@ def _record(trial: Trial, result: dict, plan: Plan, manifest: dict, after: float
         "test_accuracy": _accuracy(trial, plan.truth),
         "after": after,
     }
-    return record | {key: value for key, value in result.items() if this.get(key) != value}
+    record |= {key: value for key, value in result.items() if this.get(key) != value}
+    try:
+        refuse_unreadable(record)
+    except ValueError as error:
+        return record | _failure(trial, error)
+    return record
 
 
 def _take_up(folder: Path, manifest: dict, truth: pd.Series | None) -> set[Trial]:

@@ -8,13 +8,17 @@ from numbers import Integral
 import torch
 
 from fearlib.data.dataset import Dataset
+from fearlib.scores.registry import MEASURES
 from fearlib.scores.trained import Score
 from fearlib.spaces.darts import Genotype
 from fearlib.spaces.nats import Architecture
 from fearlib.spaces.registry import build
-from fearlib.sweeps.methods import Given, with_settings
+from fearlib.sweeps.labels import kind_of, stays_a_text
+from fearlib.sweeps.methods import METHODS, Given, with_settings
 from fearlib.sweeps.presets import Settings
 from fearlib.training.loop import has_diverged
+
+_MEASURING = ("zero_cost", "early", "degradation", "degradation_constant")  # whose rows are those of measures
 
 
 def run_trial(
@@ -45,19 +49,36 @@ def run_trial(
     rows, curve = found
     if not rows:
         raise ValueError(f"{label} gave neither a Score nor a row")
-    return {"rows": [_plain(row) for row in rows], "curve": [asdict(epoch) for epoch in curve]}
+    rows = [_plain(row) for row in rows]
+    _refuse_names_of_others(rows, kind_of(label))
+    curve = [{key: _number(value) for key, value in asdict(epoch).items()} for epoch in curve]
+    return {"rows": rows, "curve": curve}
 
 
 def _plain(row: dict) -> dict:
-    """A row of a trial in the types that a journal holds."""
-    macs = row["macs"]
-    return {
+    """A row of a trial in the types that a journal holds, and with texts that a table gives back."""
+    plain = {
         "method": str(row["method"]),
         "score": float(row["score"]),
         "seconds": float(row["seconds"]),
-        "macs": int(macs) if isinstance(macs, Integral) else float(macs),
+        "macs": _number(row["macs"]),
         "outcome": " ".join(str(row["outcome"]).split()) or "ok",
     }
+    for key in ("method", "outcome"):
+        if not stays_a_text(plain[key]):
+            raise ValueError(f"a row has the {key} {plain[key]!r}, which tables read as a number or as missing")
+    return plain
+
+
+def _number(value) -> int | float:
+    return int(value) if isinstance(value, Integral) else float(value)
+
+
+def _refuse_names_of_others(rows: list[dict], method: str) -> None:
+    """Raises ValueError if a row would count as one of a measure or of another method."""
+    for kind in {kind_of(row["method"]) for row in rows} - {method}:
+        if kind in METHODS or kind in MEASURES and method not in _MEASURING:
+            raise ValueError(f"{method} gave a row named {kind}, which is not its own: rows need other names")
 
 
 @contextlib.contextmanager
