@@ -94,7 +94,7 @@ def check_parameters(namespace: MutableMapping[str, object], names: str) -> None
     `~` at the start of a text becomes the home folder, in the namespace itself; no text but a path starts so.
     Others are looked for once: when the cell runs again, the notebook's own names are there. The user's own module
     is imported, if there is one (`fearlib.plugin`). Raises InputError if one has a value that its name does not
-    allow, or one of another name was set.
+    allow, two exclude each other, or one of another name was set.
     """
     import_plugin()
     names = names.split()
@@ -104,6 +104,8 @@ def check_parameters(namespace: MutableMapping[str, object], names: str) -> None
             raise InputError(f"parameter {name}={namespace[name]!r:.200}: it must be {KINDS[name].allowed}.")
         if KINDS[name] is _DATASET:
             namespace[name] = dataset_name(namespace[name])
+    if "indices_file" in names and namespace["indices_file"] and namespace.get("sample_seed"):
+        raise InputError("parameter sample_seed is of drawn architectures: leave it out beside indices_file.")
     for name, value in [] if namespace.get(_CHECKED) else list(namespace.items()):
         plain = value is None or isinstance(value, (str, int, float, list, tuple, dict))
         if plain and not (name in names or name.startswith("_") or name in _OF_THE_NOTEBOOK):

@@ -218,7 +218,25 @@ def test_live_search(ranked):
             "notebooks/live_search.ipynb", overrides=SMALL | {"threshold": 0.9},
             measured=str(folder / "results"), output=str(folder / "live"),
         )  # fmt: skip
+    with pytest.raises(InputError, match=r"length is 6: .* has 5 trials of fear\(stage2_epochs=2\), and no more"):
+        run_notebook(
+            "notebooks/live_search.ipynb", overrides=SMALL, measured=str(folder / "results"), length=6,
+            output=str(folder / "live"),
+        )  # fmt: skip
     assert record["live"]["macs"] == trace.macs.sum() and record["live"]["dropped"] == trace.score.isna().sum()
+
+
+def test_a_live_search_leaves_out_trials_that_failed(ranked, tmp_path):
+    folder, _ = ranked
+    shutil.copytree(folder / "results", tmp_path / "results")
+    append_to_journal(tmp_path / "results", trial(0, "fear(stage2_epochs=2)", failed=True))
+    write_tables(tmp_path / "results")
+    run_notebook(
+        "notebooks/live_search.ipynb", overrides=SMALL, measured=str(tmp_path / "results"), length=None,
+        output=str(tmp_path / "live"),
+    )  # fmt: skip
+    record = json.loads((tmp_path / "live" / "search.json").read_text())
+    assert record["agree"] and record["live"]["seen"] == 5
 
 
 def test_late_bloomers(ranked):
@@ -300,6 +318,18 @@ def test_fear_ablation(ranked):
     best = scored.nlargest(len(scored) // 2, "test_accuracy")
     assert set(seeds["index"]) == set(best["index"]) and set(seeds.seed) == {1, 2}
     assert "other_threshold" in text
+
+
+def test_fear_ablation_refuses_what_it_cannot_run(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("index,arch\n5,x\n")
+    for given, said in (
+        ({"sweeps": ["a"]}, "sweeps must be a dictionary of dictionaries"),
+        ({"sweeps": {"a": 3}}, "sweeps must be a dictionary of dictionaries"),
+        ({"indices_file": str(path)}, r"rows.csv lacks the column\(s\) dataset, test_accuracy"),
+    ):
+        with pytest.raises(InputError, match=said):
+            run_notebook("notebooks/fear_ablation.ipynb", output=str(tmp_path / "out"), **given)
 
 
 def test_zero_cost(ranked, few):

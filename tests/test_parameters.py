@@ -71,6 +71,15 @@ def test_a_dataset_gets_the_name_under_which_it_is_known():
     assert namespace["dataset"] == "imagenet16-120"
 
 
+def test_a_seed_of_drawn_architectures_beside_a_list_of_them(tmp_path):
+    for given in ({"indices_file": None, "sample_seed": 3}, {"indices_file": str(tmp_path), "sample_seed": 0}):
+        check_parameters(given, "indices_file sample_seed")
+    with pytest.raises(
+        InputError, match="sample_seed is of drawn architectures: leave it out beside indices_file"
+    ):
+        check_parameters({"indices_file": str(tmp_path), "sample_seed": 3}, "indices_file sample_seed")
+
+
 @pytest.mark.parametrize("notebook", NOTEBOOKS)
 def test_papermill_finds_every_parameter(notebook, caplog):
     """It reads one equals sign a line; a parameter that it overlooks it sets with a warning that it is unknown."""
