@@ -13,7 +13,7 @@ from fearlib.errors import InputError, check_least
 from fearlib.files.outside import user_path
 from fearlib.spaces.registry import find_space
 from fearlib.sweeps.labels import truth_method
-from fearlib.sweeps.presets import plain_preset, preset
+from fearlib.sweeps.presets import check_settings, plain_preset, preset
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -219,6 +219,7 @@ def run_exhibit(
     from fearlib.sweeps.run import run_sweep  # here, for it imports torch
 
     check_least(0, time_budget=time_budget)
+    check_settings(changes or {})
     started, done = time.monotonic(), {}
     dataset = dataset_name(dataset or find_exhibit(name).dataset)
     if truth is not None and dataset == "synthetic":

@@ -11,7 +11,7 @@ from fearlib.files.outside import user_path
 from fearlib.files.spelling import spelt
 from fearlib.plugin import import_plugin
 from fearlib.scores.registry import MEASURES
-from fearlib.sweeps.presets import PRESETS
+from fearlib.sweeps.presets import PRESETS, check_settings
 
 _OF_THE_NOTEBOOK, _CHECKED = ("In", "Out"), "_parameters_are_checked"
 
@@ -94,7 +94,7 @@ def check_parameters(namespace: MutableMapping[str, object], names: str) -> None
     `~` at the start of a text becomes the home folder, in the namespace itself; no text but a path starts so.
     Others are looked for once: when the cell runs again, the notebook's own names are there. The user's own module
     is imported, if there is one (`fearlib.plugin`). Raises InputError if one has a value that its name does not
-    allow, two exclude each other, or one of another name was set.
+    allow, `overrides` names what is no setting, two exclude each other, or one of another name was set.
     """
     import_plugin()
     names = names.split()
@@ -104,6 +104,8 @@ def check_parameters(namespace: MutableMapping[str, object], names: str) -> None
             raise InputError(f"parameter {name}={namespace[name]!r:.200}: it must be {KINDS[name].allowed}.")
         if KINDS[name] is _DATASET:
             namespace[name] = dataset_name(namespace[name])
+    if "overrides" in names:
+        check_settings(namespace["overrides"])
     if "indices_file" in names and namespace["indices_file"] and namespace.get("sample_seed"):
         raise InputError("parameter sample_seed is of drawn architectures: leave it out beside indices_file.")
     for name, value in [] if namespace.get(_CHECKED) else list(namespace.items()):

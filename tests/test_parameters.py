@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from fearlib import InputError
+from fearlib.exhibits import run_exhibit
 from fearlib.parameters import KINDS, check_parameters
 
 ROOT = Path(__file__).parents[1]
@@ -78,6 +79,14 @@ def test_a_seed_of_drawn_architectures_beside_a_list_of_them(tmp_path):
         InputError, match="sample_seed is of drawn architectures: leave it out beside indices_file"
     ):
         check_parameters({"indices_file": str(tmp_path), "sample_seed": 3}, "indices_file sample_seed")
+
+
+def test_overrides_are_settings():
+    check_parameters({"overrides": {"threshold": 0.3}}, "overrides")
+    with pytest.raises(InputError, match="unknown setting 'space'"):
+        check_parameters({"overrides": {"space": "darts"}}, "overrides")
+    with pytest.raises(InputError, match="unknown setting 'space'"):
+        run_exhibit("T1", "unused", changes={"space": "darts"})
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS)

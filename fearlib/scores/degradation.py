@@ -64,7 +64,7 @@ def degradation(
     check_minibatch(network, images, labels)
     measures = measure_names(measures)
     steps = -(-len(dataset.train_labels) // batch_size)  # of an epoch
-    wanted = _default_steps(epochs, steps) if moments is None else _steps_of(moments, epochs, steps)
+    wanted = _default_steps(epochs, steps) if moments is None else steps_of(moments, epochs, steps)
     curve: list[Epoch] = []
     found = [Moment(0, measure_network(network, images, labels, measures, seed), ())] if 0 in wanted else []
 
@@ -107,7 +107,7 @@ def _default_steps(epochs: int, steps: int) -> set[int]:
     return {0, *in_first, *range(steps, epochs * steps + 1, steps)}
 
 
-def _steps_of(moments: Sequence[float], epochs: int, steps: int) -> set[int]:
+def steps_of(moments: Sequence[float], epochs: int, steps: int) -> set[int]:
     """The first step, from 1, to reach each moment, to a tenth of a step as labels round; 0 for initialisation."""
     check_moments(moments, epochs)
     reached = [max(math.ceil(round(moment * steps, 1)), int(moment > 0)) for moment in moments]

@@ -134,10 +134,10 @@ def _measures_text(text: str) -> str:
 def _moments_macs(epoch_macs: Callable[..., int], arguments: dict, images: int) -> int:
     """Of all its epochs. Raises InputError for two moments within one step."""
     if "moments" in arguments:
-        from fearlib.scores.degradation import _steps_of
+        from fearlib.scores.degradation import steps_of
 
         moments, steps = read_numbers(arguments["moments"]), -(-images // arguments["batch_size"])
-        _steps_of(moments, arguments["epochs"], steps)
+        steps_of(moments, arguments["epochs"], steps)
     return regular_macs(epoch_macs, arguments, images)
 
 
