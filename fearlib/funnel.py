@@ -165,7 +165,9 @@ def _part(name: str, dataset: str, precision: str) -> _Part:
     if not slash:
         raise InputError(f"{name!r:.200} is no score's name: {_NAMES}.")
     place, label = parse_label(place), parse_label(text)
-    check_settings(place.arguments, elsewhere=("precision",))  # which the funnel has for all
+    check_settings(place.arguments)
+    if "precision" in place.arguments:
+        raise InputError(f"{name!r:.200}: the precision is one for the whole funnel, and in no score's name.")
     settings = preset(place.name, dataset, **place.arguments, precision=precision)
     name = f"{settings.preset}/{label}"
     if not label.arguments and (label.name in DERIVED or label.name in MEASURES):

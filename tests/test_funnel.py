@@ -197,7 +197,7 @@ def test_a_funnel_takes_what_a_sweep_takes(tmp_path, small):
         (["smoke/shortreg"], {}, "stands for shortreg.epochs=1., shortreg.epochs=2.: name one"),
         (["huge/synflow"], {}, "unknown preset"),
         (["smoke(space=darts)/synflow"], {}, "unknown setting 'space': the settings are channels"),
-        (["smoke(precision=float32)/synflow"], {}, "unknown setting 'precision'"),
+        (["smoke(precision=float32)/synflow"], {}, "the precision is one for the whole funnel"),
         ([], {}, "at least one score"),
         (["smoke/synflow"], {"how": "sum"}, "by product or mean, not by 'sum'"),
         (["smoke/fear"], {"keep": 2}, "no measure to choose by"),

@@ -442,9 +442,9 @@ def test_another_truth_is_refused(tiny_settings, tmp_path):
     with pytest.raises(InputError, match="test accuracy of 90.0% in the journal and of 10.0% in the truth"):
         run_sweep(tmp_path / "one", "synthetic", tiny_settings, ["shortreg"], ARCHITECTURES, truth=truth - 80)
     run_sweep(tmp_path / "other", "synthetic", tiny_settings, ["shortreg"], ARCHITECTURES, truth=truth - 80)
-    with pytest.raises(InputError, match="give the same truth"):
+    with pytest.raises(InputError, match="run both with the same truth"):
         merge_sweeps(tmp_path / "one", [tmp_path / "other"])
-    with pytest.raises(InputError, match="give the same truth"):
+    with pytest.raises(InputError, match="run both with the same truth"):
         merge_sweeps(tmp_path / "new", [tmp_path / "one", tmp_path / "other"])
     assert (tmp_path / "one" / PACKED).read_bytes() == before
 
@@ -513,7 +513,7 @@ def swept(folder, *records):
 def test_accuracies_that_a_target_s_rows_alone_hold_stay_and_those_of_a_source_are_taken(tmp_path):
     target = swept(tmp_path / "target", trial(0), trial(1))
     write_tables(target, pd.Series({0: 90.0}))
-    with pytest.raises(InputError, match="10.0% in the journal and of 90.0%.*give the same truth"):
+    with pytest.raises(InputError, match="architecture 0 has test accuracies of 90.0% and 10.0%.*the same truth"):
         merge_sweeps(target, [swept(tmp_path / "other", trial(0, seed=1, accuracy=10.0))])
     assert merge_sweeps(target, [swept(tmp_path / "source", trial(1, accuracy=80.0))]) == 0
     assert read_rows(target).test_accuracy.tolist() == [90.0, 80.0]

@@ -9,12 +9,19 @@ from fearlib import InputError, read_rows, run_sweep, sample_architectures
 from fearlib.figures import funnel as draw_funnel
 from fearlib.funnel import run_funnel
 from fearlib.ranking.combinations import rank_product
-from fearlib.ranking.whole_space import SEEN, funnel_table, screening, screens_table, untrained
+from fearlib.ranking.whole_space import SEEN, _mean_kept, funnel_table, screening, screens_table, untrained
 
 SCREEN, KEEP = "smoke/synflow * smoke/jacob_cov", 3
 LISTED = pd.DataFrame({"how": ["product"], "scores": [tuple(SCREEN.split(" * "))]})
 ARCHITECTURES = sample_architectures(24, seed=3)
-UNSELECTED = pd.DataFrame({"method": ["fear(stage2_epochs=2)", "params"], "macs": [3e9, 0.0]})
+UNSELECTED = pd.DataFrame(
+    {
+        "dataset": ["synthetic", "synthetic", "synthetic", "cifar10"],
+        "preset": ["smoke", "smoke", "compact", "smoke"],
+        "method": ["fear(stage2_epochs=2)", "params", *["fear(stage2_epochs=2)"] * 2],
+        "macs": [3e9, 0.0, 7e9, 8e9],
+    }
+)
 TRUTH = pd.Series({each.index: 10 + each.index % 83 for each in ARCHITECTURES})
 
 
@@ -108,6 +115,11 @@ def test_the_notebook_makes_both_tables_or_says_what_is_missing(funnel, tmp_path
     )
 
 
+def test_of_those_that_equal_the_last_kept_the_mean_counts():
+    score, accuracy = pd.Series([3.0, 2.0, 2.0, 1.0]), pd.Series([90.0, 80.0, 60.0, 10.0])
+    assert [_mean_kept(score, accuracy, keep) for keep in (1, 2, 3, 9)] == [90, 80, 230 / 3, 60]
+
+
 def test_what_is_not_finished_is_said(funnel):
     _, rows, trained = funnel
     of, first = screening(rows, LISTED), trained["index"] == trained["index"].iloc[0]
@@ -118,7 +130,7 @@ def test_what_is_not_finished_is_said(funnel):
     two = pd.concat([trained, trained.assign(method="fear(stage2_epochs=9)")])
     with pytest.raises(InputError, match=r"of training are of fear.*, fear\(stage2_epochs=9\)"):
         funnel_table(of, two, SCREEN, KEEP, UNSELECTED)
-    with pytest.raises(InputError, match=r"beside the funnel's has fear\(stage2_epochs=2\)"):
+    with pytest.raises(InputError, match=r"beside the funnel's has its fear\(stage2_epochs=2\)"):
         funnel_table(of, trained, SCREEN, KEEP, UNSELECTED.assign(method="fear"))
     with pytest.raises(InputError, match="no measure was taken of every architecture"):
         screening(rows.drop(rows.index[rows.kind.isin(["synflow", "jacob_cov"])][[0, -1]]), LISTED)

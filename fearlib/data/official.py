@@ -179,7 +179,9 @@ def _locate(dataset: DatasetFiles, folder: Path) -> Path:
 def _download(dataset: DatasetFiles, cache: Path) -> None:
     """Put the dataset's archive into `cache`, unless it is there; its MD5 is checked."""
     pooch = require("pooch", "download image datasets")
-    instead = "try again, or name a folder that holds the unpacked files as `folder` (--folder) or in FEARLIB_DATA"
+    instead = (
+        "try again, or name a folder that holds the archive or its files as `folder` (--folder) or in FEARLIB_DATA"
+    )
     try:
         pooch.retrieve(
             dataset.origin,

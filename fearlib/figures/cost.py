@@ -59,7 +59,7 @@ def _lines(names, methods, cost: pd.Series, worth: pd.DataFrame):
         error = [[max(value - low, 0)], [max(high - value, 0)]]
         panels[0].errorbar(value, line, xerr=error, fmt=marker, color=colour, markersize=4, elinewidth=0.8)
         panels[1].plot(placed[line], line, marker, color=colour, markersize=4)
-        number = f"{cost[line]:,.0f}" if cost[line] >= 1000 else f"{cost[line]:.3g}" if cost[line] else "none"
+        number = f"{cost[line]:,.0f}" if cost[line] >= 100 else f"{cost[line]:.3g}" if cost[line] else "none"
         panels[1].annotate(
             number, (placed[line], line), (5, 0), textcoords="offset points", fontsize=7, va="center"
         )

@@ -13,5 +13,9 @@ def progress(items: Iterable, what: str, unit: str) -> Iterable:
     """
     tqdm = require("tqdm", "show progress").tqdm
     in_notebook = type(sys.stderr).__module__.startswith("ipykernel")
-    in_terminal = sys.stderr is not None and sys.stderr.isatty()
-    return tqdm(items, desc=what, unit=unit, delay=1, leave=False, disable=not (in_notebook or in_terminal))
+    return tqdm(items, desc=what, unit=unit, delay=1, leave=False, disable=not (in_notebook or in_terminal()))
+
+
+def in_terminal() -> bool:
+    """Whether somebody reads the standard error in a terminal; it may be closed."""
+    return sys.stderr is not None and sys.stderr.isatty()

@@ -87,9 +87,10 @@ def funnel_table(
     """
     if (methods := trained.method.unique()).size > 1:
         raise InputError(f"the rows of training are of {', '.join(methods)}: give those of one.")
-    unselected = unselected[unselected.method.isin(methods)]
+    same = ["dataset", "preset", "method"]
+    unselected = unselected.merge(trained[same].drop_duplicates(), on=same)
     if unselected.empty:
-        raise InputError(f"no architecture beside the funnel's has {methods[0]}: its mean cost is not known.")
+        raise InputError(f"no architecture beside the funnel's has its {methods[0]}: the mean cost is not known.")
     if missing := untrained(of, trained, screen, keep):
         raise InputError(f"{missing} trainings of the {keep} architectures that {screen} keeps are missing.")
     values = combined(of.scores, of.candidates)[screen]

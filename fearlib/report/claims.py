@@ -45,11 +45,11 @@ def ledger(
 
     `claims` as `ledger_claims` makes them. A line of `measured` names its claim by `id` and has `ours`, `low`,
     `high`, `paper_scale`, and what it rests on: `n`, `architectures`, `seeds`, `preset`, `dataset`, `data`,
-    `command`. It may also have the `top` that the claim is about (100), what the verdict is `beyond` (0), a
-    text to show `beside` it, and `stand_in`, whether the images are others than the claim's: the claim then
-    says so, and is never "reproduced". There may be one at each scale. `missing` says what claims that were not
-    measured lack, and `looked_into` where to read on about those whose direction fails: by their id or the
-    parts of it (`T2` of `T2.fear`) before a point. Raises InputError for a measurement of no claim, or of one
+    `command`. It may also have the `top` that the claim is about (100), what the verdict is `beyond` (what the
+    claim has), a text to show `beside` it, and `stand_in`, whether the images are others than the claim's: the
+    claim then says so, and is never "reproduced". There may be one at each scale. `missing` says what claims that
+    were not measured lack, and `looked_into` where to read on about those whose direction fails: by their id or
+    the parts of it (`T2` of `T2.fear`) before a point. Raises InputError for a measurement of no claim, or of one
     that was measured already at this scale, and where nothing says what is missing.
     """
     by_id = _by_claim(measured, claims)

@@ -1,5 +1,6 @@
 """The paper's claims, measured from the sweeps in a folder of results: the lines that the ledger takes."""
 
+import contextlib
 import functools
 import itertools
 from collections.abc import Iterable, Iterator
@@ -13,8 +14,10 @@ from fearlib.benchmark.truth import benchmark_accuracy
 from fearlib.data.registry import STANDS_FOR
 from fearlib.errors import InputError
 from fearlib.ranking.against_shortreg import TOPS, lead_table
+from fearlib.ranking.candidates import CHOSEN_WITH
 from fearlib.ranking.degradation import change_at, degradation_moments, spearman_at
 from fearlib.ranking.estimate import Estimate, estimate
+from fearlib.ranking.every_score import positions
 from fearlib.ranking.finished import (
     comparable_methods,
     finished_architectures,
@@ -47,7 +50,7 @@ SCALES = ("paper", "compact")
 DATASETS = ("cifar10", "cifar100", "imagenet16-120")
 NEARLY_ALL = 0.9
 NETWORK = ("channels", "cells", "resolution")  # smaller ones are not of the paper's scale
-CHOSEN_ON, CHOSEN_WITH = "cifar10_compact", 100  # `compact` was chosen on this sweep's first architectures
+CHOSEN = "compact", "cifar10"  # the preset that was chosen with the paper's first architectures, on this dataset
 _TRAINED = ("fear", "shortreg")
 _IMAGES = "{what} on the images of {dataset} (fear data): results/{folder}"
 MISSING = {
@@ -127,11 +130,13 @@ def _line(
 
 def _chosen_on(folder: Path, preset: str, each: pd.DataFrame) -> str:
     """Of rows with FEAR: on how many of their architectures its preset was chosen, if on any."""
-    if folder.name != CHOSEN_ON or not each.kind.eq("fear").any():
+    if (preset, each.dataset.iloc[0]) != CHOSEN or not each.kind.eq("fear").any():
         return ""
-    those = set(finished_architectures(folder, [preset_method(each)])[:CHOSEN_WITH])
-    here = set(each["index"])
-    return f"`{preset}` was chosen with {'all' if here <= those else len(here & those)} of these"
+    with contextlib.suppress(InputError):  # the paper's list is not there
+        place = positions(folder.parent).reindex(each["index"].unique())
+        count = (place <= CHOSEN_WITH).sum()
+        return f"`{preset}` was chosen with {'all' if count == len(place) else count} of these"
+    return ""
 
 
 @functools.cache
@@ -217,7 +222,10 @@ def _fear_alone(ids: list[str], results: Path) -> Iterator[dict]:
 
 
 def _fear_among_others(ids: list[str], results: Path) -> Iterator[dict]:
-    """FEAR less the best other method in the top half, zero-cost measures among them, of full-size networks."""
+    """FEAR less the best other method in the top half, zero-cost measures among them.
+
+    They are of full-size networks, where there are such.
+    """
     for claim, (dataset,) in _asked(ids, "C2."):
         for folder in _sweeps(results, "{dataset}_{scale}", dataset=dataset):
             methods, rows = _comparison(folder, *_TRAINED)
@@ -227,6 +235,7 @@ def _fear_among_others(ids: list[str], results: Path) -> Iterator[dict]:
             if free.empty:
                 continue
             line = _ahead_with_and_without_later(claim, folder, methods, pd.concat([rows, free]), percent=50)
+            line["beside"] += f"; zero-cost measures at `{free.preset.iloc[0]}`"
             yield line | {"command": f"{line['command']} && {_command_of(free)}"}
 
 
@@ -325,7 +334,7 @@ def _synthetic(ids: list[str], results: Path) -> Iterator[dict]:
                 yield _line(claim, folder, methods, each, Estimate.of(ranking_table(each).iloc[0], "spearman"))
         if "C5" in ids:
             agnostic = rows[rows.method.isin((fear, *DATA_AGNOSTIC))]
-            if len(agnostic.method.unique()) > 1:
+            if agnostic.dropna(subset="score").method.nunique() > 1:
                 yield _ahead_with_and_without_later("C5", folder, methods, agnostic, percent=100)
 
 
@@ -336,7 +345,7 @@ def _ahead_with_and_without_later(
     fear = preset_method(rows)
     found, best = _ahead_of_best(rows, fear, percent)
     beside, then = f"the best other is `{best}`", rows[rows.method.isin(FIFTEEN) | rows.kind.isin(_TRAINED)]
-    if len(then) < len(rows) and len(then.method.unique()) > 1:
+    if len(then) < len(rows) and then.dropna(subset="score").method.nunique() > 1:
         beside += f"; without later measures {_ahead_of_best(then, fear, percent)[0]}"
     return _line(claim, folder, made_by, rows[rows.method == fear], found, percent, beside=beside)
 

@@ -95,8 +95,8 @@ def stays_a_text(text: str) -> bool:
     """Whether a table gives the text back as it is, and not as a number, as True or False, or as missing."""
     with contextlib.suppress(ValueError):
         float(text)
-        return False
-    return text.lower() not in _NO_TEXTS
+        return not text.isascii() or "_" in text  # numbers to Python alone
+    return text == text.strip() and text.lower() not in _NO_TEXTS
 
 
 def has_failed(result: dict) -> bool:

@@ -22,7 +22,7 @@ from fearlib.sweeps.labels import has_failed
 from fearlib.sweeps.manifest import MANIFEST, open_manifest, read_manifest, write_manifest
 from fearlib.sweeps.methods import refuse_measures_twice
 from fearlib.sweeps.rows import known_accuracy, refuse_rows_without_journal, write_tables
-from fearlib.sweeps.run import Trial, check_truth, count_trials
+from fearlib.sweeps.run import Trial, count_trials
 from fearlib.sweeps.writer import only_writer
 
 
@@ -107,9 +107,12 @@ def _accuracies(records: Iterable[dict]) -> pd.Series:
     """The test accuracies (%) that the records state, by architecture. Raises InputError if two differ."""
     known: dict[int, float] = {}
     for record in records:
-        check_truth(record, known)
-        if not math.isnan(record["test_accuracy"]):
-            known[record["trial"]["index"]] = record["test_accuracy"]
+        index, accuracy = record["trial"]["index"], record["test_accuracy"]
+        if not math.isnan(accuracy) and known.setdefault(index, accuracy) != accuracy:
+            raise InputError(
+                f"architecture {index} has test accuracies of {known[index]}% and {accuracy}% in what is to be "
+                "merged: run both with the same truth."
+            )
     return pd.Series(known, dtype=float)
 
 

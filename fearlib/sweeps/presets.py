@@ -110,12 +110,11 @@ def as_dict(settings: Settings) -> dict:
 _KINDS = {field.name: field.type for field in fields(Settings) if field.name != "preset"}
 
 
-def check_settings(names: Iterable[str], elsewhere: tuple[str, ...] = ()) -> None:
-    """Raises InputError for a name that is no setting, or one that is given `elsewhere`."""
-    known = [key for key in _KINDS if key not in elsewhere]
+def check_settings(names: Iterable[str]) -> None:
+    """Raises InputError for a name that is no setting."""
     for name in names:
-        if name not in known:
-            raise InputError(f"unknown setting {name!r}: the settings are {', '.join(known)}.")
+        if name not in _KINDS:
+            raise InputError(f"unknown setting {name!r}: the settings are {', '.join(_KINDS)}.")
 
 
 def convert_setting(key: str, value, called: str | None = None):

@@ -21,6 +21,7 @@ from fearlib.data.dataset import Dataset
 from fearlib.data.registry import DATASETS, dataset_name, load_dataset
 from fearlib.errors import InputError, check_least, check_seed, check_whole, is_integer, one_line, require
 from fearlib.files.outside import user_path
+from fearlib.files.progress import in_terminal
 from fearlib.files.tables import percentages
 from fearlib.plugin import PLUGIN, import_plugin
 from fearlib.spaces.darts import Genotype
@@ -170,7 +171,7 @@ def _planned(
     dataset, settings = dataset_name(dataset), checked(settings)
     space, labels = space_of(architectures), expand_methods(methods, settings)
     if truth is not None:
-        truth = checked_truth(truth, [architecture.index for architecture in architectures])
+        truth = checked_truth(truth, [architecture.index for architecture in architectures], stacklevel=4)
     data_folder = data_folder and os.path.abspath(user_path(data_folder))  # workers run elsewhere
     load = functools.partial(cached_dataset, dataset, data_folder, settings.resolution, settings.train_images)
     loaded = load()
@@ -193,8 +194,11 @@ def _planned(
     )  # fmt: skip
 
 
-def checked_truth(truth: pd.Series | dict[int, float], indices: list[int]) -> pd.Series:
-    """The accuracies (%) as numbers by architecture, once some of `indices` are known to have one."""
+def checked_truth(truth: pd.Series | dict[int, float], indices: list[int], stacklevel: int = 3) -> pd.Series:
+    """The accuracies (%) as numbers by architecture, once some of `indices` are known to have one.
+
+    A warning says of how many that is not so, in the line so many calls above.
+    """
     if not isinstance(truth, pd.Series | dict):
         raise InputError(
             f"truth is a {type(truth).__name__}: it must be a Series or a dict of test accuracies in % by "
@@ -218,7 +222,7 @@ def checked_truth(truth: pd.Series | dict[int, float], indices: list[int]) -> pd
         )
         if len(lacking) == len(indices):
             raise InputError(f"{message}: give the accuracies of these, or leave truth out.")
-        warnings.warn(f"{message}: their scores are not ranked.", stacklevel=4)
+        warnings.warn(f"{message}: their scores are not ranked.", stacklevel=stacklevel)
     return accuracies
 
 
@@ -281,8 +285,10 @@ def _begun(folder: Path, plan: Plan, place: Place) -> tuple[dict, list[Trial]]:
 
 
 def _record(trial: Trial, result: dict, plan: Plan, manifest: dict, after: float) -> dict:
-    """What the journal holds of a trial, without what its sitting says already; that it failed, if it could not
-    be read again."""
+    """What the journal holds of a trial, without what its sitting says already.
+
+    That it failed, if it could not be read again; it would not be the next time either, so it is not retried.
+    """
     index, this = len(manifest["sittings"]) - 1, manifest["sittings"][-1]
     record = {
         "trial": vars(trial),
@@ -330,8 +336,11 @@ def check_truth(record: dict, truth: pd.Series | dict | None) -> None:
 def _progress(plan: Plan, missing: list[Trial]):
     tqdm, total = require("tqdm", "show progress").tqdm, len(plan.trials)
     what = f"{plan.configuration['dataset']} {plan.configuration['settings']['preset']}"
-    often = 0.1 if sys.stderr.isatty() else 10.0  # seconds; a log and a notebook keep every line
-    return tqdm(total=total, initial=total - len(missing), desc=what, unit="trial", mininterval=often)
+    often = 0.1 if in_terminal() else 10.0  # seconds; a log and a notebook keep every line
+    return tqdm(
+        total=total, initial=total - len(missing), desc=what, unit="trial", mininterval=often,
+        disable=sys.stderr is None,
+    )  # fmt: skip
 
 
 def _with_retries(

@@ -39,6 +39,8 @@ def only_writer(folder: Path):
     except OSError as error:
         raise InputError(f"{folder} cannot be used as a results folder: {error.strerror or error}.") from error
     try:
+        for left in folder.glob("*.part"):  # by a writer that was killed
+            left.unlink(missing_ok=True)
         me = {"process": os.getpid(), "machine": platform.node(), "since": utc_now()}
         replace_file(folder / WRITER, json.dumps(me).encode())
         yield
