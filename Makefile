@@ -7,7 +7,8 @@ SETUP := .venv/.installed
 ANALYSES := combinations zero_cost "fear_against_shortreg cifar10_compact" "correlations cifar10_compact" \
 	"fear_against_shortreg cifar10_compact_more_architectures" "correlations cifar10_compact_more_architectures" \
 	"fear_against_shortreg cifar10_paper" "fear_against_shortreg cifar100_compact" \
-	"correlations cifar100_compact_50_epochs" synthetic search claims \
+	"correlations cifar100_compact_50_epochs" "fear_against_shortreg tinyimagenet16-120_compact" \
+	"correlations tinyimagenet16-120_compact" synthetic search claims \
 	"zero_cost zero_cost_whole_space" "zero_cost zero_cost_cifar100" "zero_cost zero_cost_tinyimagenet16-120" \
 	late_bloomers compact_ablation fear_ablation "fear_ablation fear_ablation_cifar100" benchmark_12_epochs \
 	"correlations compact_images_10000" "cells cifar10_compact_more_architectures" degradation \
