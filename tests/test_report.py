@@ -282,7 +282,7 @@ def test_the_same_results_give_the_same_bytes(small):
 
 
 def make_hostile(folder):
-    book = pd.read_csv(folder / "claims.csv").astype({"claim": object, "verdict": object, "command": object})
+    book = pd.read_csv(folder / "claims.csv").astype(object)
     book.loc[0, ["id", "claim", "verdict", "source", "preset", "missing", "command", "data"]] = HOSTILE
     book.to_csv(folder / "claims.csv", index=False)
     sweep = folder / "zero_cost_whole_space"

@@ -101,7 +101,7 @@ def test_a_comparison_is_used_under_its_name_and_takes_parameters_that_its_noteb
 
 def test_captions_name_the_comparison_by_which_the_makefile_makes_them():
     for (_, name), said in read_captions(ROOT / "results").items():
-        found = re.fullmatch(r"-f analysis/comparisons/(\w+)\.yaml", said["parameters"])
+        found = re.fullmatch(r"-f analysis/comparisons/([\w-]+)\.yaml", said["parameters"])
         assert not found or name.startswith(found[1])
         if said["notebook"].startswith("analysis/"):
             given = comparison(found[1]) if found else {}
