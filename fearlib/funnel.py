@@ -14,6 +14,7 @@ from fearlib.ranking.every_score import score_name
 from fearlib.ranking.whole_space import best
 from fearlib.scores.registry import MEASURES
 from fearlib.sweeps import run
+from fearlib.sweeps.given import checked_truth, distinct
 from fearlib.sweeps.labels import Label, parse_label
 from fearlib.sweeps.methods import METHODS, expand_methods
 from fearlib.sweeps.presets import Settings, check_settings, preset
@@ -96,9 +97,9 @@ def run_funnel(
         check_counts(keep=keep)
         if not free:
             raise InputError("there is no measure to choose by: leave keep out, or add a measure to the scores.")
-    architectures, seeds = run.distinct(architectures, seeds)
+    architectures, seeds = distinct(architectures, seeds)
     table, costs = pd.DataFrame(index=[architecture.index for architecture in architectures]), []
-    known = pd.Series(dtype=float) if truth is None else run.checked_truth(truth, list(table.index))
+    known = pd.Series(dtype=float) if truth is None else checked_truth(truth, list(table.index))
     known = known.rename_axis("index")  # whatever their numbers
     for sweep in _sweeps(parts):
         if not sweep.is_free and free and keep is not None and len(architectures) > keep:
