@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fearlib import InputError
-from fearlib.sweeps.labels import Label, parse_label
+from fearlib.sweeps.labels import Label, parse_label, stays_a_text
 from fearlib.sweeps.meaning import with_meaning
 
 NAMES = st.from_regex(r"[a-z_][a-z_0-9]{0,8}", fullmatch=True)
@@ -85,3 +85,11 @@ def test_a_long_text_is_read_at_once():
     for text in (f"a{blanks}b(", f"{blanks}a=", f"({blanks}"):
         with pytest.raises(InputError):
             parse_label(text)
+
+
+@pytest.mark.parametrize("text", ["number", "4_2_3", "1-2", "0005", "n/a", "True", " blank", "1e5", "", "None"])
+def test_a_text_stays_one_if_a_table_gives_it_back(text, tmp_path):
+    """As pandas itself does, of a table of it alone."""
+    path = tmp_path / "table.csv"
+    pd.DataFrame({"index": [1], "arch": [text]}).to_csv(path, index=False)
+    assert stays_a_text(text) == (pd.read_csv(path, skipinitialspace=True).arch.tolist() == [text])

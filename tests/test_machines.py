@@ -402,3 +402,11 @@ def test_a_script_without_its_guard(tmp_path):
     lines = run.stderr.splitlines()
     assert run.returncode == 1 and len(lines) < 25, run.stderr
     assert 'under `if __name__ == "__main__":`' in lines[-1]
+
+
+def test_a_writer_removes_what_one_that_was_killed_had_begun(tmp_path):
+    (tmp_path / "rows.csv.gz.12.part").write_bytes(b"half")
+    (tmp_path / "rows.csv.gz").write_bytes(b"whole")
+    with only_writer(tmp_path):
+        pass
+    assert not list(tmp_path.glob("*.part")) and (tmp_path / "rows.csv.gz").read_bytes() == b"whole"
