@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from typing import NamedTuple
 
 from fearlib.errors import InputError, one_line
+from fearlib.files.spelling import stays_a_text
 
 PLUGIN = "FEARLIB_PLUGIN"
-_NO_NAMES = {"nan", "na", "null", "none", "inf", "infinity", "true", "false"}  # to pandas
 OTHERS = f"a module that adds others is named by {PLUGIN}"
 
 
@@ -83,7 +83,7 @@ class Registry(MutableMapping):
 
 def is_name(name: object) -> bool:
     """Whether it is a text of a letter, then letters, digits and . - _, that no table reads as something else."""
-    return isinstance(name, str) and bool(re.fullmatch(r"[^\W\d][\w.-]*", name)) and name.lower() not in _NO_NAMES
+    return isinstance(name, str) and bool(re.fullmatch(r"[^\W\d][\w.-]*", name)) and stays_a_text(name)
 
 
 class _Origin(NamedTuple):

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fearlib import InputError
-from fearlib.sweeps.labels import Label, parse_label, stays_a_text
+from fearlib.files.spelling import stays_a_text
+from fearlib.sweeps.labels import Label, parse_label
 from fearlib.sweeps.meaning import with_meaning
 
 NAMES = st.from_regex(r"[a-z_][a-z_0-9]{0,8}", fullmatch=True)

@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[1] / "fearlib"
 # From the ground up; a module imports what stands before it, or is in its own room.
 ORDER = (
-    "errors", "plugin", "files", "spaces", "data", "training", "scores", "sweeps", "ranking", "figures", "search",
+    "errors", "files", "plugin", "spaces", "data", "training", "scores", "sweeps", "ranking", "figures", "search",
     "funnel", "benchmark", "parameters", "exhibits", "explorer", "report", "cli",
 )  # fmt: skip
 MODULES = sorted(

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 import pandas as pd
 
 from fearlib.errors import InputError, check_seed, is_integer
+from fearlib.files.spelling import stays_a_text
 from fearlib.files.tables import percentages
 from fearlib.spaces.darts import Genotype
 from fearlib.spaces.nats import Architecture
 from fearlib.spaces.registry import space_of
-from fearlib.sweeps.labels import stays_a_text
 
 
 def distinct(architectures: Iterable, seeds: Iterable[int]) -> tuple[list, list[int]]:

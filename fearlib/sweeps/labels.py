@@ -9,10 +9,6 @@ from fearlib.errors import InputError
 
 FAILED = "failed: "
 UNDEFINED = "undefined: "
-_NO_TEXTS = {  # to pandas, in any case
-    "", "na", "n/a", "<na>", "#na", "#n/a", "#n/a n/a", "none", "null", "nan", "1.#ind", "1.#qnan", "-1.#ind",
-    "-1.#qnan", "true", "false",
-}  # fmt: skip
 
 
 class Label(NamedTuple):
@@ -89,14 +85,6 @@ def read_numbers(text: str) -> tuple[float, ...]:
 def numbers_text(numbers: Iterable[float]) -> str:
     """The numbers as `read_numbers` takes them, each in its shortest form."""
     return "+".join(f"{number:.15g}" for number in numbers)
-
-
-def stays_a_text(text: str) -> bool:
-    """Whether a table gives the text back as it is, and not as a number, as True or False, or as missing."""
-    with contextlib.suppress(ValueError):
-        float(text)
-        return not text.isascii() or "_" in text  # numbers to Python alone
-    return text == text.strip() and text.lower() not in _NO_TEXTS
 
 
 def has_failed(result: dict) -> bool:

@@ -8,12 +8,13 @@ from numbers import Integral
 import torch
 
 from fearlib.data.dataset import Dataset
+from fearlib.files.spelling import stays_a_text
 from fearlib.scores.registry import MEASURES
 from fearlib.scores.trained import Score
 from fearlib.spaces.darts import Genotype
 from fearlib.spaces.nats import Architecture
 from fearlib.spaces.registry import build
-from fearlib.sweeps.labels import kind_of, stays_a_text
+from fearlib.sweeps.labels import kind_of
 from fearlib.sweeps.methods import METHODS, Given, with_settings
 from fearlib.sweeps.presets import Settings
 from fearlib.training.loop import has_diverged
