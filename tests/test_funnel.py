@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import fearlib.funnel
+import fearlib.funnel.plan
 from fearlib import Architecture, InputError, preset, read_rows, run_sweep
-from fearlib.funnel import run_funnel
+from fearlib.funnel.run import run_funnel
 from fearlib.ranking.combinations import az_nas, rank_mean, rank_product
 from fearlib.report.random_orders import funnel_searches
 from fearlib.search import Evaluation, funnel_search, live, replay
@@ -99,7 +99,7 @@ def small(monkeypatch):
         made = preset(name, dataset, **overrides | SMALL)
         return made.__class__(**vars(made) | {"preset": name})
 
-    monkeypatch.setattr(fearlib.funnel, "preset", settings)
+    monkeypatch.setattr(fearlib.funnel.plan, "preset", settings)
     return settings("smoke", "synthetic")
 
 

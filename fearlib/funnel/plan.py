@@ -1,0 +1,123 @@
+"""From the names of scores to the sweeps that measure them."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from fearlib.errors import InputError
+from fearlib.ranking.candidates import DERIVED
+from fearlib.ranking.every_score import score_name
+from fearlib.scores.registry import MEASURES
+from fearlib.sweeps.labels import Label, parse_label
+from fearlib.sweeps.methods import METHODS, expand_methods
+from fearlib.sweeps.presets import Settings, check_settings, preset
+
+_IN_TRAINING = {"constant": "degradation_constant", "cosine": "degradation"}  # by the form of the learning rate
+_NAMES = "it is a preset, a slash and a method or measure, such as compact/fear or paper/synflow"
+
+
+class Part(NamedTuple):
+    """A score by its full name: the `measures` of which it is made, or the `method` that trains for it."""
+
+    name: str
+    settings: Settings
+    method: str
+    measures: tuple[str, ...] = ()
+
+    @property
+    def is_free(self) -> bool:
+        return bool(self.measures)
+
+
+class Sweep(NamedTuple):
+    """What measures scores: one method at one preset. `names` are those of the scores that its rows have."""
+
+    settings: Settings
+    method: str
+    names: list[str]
+    is_free: bool
+
+    @property
+    def folder(self) -> str:
+        """`compact`, or `compact_train_images_10000`, after the dataset."""
+        label = parse_label(self.settings.preset)
+        return "_".join([label.name, *(word for item in label.arguments.items() for word in item)])
+
+
+def read_parts(names: Iterable[str], dataset: str, precision: str) -> list[Part]:
+    """The scores by their names, each once, in full: `compact/fear` becomes `compact/fear(stage2_epochs=24)`.
+
+    Raises InputError if there is none, or one is no score's name.
+    """
+    parts = list(dict.fromkeys(_part(name, dataset, precision) for name in names))
+    if not parts:
+        raise InputError("a funnel needs at least one score, such as paper/synflow.")
+    return parts
+
+
+def sweeps_of(parts: list[Part]) -> list[Sweep]:
+    """Those that measure the scores, of measures at initialisation first: one a preset."""
+    free: dict[Settings, set[str]] = {}
+    trained: dict[tuple[Settings, str], list[str]] = {}
+    for part in parts:
+        if part.is_free:
+            free.setdefault(part.settings, set()).update(part.measures)
+        else:
+            trained.setdefault((part.settings, part.method), []).append(part.name)
+    screens = []
+    for settings, measures in free.items():
+        method = f"zero_cost(measures={'+'.join(sorted(measures))})"
+        screens.append(Sweep(settings, method, [f"{settings.preset}/{each}" for each in sorted(measures)], True))
+    return screens + [Sweep(*key, names, False) for key, names in trained.items()]
+
+
+def _part(name: str, dataset: str, precision: str) -> Part:
+    place, slash, text = name.partition("/")
+    if not slash:
+        raise InputError(f"{name!r:.200} is no score's name: {_NAMES}.")
+    place, label = parse_label(place), parse_label(text)
+    check_settings(place.arguments)
+    if "precision" in place.arguments:
+        raise InputError(f"{name!r:.200}: the precision is one for the whole funnel, and in no score's name.")
+    settings = preset(place.name, dataset, **place.arguments, precision=precision)
+    name = f"{settings.preset}/{label}"
+    if not label.arguments and (label.name in DERIVED or label.name in MEASURES):
+        return Part(name, settings, "", DERIVED[label.name][0] if label.name in DERIVED else (label.name,))
+    in_training = label.arguments.get("schedule") in _IN_TRAINING and "epoch" in label.arguments
+    if in_training and label.name in (*MEASURES, "train_top1"):
+        return _in_training(name, label, settings)
+    if "steps" in label.arguments and label.name in MEASURES:
+        return _after_steps(name, label, settings)
+    if label.name not in METHODS or label.name in ("zero_cost", "early", *_IN_TRAINING.values()):
+        raise InputError(f"{name!r:.200} is no score's name: {_NAMES}.")
+    labels = expand_methods([text], settings)
+    if len(labels) != 1:
+        raise InputError(f"{name} stands for {', '.join(labels)}: name one of them.")
+    return Part(f"{settings.preset}/{labels[0]}", settings, labels[0])
+
+
+def _in_training(name: str, label: Label, settings: Settings) -> Part:
+    """A measure at a moment of training, as in `snip(epoch=0.2,schedule=constant)`."""
+    epochs, schedule = label.arguments.get("epochs", "1"), label.arguments["schedule"]
+    _refuse_others(name, label, ("epoch", "epochs", "schedule"))
+    epoch = label.number("epoch")
+    by_tenths = 0 < epoch < 1 and f"{round(epoch, 1):g}" == label.arguments["epoch"]
+    if schedule == "constant" and not (by_tenths or epoch.is_integer()):
+        raise InputError(f"{name}: moments are whole epochs, and of the first its tenths, as epoch=0.2.")
+    row = Label(label.name, {"epoch": label.arguments["epoch"], "epochs": epochs, "schedule": schedule})
+    return Part(score_name(settings.preset, str(row)), settings, f"{_IN_TRAINING[schedule]}(epochs={epochs})")
+
+
+def _after_steps(name: str, label: Label, settings: Settings) -> Part:
+    """A measure after some steps of training, as in `snip(steps=80,batch_size=64)`."""
+    batch_size = label.arguments.get("batch_size", f"{settings.batch_size}")
+    form = {"steps": label.arguments["steps"], "batch_size": batch_size}
+    _refuse_others(name, label, ("steps", "batch_size"))
+    if "+" in form["steps"]:
+        raise InputError(f"{name} stands for several scores: name the steps of one.")
+    method = Label("early", form | {"measures": label.name})
+    return Part(f"{settings.preset}/{Label(label.name, form)}", settings, str(method))
+
+
+def _refuse_others(name: str, label: Label, allowed: tuple[str, ...]) -> None:
+    if others := label.arguments.keys() - set(allowed):
+        raise InputError(f"{name} states {', '.join(sorted(others))}: it may state {', '.join(allowed)}.")

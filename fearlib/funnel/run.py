@@ -1,0 +1,116 @@
+"""A funnel of sweeps: screen every architecture for little, train the best few, rank these by all scores."""
+
+import math
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from fearlib.errors import InputError
+from fearlib.funnel.plan import Part, Sweep, read_parts, sweeps_of
+from fearlib.ranking.candidates import HOW, combined, with_derived
+from fearlib.ranking.every_score import score_name
+from fearlib.ranking.whole_space import best
+from fearlib.sweeps import run
+from fearlib.sweeps.given import checked_truth, distinct
+from fearlib.training.loop import check_counts
+
+
+class Funnel(NamedTuple):
+    """What a funnel found, and what it cost.
+
+    `ranking` has a line an architecture that was kept, the best first: `index`, `arch`, each of the scores by its
+    name and `combined`, all of them together; last come those without a trained score. It is None where time did
+    not suffice: run the same again. `costs` has a line a sweep: `folder`, `method`, how many `architectures`, and
+    the `macs` and `seconds` of the scores that were asked for, each as computed alone.
+    """
+
+    ranking: pd.DataFrame | None
+    costs: pd.DataFrame
+
+
+def run_funnel(
+    output: str | Path,
+    dataset: str,
+    scores: Iterable[str],
+    architectures: list,
+    keep: int | None = None,
+    how: str = "product",
+    seeds: list[int] = (0,),
+    truth: pd.Series | dict[int, float] | None = None,
+    precision: str = "auto",
+    time_budget: float = math.inf,
+    **how_to_run,
+) -> Funnel:
+    """Rank NATS-Bench architectures by several scores, the costly ones of the best `keep` alone.
+
+    `scores` are named by preset and label, as `fearlib.ranking.every_score` says: `paper/synflow`,
+    `compact/fear(stage2_epochs=24)`. Zero-cost measures are taken of every architecture, with the first seed; the
+    others of the `keep` that these rank best together, all by default, and averaged over the `seeds`. `how` ranks
+    are combined is `product` or `mean`. Each preset's sweep lies in a folder of its own in `output`, and the same
+    call goes on where it was. `truth`, `time_budget` and `how_to_run` are what `run_sweep` takes. Raises
+    InputError for a score that no sweep measures, for another `how`, for `keep` without a measure to choose by,
+    for a trial that failed, which the same call tries again, and as `run_sweep` does.
+    """
+    ends = time.monotonic() + time_budget
+    parts = read_parts(scores, dataset, precision)
+    free = [part for part in parts if part.is_free]
+    if how not in HOW:
+        raise InputError(f"ranks are combined by {' or '.join(HOW)}, not by {how!r}.")
+    if keep is not None:
+        check_counts(keep=keep)
+        if not free:
+            raise InputError("there is no measure to choose by: leave keep out, or add a measure to the scores.")
+    architectures, seeds = distinct(architectures, seeds)
+    table, costs = pd.DataFrame(index=[architecture.index for architecture in architectures]), []
+    known = pd.Series(dtype=float) if truth is None else checked_truth(truth, list(table.index))
+    known = known.rename_axis("index")  # whatever their numbers
+    for sweep in sweeps_of(parts):
+        if not sweep.is_free and free and keep is not None and len(architectures) > keep:
+            kept = set(best(_combined(table, free, how), keep))
+            architectures = [each for each in architectures if each.index in kept]
+        folder, of_seeds = Path(output) / f"{dataset}_{sweep.folder}", seeds[:1] if sweep.is_free else seeds
+        indices = [each.index for each in architectures]
+        of_these = known[known.index.isin(indices)]
+        rows = run.run_sweep(
+            folder, dataset, sweep.settings, [sweep.method], architectures, of_seeds,
+            truth=of_these if len(of_these) else None, time_budget=max(0.0, ends - time.monotonic()), **how_to_run,
+        )  # fmt: skip
+        rows = rows[rows["index"].isin(indices) & rows.seed.isin(of_seeds)]
+        scored = _scores(rows, sweep)
+        spent = {"macs": scored.macs.sum(), "seconds": scored.seconds.sum()}
+        costs.append({"folder": str(folder), "method": sweep.method, "architectures": len(indices)} | spent)
+        trials = len(indices) * len(of_seeds)
+        if len(scored) < len(sweep.names) * trials:
+            if time.monotonic() < ends and len(rows[["index", "seed"]].drop_duplicates()) == trials:
+                raise InputError(
+                    f"{folder} lacks scores of {', '.join(sweep.names)}, though its trials ran: they failed, as "
+                    "fear status says, or the sweep has no such score."
+                )
+            return Funnel(None, pd.DataFrame(costs))
+        table = table.join(scored.groupby(["index", "name"]).score.mean().unstack())
+    return Funnel(_ranking(table, parts, how, architectures), pd.DataFrame(costs))
+
+
+def _scores(rows: pd.DataFrame, sweep: Sweep) -> pd.DataFrame:
+    """The rows of the scores for which the sweep ran, with each one's `name`, without failed ones."""
+    rows = rows.assign(name=[score_name(sweep.settings.preset, method) for method in rows.method])
+    return rows[rows.name.isin(sweep.names) & ~rows.failed]
+
+
+def _ranking(table: pd.DataFrame, parts: list[Part], how: str, architectures: list) -> pd.DataFrame:
+    found = pd.DataFrame({"index": [each.index for each in architectures], "arch": list(map(str, architectures))})
+    table = table.loc[found["index"]]
+    names = [part.name for part in parts]
+    found = found.join(with_derived(table, names)[names].reset_index(drop=True))
+    found["combined"] = _combined(table, parts, how).to_numpy()
+    whole = table[[part.name for part in parts if not part.is_free]].notna().all(axis=1).to_numpy()
+    order = found.assign(whole=whole).sort_values(["whole", "combined"], ascending=False, kind="stable").index
+    return found.loc[order].reset_index(drop=True)
+
+
+def _combined(table: pd.DataFrame, parts: list[Part], how: str) -> pd.Series:
+    names = tuple(part.name for part in parts)
+    return combined(table, pd.DataFrame({"how": [how], "scores": [names]}, index=["combined"]))["combined"]
