@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from fearlib.errors import InputError
-from fearlib.ranking.candidates import combined, comparison, read_combinations
+from fearlib.ranking.candidates import SHORTREG, combined, comparison, comparisons, read_combinations
 from fearlib.ranking.combination_tables import combinations_table
 from fearlib.ranking.combinations import az_nas, rank_mean, rank_product, vote
 from fearlib.ranking.every_score import Scores
@@ -140,12 +140,47 @@ def test_budgets_bound_the_cost():
     found = comparison(of, [FEAR], place, LISTED)
     most = budgets(found)
     assert most == {"FEAR": 1050.0}  # nothing is free, and what a pass or an epoch costs is not known
+    costs = {"free": 0, "paper/nwot": 2, "a little": 40, SHORTREG: 800, FEAR: 1000, "much": 5000}
+    every = found._replace(candidates=pd.DataFrame({"gmacs": costs}))
+    expected = {"none": 0, "a forward pass": 2, "an epoch": 50, "FEAR": 1050, "ten times FEAR": 10_000}
+    assert budgets(every) == expected
     table = choices(found, found, {"none": 0.0, "a pass": 1.0, **most}, halvings=3).set_index(["budget", "among"])
     assert "none" not in table.index and (table.gmacs["a pass"] == 1).all()
     alone = table.loc["FEAR", "FEAR alone"]
     assert alone["ahead of FEAR"] == 0 and alone.share == 1 and alone["on all"] == FEAR
     assert alone["on all gmacs"] == 1000 and table["on all gmacs"]["a pass", "single scores"] == 1
     assert table.candidates["FEAR", "combinations too"] == len(found.candidates)
+
+
+def test_what_a_choice_is_worth_is_told_of_every_halving():
+    of, place = made_up()
+    found = comparison(of, [FEAR], place, LISTED)
+    line = choices(found, found, {"FEAR": 1050.0}, halvings=20).set_index("among").loc["single scores"]
+    singles = [name for name, scores in found.candidates.scores.items() if len(scores) == 1]
+    halves = held_out(found, found, {"chosen": singles, "alone": [FEAR]}, 20).set_index("halving")
+    chosen, alone = (halves[halves.rule == rule] for rule in ("chosen", "alone"))
+    for name, prefix, values in (
+        ("spearman", "", chosen.spearman),
+        ("top 50%", "top 50% ", chosen["top 50%"]),
+        ("ahead of FEAR", "ahead of FEAR ", chosen.spearman - alone.spearman),
+    ):
+        assert line[name] == pytest.approx(values.mean()) and values.std() > 0
+        ends = np.quantile(values, [0.025, 0.975])
+        assert [line[f"{prefix}low"], line[f"{prefix}high"]] == pytest.approx(ends)
+    counts = chosen.chosen.value_counts()
+    assert len(counts) > 1 and (line.chosen, line.share) == (counts.idxmax(), counts.max() / 20)
+
+
+def test_those_that_chose_the_preset_are_left_out_of_the_later_positions():
+    (of, place), small = made_up(160), "compact/synflow"
+    scores = of.scores.rename(columns={"paper/synflow": small}).assign(**{SHORTREG: of.accuracy})
+    rows = scores.rename_axis("index").melt(var_name="name", value_name="score", ignore_index=False).reset_index()
+    rows = rows.assign(dataset="cifar10", macs=1e9, test_accuracy=rows["index"].map(of.accuracy))
+    found = comparisons(rows.assign(score=rows.score.replace(-math.inf, math.nan)), place, LISTED)
+    assert list(found) == [("cifar10", "FEAR", "all"), ("cifar10", "FEAR", "101 and up")]
+    for (_, _, positions), each in found.items():
+        expected = place[place > 100] if positions == "101 and up" else place
+        assert list(each.scores.index) == list(expected.index)
 
 
 def test_a_comparison_takes_what_was_measured_on_all():

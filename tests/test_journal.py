@@ -1,5 +1,6 @@
 import gzip
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,14 @@ def test_what_is_appended_is_read_back(tmp_path):
     for number in range(5):
         append_to_journal(tmp_path, record(number))
         assert read_journal(tmp_path) == [record(n) for n in range(number + 1)]
+
+
+def test_a_trial_is_on_the_disk_when_it_counts(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr("os.fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_size))
+    for number in range(3):
+        append_to_journal(tmp_path, record(number))
+        assert synced[-1] == (tmp_path / JOURNAL).stat().st_size
 
 
 @pytest.mark.parametrize("kept", [1, 10, -1])

@@ -23,6 +23,7 @@ from fearlib import (
     zero_cost,
 )
 from fearlib.scores.measures import SPACE_PARAMETERS
+from fearlib.scores.registry import zero_cost_macs
 from fearlib.spaces.nats_network import space_parameters
 
 LATER = ("meco", "swap", "swap_reg", *AZ)
@@ -254,6 +255,19 @@ def test_only_swap_looks_at_the_images_and_at_no_more_than_32():
     images[:32] *= torch.rand_like(images[:32])
     others = zero_cost(network, images, labels, LATER)
     assert {name for name in LATER if others[name] != values[name]} == {"swap", "swap_reg"}
+
+
+@pytest.mark.parametrize("name, images, passes", [
+    ("meco", 2, 1), ("swap", 32, 1), ("swap_reg", 32, 1), ("near", 40, 1), ("nwot", 40, 1), ("macs", 40, 1),
+    ("az_expressivity", 64, 1), ("az_progressivity", 64, 1), ("az_trainability", 64, 2),
+])  # fmt: skip
+def test_a_measure_is_charged_for_the_images_that_go_through_the_network(name, images, passes):
+    """As many as its first layer sees; what comes after the forward pass is charged as the definitions say."""
+    network, minibatch, labels = drawn(nats_network, batch=40)
+    seen = []
+    network.stem[0].register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
+    zero_cost(network, minibatch, labels, (name,))
+    assert sum(seen) == images and zero_cost_macs(name, 1000, 40) == 1000 * images * passes
 
 
 def test_the_parameters_of_the_whole_space():

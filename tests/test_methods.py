@@ -24,6 +24,7 @@ from fearlib.scores.images import first_minibatch
 from fearlib.scores.measures import measure_network
 from fearlib.scores.registry import FIFTEEN
 from fearlib.search import at_initialisation
+from fearlib.sweeps import trial
 from fearlib.sweeps.methods import Method, expand_methods, most_macs, regular_macs
 from fearlib.sweeps.trial import run_trial
 
@@ -127,7 +128,13 @@ def test_a_method_of_ones_own(tmp_path, tiny_settings, monkeypatch):
         Method("wrong", last_loss, {"epochs": "length"})
 
 
-def test_the_callers_arithmetic_is_as_it_was(colour_dataset, tmp_path, tiny_settings):
+def test_the_callers_arithmetic_is_as_it_was(colour_dataset, tmp_path, tiny_settings, monkeypatch):
+    def seen(*given):
+        within.append((torch.get_num_threads(), torch.backends.cudnn.allow_tf32))
+        return build(*given)
+
+    within, build = [], trial.build
+    monkeypatch.setattr(trial, "build", seen)
     before, torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.allow_tf32, True
     torch.set_num_threads(2)
     try:
@@ -137,6 +144,7 @@ def test_the_callers_arithmetic_is_as_it_was(colour_dataset, tmp_path, tiny_sett
         with pytest.raises(InputError, match="first_free_block is 99"):
             run_sweep(tmp_path, "synthetic", tiny_settings, ["fear(first_free_block=99)"], [ARCHITECTURE])
         assert torch.get_num_threads() == 2 and torch.backends.cudnn.allow_tf32
+        assert within and set(within) == {(1, False)}
     finally:
         torch.set_num_threads(1)
         torch.backends.cudnn.allow_tf32 = before

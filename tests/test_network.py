@@ -22,6 +22,30 @@ def test_published_parameters_and_macs():
     assert network.macs(32) == 220_119_680  # NAS-Bench-201 gives 220.12 M
 
 
+def normalised(features):
+    """Batch norm as it is at first: by the batch's own mean and variance."""
+    mean, variance = features.mean((0, 2, 3), keepdim=True), features.var((0, 2, 3), unbiased=False, keepdim=True)
+    return (features - mean) / (variance + 1e-5).sqrt()
+
+
+def test_the_skeleton_around_the_cell_written_out():
+    """A stem, a cell of the identity a stage, and between stages a residual block of half the resolution."""
+    torch.manual_seed(0)
+    identity = Architecture(["none", "none", "none", "skip_connect", "none", "none"])
+    network = build_network(identity, 10, channels=4, cells=1).double()
+    images = torch.randn(5, 3, 8, 8, dtype=torch.double)
+    features = normalised(F.conv2d(images, network.stem[0].weight, padding=1))
+    for reduction in (network.blocks[1], network.blocks[3]):
+        first, second = (layer.weight for layer in reduction.main.modules() if isinstance(layer, nn.Conv2d))
+        main = normalised(F.conv2d(features.clamp(min=0), first, stride=2, padding=1))
+        main = normalised(F.conv2d(main.clamp(min=0), second, padding=1))
+        count, channels, side, _ = features.shape
+        pooled = features.reshape(count, channels, side // 2, 2, side // 2, 2).mean((3, 5))
+        features = main + torch.einsum("oi,bihw->bohw", reduction.shortcut[1].weight[:, :, 0, 0], pooled)
+    logits = network.head[-1](normalised(features).clamp(min=0).mean((2, 3)))
+    torch.testing.assert_close(network.train()(images), logits)
+
+
 @settings(max_examples=20, deadline=None)
 @given(architectures, st.integers(1, 8), st.integers(1, 3), st.sampled_from([2, 10]))
 def test_counts_by_hand(architecture, channels, cells, classes):

@@ -414,6 +414,7 @@ def test_ratio_of_the_costs_in_a_top_is_that_of_the_means_there():
     accuracy, cost, other = [4, 3, 2, 1], [1.0, 5.0, 100.0, np.nan], [2.0, 4.0, np.nan, 6.0]
     assert top_cost_ratio(cost, other, accuracy, 50) == (1 + 5) / (2 + 4)
     assert top_cost_ratio(cost, other, accuracy, 100) == pytest.approx((106 / 3) / (12 / 3))
+    assert math.isnan(top_cost_ratio(cost, np.zeros(len(cost)), accuracy, 100))  # as of counting parameters
     assert math.isnan(top_cost_ratio(cost, [np.nan] * 4, accuracy, 50))
 
 

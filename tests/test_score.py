@@ -21,19 +21,25 @@ def network(channels=8):
     return build_network(CELL, 10, channels=channels, cells=1)
 
 
-def test_fear_is_its_two_stages(colour_dataset):
+@pytest.mark.parametrize("checks, seed", [(1, 0), (4, 4)])
+def test_fear_is_its_two_stages(colour_dataset, checks, seed):
     """Stage 1 to the threshold, then stage 2 of the same network with the rest frozen, done by hand."""
     result = fear(
-        network(), colour_dataset, 0.4, stage2_epochs=3, stage2_batch=50, batch_size=20, stage1_epochs=20
-    )
+        network(), colour_dataset, 0.4, stage2_epochs=3, stage2_batch=50, batch_size=20, stage1_epochs=20,
+        threshold_checks=checks, seed=seed,
+    )  # fmt: skip
     net = network()
-    first = train(net, colour_dataset, 20, 20, schedule_epochs=200, stop_at=0.4)
-    second = train(net, colour_dataset, 3, 50, first_free_block=4, seed=1, stage=2)
+    first = train(
+        net, colour_dataset, 20, 20, schedule_epochs=200, stop_at=0.4, records_per_epoch=checks, seed=seed
+    )
+    second = train(net, colour_dataset, 3, 50, first_free_block=4, seed=seed + 1, stage=2)
+    assert checks == 1 or sum(epoch.images for epoch in first) % 200  # it ends within an epoch
     assert [(e.stage, e.loss, e.train_top1) for e in result.curve] == [
         (e.stage, e.loss, e.train_top1) for e in first + second
     ]
     assert result.value == second[-1].train_top1 and result.outcome == "ok"
-    assert result.macs == 200 * (len(first) * net.training_macs(8) + 3 * net.training_macs(8, 4))
+    images = sum(epoch.images for epoch in first)
+    assert result.macs == images * net.training_macs(8) + 600 * net.training_macs(8, 4)
     assert result.seconds == pytest.approx(sum(e.seconds for e in result.curve))
 
 
@@ -94,15 +100,17 @@ def test_blocks_in_which_nothing_can_be_trained_are_refused_before_training(colo
 
 
 def test_shortreg_takes_the_best_epoch(colour_dataset):
-    result = shortreg(network(2), colour_dataset, 4, 50)
-    assert len(result.curve) == 4
-    assert result.value == max(e.train_top1 for e in result.curve)
-    assert [e.loss for e in result.curve] == [e.loss for e in train(network(2), colour_dataset, 4, 50)]
+    results = [shortreg(network(2), colour_dataset, 4, 50, seed=seed) for seed in range(8)]
+    for seed, result in enumerate(results):
+        assert result.value == max(e.train_top1 for e in result.curve)
+        curve = train(network(2), colour_dataset, 4, 50, seed=seed)
+        assert [e.loss for e in result.curve] == [e.loss for e in curve]
+    assert any(result.value > result.curve[-1].train_top1 for result in results)
 
 
 def test_full_takes_the_last_test_accuracy(colour_dataset):
-    result, alone = full(network(2), colour_dataset, 3, 50), network(2)
-    curve = train(alone, colour_dataset, 3, 50)
+    result, alone = full(network(2), colour_dataset, 3, 50, seed=2), network(2)
+    curve = train(alone, colour_dataset, 3, 50, seed=2)
     assert [epoch.loss for epoch in result.curve] == [epoch.loss for epoch in curve]
     assert result.value == result.curve[-1].val_top1 == top1(alone, colour_dataset)
 

@@ -96,6 +96,15 @@ def test_all_dropped_is_nothing_found():
     assert (found.index, found.dropped, found.macs) == (None, 2, 10.0) and math.isnan(found.score)
 
 
+def test_of_equal_scores_the_earlier_wins():
+    def level(index, _):
+        return Evaluation(1.0, INF, 1, 1)
+
+    assert random_search(level, [4, 2, 9]).index == 4
+    found = local_search(level, 7)
+    assert found.index == 7 and found.seen == 1 + 6 * 4
+
+
 def test_local_search_climbs_to_a_top_and_pays_once_for_each():
     scores = {}
 

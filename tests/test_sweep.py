@@ -36,6 +36,7 @@ from fearlib.sweeps.manifest import read_manifest
 from fearlib.sweeps.meaning import MEANING, with_meaning
 from fearlib.sweeps.merge import merge_sweeps
 from fearlib.sweeps.methods import Method, expand_methods, parse_method
+from fearlib.sweeps.place import run_here
 from fearlib.sweeps.reader import Results
 from fearlib.sweeps.rows import CURVE_COLUMNS, ROW_COLUMNS, read_curves, read_rows, write_tables
 from fearlib.training.loop import Epoch
@@ -182,6 +183,17 @@ def test_no_trial_starts_after_the_time_budget(tiny_settings, tmp_path):
     for _ in range(2):  # the second reads the first one's empty tables
         rows = run_sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES, time_budget=0)
         assert rows.empty and tuple(rows.columns) == (*ROW_COLUMNS, *MEANING)
+
+
+def test_no_trial_starts_after_a_time_budget_that_ends_between_two(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("fearlib.sweeps.place.time.monotonic", lambda: now[0])
+
+    def takes_a_second(item):
+        now[0] += 1
+        return -item
+
+    assert list(run_here(takes_a_second, [1, 2, 3, 4], deadline=2.0)) == [(1, -1), (2, -2)]
 
 
 def test_a_trial_that_fails_is_recorded_and_tried_again(tiny_settings, tmp_path, monkeypatch):
@@ -387,7 +399,9 @@ def test_some_methods_alone_are_merged(undisturbed, tmp_path):
     assert [sitting["trials"] for sitting in manifest["sittings"]] == [6]
     assert set(manifest["sittings"][0]["missing"]) == set(methods[1:])
     assert merge_sweeps(tmp_path / "two", [undisturbed], methods[:1]) == 3
-    assert json.loads((tmp_path / "two" / "manifest.json").read_text())["sittings"][0]["trials"] == 9
+    merge_sweeps(tmp_path / "one", [undisturbed])
+    both, at_once = (json.loads((tmp_path / name / "manifest.json").read_text()) for name in ("two", "one"))
+    assert both == at_once and both["sittings"][0]["trials"] == 9
     assert_same(tmp_path / "two", undisturbed)
     with pytest.raises(InputError, match="no trials of 'magic': the methods are fear"):
         merge_sweeps(tmp_path / "new", [undisturbed], ["magic"])

@@ -8,6 +8,7 @@ from scipy import stats
 from fearlib import Architecture, InputError, ranking_table, read_rows
 from fearlib.ranking.degradation import degradation_table, shown_degradation
 from fearlib.ranking.finished import finished_architectures
+from fearlib.ranking.so_far import spearman_so_far
 from fearlib.ranking.tables import (
     common_table,
     compare_methods,
@@ -375,3 +376,24 @@ def test_at_a_constant_rate_trainings_of_all_lengths_are_one():
     shown = shown_degradation(table)["Over all architectures"].set_index("measure")
     assert shown.n.to_dict() == {"snip": "12 to 1, 4 to 2", "train_top1": "12 to 1, 4 to 2"}
     assert shown["0"].to_dict() == {"snip": "1.00 (1.00..1.00)", "train_top1": ""}
+
+
+def test_failed_trials_count_as_none_at_all(rows):
+    """They are tried again: neither without a score, nor among the best by accuracy."""
+    failed = rows[rows["index"] < 8].assign(score=np.nan, outcome="failed: no room", test_accuracy=99.0)
+    failed = failed.assign(index=failed["index"] + 100)
+    for table in (ranking_table, top_table):
+        pd.testing.assert_frame_equal(table(pd.concat([rows, failed]), resamples=5), table(rows, resamples=5))
+
+
+def test_what_is_looked_at_while_a_sweep_runs_is_the_ranking_so_far(rows):
+    """Without measures in training, failed trials, and the truth beside itself."""
+    full = rows[rows.method == "synflow"].assign(method="full", score=rows.test_accuracy / 100)
+    moment = full.assign(method="snip(epoch=1,epochs=8,schedule=cosine)")
+    failed = rows[rows["index"] < 8].assign(score=np.nan, outcome="failed: no room", test_accuracy=np.nan)
+    failed = failed.assign(index=failed["index"] + 100)
+    found = spearman_so_far(pd.concat([rows, full, moment, failed])).set_index("method")
+    expected = ranking_table(rows, resamples=5).set_index("method")
+    assert list(found.index) == ["fear", "full", *expected.index.drop("fear")] and np.isnan(found.spearman["full"])
+    for name in ("n", "spearman", "seconds"):
+        pd.testing.assert_series_equal(found.loc[expected.index, name], expected[name], check_dtype=False)

@@ -13,6 +13,7 @@ from torch import nn
 
 from fearlib import Architecture, Dataset, InputError, Network, build_network, fear, full, preset, shortreg, train
 from fearlib.scores.degradation import degradation
+from fearlib.scores.images import first_minibatch
 from fearlib.training import loop
 from fearlib.training.loop import check_trainable, latest_top1, top1
 from fearlib.training.precision import resolve_precision
@@ -31,7 +32,7 @@ def reference_training(net, dataset, epochs, batch_size, schedule_epochs, seed):
     """SGD with Nesterov momentum, weight decay, clipping and a cosine, written out in float32."""
     generator = torch.Generator().manual_seed(seed)
     velocity = [torch.zeros_like(parameter) for parameter in net.parameters()]
-    step, steps, losses = 0, math.ceil(len(dataset.train_labels) / batch_size), []
+    step, steps, losses, scales = 0, math.ceil(len(dataset.train_labels) / batch_size), [], []
     net.train()
     for _ in range(epochs):
         total = 0.0
@@ -40,6 +41,7 @@ def reference_training(net, dataset, epochs, batch_size, schedule_epochs, seed):
             gradients = torch.autograd.grad(loss, list(net.parameters()))
             norm = math.sqrt(sum(float(gradient.pow(2).sum()) for gradient in gradients))
             scale = min(1.0, 5.0 / (norm + 1e-6))
+            scales.append(scale)
             rate = 0.1 * (1 + math.cos(math.pi * step / (schedule_epochs * steps))) / 2
             with torch.no_grad():
                 for parameter, gradient, v in zip(net.parameters(), gradients, velocity):
@@ -49,15 +51,19 @@ def reference_training(net, dataset, epochs, batch_size, schedule_epochs, seed):
             total += loss.item() * len(labels)
             step += 1
         losses.append(total / len(dataset.train_labels))
-    return losses
+    return losses, scales
 
 
-def test_against_the_optimizer_written_out(colour_dataset, monkeypatch):
-    """In double precision, where rounding cannot hide a difference."""
+@pytest.mark.parametrize("of_head", [1, 20])
+def test_against_the_optimizer_written_out(colour_dataset, monkeypatch, of_head):
+    """In double precision, where rounding cannot hide a difference; with large weights gradients are clipped."""
     monkeypatch.setattr("fearlib.Dataset.normalise", lambda _, images: images.double())
     ours, theirs = network().double(), network().double()
+    for net in (ours, theirs):
+        net.head[-1].weight.data *= of_head
     records = train(ours, colour_dataset, 3, 50, schedule_epochs=4, precision="float32", seed=5)
-    losses = reference_training(theirs, colour_dataset, 3, 50, 4, seed=5)
+    losses, scales = reference_training(theirs, colour_dataset, 3, 50, 4, seed=5)
+    assert (min(scales) < 0.9) == (of_head > 1)
     np.testing.assert_allclose([record.loss for record in records], losses, rtol=1e-6)
     for a, b in zip(ours.parameters(), theirs.parameters()):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
@@ -104,6 +110,25 @@ def test_records_account_for_what_was_done(colour_dataset):
         assert record.seconds > 0 and 0 <= record.train_top1 <= 1 and 0 <= record.val_top1 <= 1
     assert records[-1].val_top1 == top1(net, colour_dataset)
     assert math.isnan(train(net, colour_dataset, 1, 64)[0].val_top1)
+
+
+def test_a_test_accuracy_is_taken_after_whole_epochs_alone(colour_dataset):
+    records = train(network(), colour_dataset, 2, 20, records_per_epoch=5, validate=True)
+    assert [not math.isnan(record.val_top1) for record in records] == [False, False, False, False, True] * 2
+
+
+def test_the_first_minibatch_is_that_of_training(monkeypatch):
+    """Of images that are shifted and mirrored, and not those of the test."""
+    images = torch.randint(0, 256, (2, 60, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    mean = torch.tensor([100.0, 110.0, 120.0])
+    labels = torch.arange(60) % 10
+    dataset = Dataset("made", "here", True, images[0], labels, images[1], labels, mean, mean / 2, padding=2)
+    seen, step = [], loop.training_step
+    monkeypatch.setattr(loop, "training_step", lambda *given: seen.append(given[1:3]) or step(*given))
+    train(network(), dataset, 1, 16, seed=3)
+    for found, expected in zip(first_minibatch(dataset, 16, 3), seen[0]):
+        assert torch.equal(found, expected)
+    assert not torch.equal(first_minibatch(dataset, 16, 4)[0], seen[0][0])
 
 
 def test_top1_counts_images(colour_dataset):

@@ -136,9 +136,10 @@ def average_cost(cost: ArrayLike, accuracy: ArrayLike, percent: Real) -> tuple[f
 def top_cost_ratio(cost: ArrayLike, other: ArrayLike, accuracy: ArrayLike, percent: Real) -> float:
     """Mean cost within the top `percent` by accuracy (see `top_indices`) over the mean of the other cost there.
 
-    NaN costs are dropped. NaN where one of the two has none.
+    NaN costs are dropped. NaN where one of the two has none, or the other's mean is 0.
     """
-    return average_cost(cost, accuracy, percent)[0] / average_cost(other, accuracy, percent)[0]
+    mean, others = (average_cost(each, accuracy, percent)[0] for each in (cost, other))
+    return mean / others if others else math.nan
 
 
 def bootstrap_interval(

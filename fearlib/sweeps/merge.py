@@ -117,9 +117,15 @@ def _accuracies(records: Iterable[dict]) -> pd.Series:
 
 
 def _place(sittings: list[dict], sitting: dict) -> int:
-    """The sitting's number in the list, to which it is added unless an earlier merge has."""
+    """The sitting's number in the list, to which it is added unless an earlier merge has.
+
+    That may have been of other methods, or before the sitting ended.
+    """
     for number, known in enumerate(sittings):
         if all(known.get(key) == sitting.get(key) for key in ("id", "started", "commit")):
+            if "missing" in sitting:
+                known["missing"] = known.get("missing", {}) | sitting["missing"]
+            known.update({key: sitting[key] for key in ("ended",) if key in sitting})
             return number
     sittings.append(sitting)
     return len(sittings) - 1
