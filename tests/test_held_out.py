@@ -8,7 +8,7 @@ import pytest
 
 from fearlib.errors import InputError
 from fearlib.ranking.candidates import SHORTREG, combined, comparison, comparisons, read_combinations
-from fearlib.ranking.combination_tables import combinations_table
+from fearlib.ranking.combination_tables import SNIP_80, UNTRAINED, combinations_table, early_table, shown_early
 from fearlib.ranking.combinations import az_nas, rank_mean, rank_product, vote
 from fearlib.ranking.every_score import Scores
 from fearlib.ranking.held_out import budgets, carried_over, choices, held_out, quality, shared
@@ -169,6 +169,32 @@ def test_what_a_choice_is_worth_is_told_of_every_halving():
         assert [line[f"{prefix}low"], line[f"{prefix}high"]] == pytest.approx(ends)
     counts = chosen.chosen.value_counts()
     assert len(counts) > 1 and (line.chosen, line.share) == (counts.idxmax(), counts.max() / 20)
+
+
+def test_what_a_few_steps_add_is_paired():
+    """Of single scores less three others, of a product with untrained measures less these."""
+    (of, place), forty = made_up(), "paper/snip(steps=40,batch_size=64)"
+    scores = of.scores.rename(columns={"paper/synflow": SNIP_80, "paper/jacob_cov": forty})
+    rng = np.random.default_rng(1)
+    scores = scores.assign(**{f"paper/{name}": rng.normal(size=len(scores)) for name in ("meco", "swap")})
+    untrained = tuple(UNTRAINED.split(" * "))
+    listed = pd.DataFrame([("product", (forty, *untrained)), ("product", untrained)], columns=["how", "scores"])
+    found = comparison(Scores(scores, scores * 0, of.accuracy), [FEAR], place, listed)
+    table = early_table({("a", "a few steps", "all"): found, ("a", "FEAR", "all"): found})
+    expected = [
+        (SNIP_80, "paper/snip"),
+        (SNIP_80, FEAR),
+        *((forty, than) for than in ("paper/snip", SNIP_80, FEAR)),
+    ]
+    expected.append((f"{forty} * {UNTRAINED}", UNTRAINED))
+    assert set(zip(table.score, table.than)) == set(expected) and len(table) == 6 and set(table.n) == {60}
+    values, best = combined(found.scores, found.candidates), found.accuracy.nlargest(30).index
+    for line in table.to_dict("records"):
+        for name, kept in (("difference", found.accuracy.index), ("top 50%", best)):
+            one, other = (spearman(values[line[of]][kept], found.accuracy[kept]) for of in ("score", "than"))
+            assert line[name] == pytest.approx(one - other)
+    assert early_table({("a", "FEAR", "all"): found}).empty
+    assert shown_early(table)["difference (95%)"][0].startswith(f"{table.difference[0]:+.2f} (")
 
 
 def test_those_that_chose_the_preset_are_left_out_of_the_later_positions():

@@ -1,5 +1,6 @@
 """Scores and combinations beside each other, as tables of numbers and of texts to read."""
 
+from collections.abc import Iterable, Iterator
 from functools import partial
 
 import numpy as np
@@ -9,7 +10,18 @@ from fearlib.files.progress import progress
 from fearlib.ranking.candidates import FEAR, SHORTREG, Comparison, combined, missing
 from fearlib.ranking.estimate import Estimate, estimate
 from fearlib.ranking.held_out import HALF, KEYS, TOP, keyed, quality
-from fearlib.ranking.statistics import common, ndcg, spearman, top_spearman
+from fearlib.ranking.statistics import (
+    common,
+    ndcg,
+    spearman,
+    spearman_difference,
+    top_spearman,
+    top_spearman_difference,
+)
+
+# Of full-size networks: `snip` at initialisation, after 80 steps, and what ranks best without training.
+SNIP, SNIP_80 = "paper/snip", "paper/snip(steps=80,batch_size=64)"
+UNTRAINED = "paper/meco * paper/swap * paper/az_nas"
 
 
 def every_combination(found: dict[tuple[str, str, str], Comparison]) -> pd.DataFrame:
@@ -36,6 +48,44 @@ def combinations_table(of: Comparison) -> pd.DataFrame:
         line |= {"common 10%": common(score, accuracy, TOP), "ndcg 10%": ndcg(score, accuracy, TOP)}
         lines.append(line | {"gmacs": of.candidates.gmacs[name]})
     return pd.DataFrame(lines)
+
+
+def early_table(found: dict[tuple[str, str, str], Comparison]) -> pd.DataFrame:
+    """What a few steps of training do for `snip`: paired differences on the comparisons' set "a few steps".
+
+    A line a `dataset`, `score` and what it is compared with, `than`: of `snip` after steps `SNIP`, `SNIP_80` and
+    FEAR, of its product with `UNTRAINED` these alone. `n` architectures; Spearman of the score less that of the
+    other (`difference`, `low`, `high`), and within the better half (`top 50%`, `top 50% low`, `top 50% high`).
+    """
+    in_half, lines = partial(top_spearman_difference, percent=HALF), []
+    few = {key[0]: of for key, of in found.items() if key[1:] == ("a few steps", "all")}
+    for dataset, of in few.items():
+        values, accuracy = combined(of.scores, of.candidates), of.accuracy
+        for score, than in _early_pairs(values):
+            difference = estimate(spearman_difference, values[score], values[than], accuracy)
+            half = estimate(in_half, values[score], values[than], accuracy)
+            line = {"dataset": dataset, "score": score, "than": than, "n": len(values)}
+            lines.append(line | difference.columns("difference") | half.columns("top 50%", "top 50% "))
+    return pd.DataFrame(lines)
+
+
+def _early_pairs(names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    for name in (each for each in names if "snip(steps=" in each):
+        if name.endswith(f" * {UNTRAINED}"):
+            yield name, UNTRAINED
+        elif " * " not in name:
+            yield from ((name, than) for than in (SNIP, SNIP_80, FEAR) if than != name)
+
+
+def shown_early(table: pd.DataFrame) -> pd.DataFrame:
+    """`early_table` as texts to read."""
+    lines = table.to_dict("records")
+    return table[["dataset", "score", "than", "n"]].assign(
+        **{
+            "difference (95%)": [f"{Estimate.of(line, 'difference'):+.2f}" for line in lines],
+            "top 50% (95%)": [f"{Estimate.of(line, 'top 50%', 'top 50% '):+.2f}" for line in lines],
+        }
+    )
 
 
 def shown_combinations(table: pd.DataFrame, best: int = 8) -> pd.DataFrame:
