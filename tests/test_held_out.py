@@ -194,7 +194,10 @@ def test_what_a_few_steps_add_is_paired():
             one, other = (spearman(values[line[of]][kept], found.accuracy[kept]) for of in ("score", "than"))
             assert line[name] == pytest.approx(one - other)
     assert early_table({("a", "FEAR", "all"): found}).empty
-    assert shown_early(table)["difference (95%)"][0].startswith(f"{table.difference[0]:+.2f} (")
+    shown = shown_early(table).set_index("score")
+    assert len(shown) == 3 and shown[f"less `{UNTRAINED}`"][forty] == ""
+    for line in table.to_dict("records"):
+        assert shown[f"less `{line['than']}`"][line["score"]].startswith(f"{line['difference']:+.2f} (")
 
 
 def test_those_that_chose_the_preset_are_left_out_of_the_later_positions():

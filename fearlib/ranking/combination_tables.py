@@ -78,14 +78,12 @@ def _early_pairs(names: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 
 def shown_early(table: pd.DataFrame) -> pd.DataFrame:
-    """`early_table` as texts to read."""
-    lines = table.to_dict("records")
-    return table[["dataset", "score", "than", "n"]].assign(
-        **{
-            "difference (95%)": [f"{Estimate.of(line, 'difference'):+.2f}" for line in lines],
-            "top 50% (95%)": [f"{Estimate.of(line, 'top 50%', 'top 50% '):+.2f}" for line in lines],
-        }
-    )
+    """The differences over all of `early_table` as texts to read: a line a score, a column what it is less."""
+    texts = table.assign(text=[f"{Estimate.of(line, 'difference'):+.2f}" for line in table.to_dict("records")])
+    wide = texts.pivot(index=["dataset", "score", "n"], columns="than", values="text")
+    order = table[["dataset", "score", "n"]].drop_duplicates()
+    wide = wide.loc[pd.MultiIndex.from_frame(order), [SNIP, SNIP_80, FEAR, UNTRAINED]].fillna("")
+    return wide.rename(columns="less `{}`".format).rename_axis(columns=None).reset_index()
 
 
 def shown_combinations(table: pd.DataFrame, best: int = 8) -> pd.DataFrame:
