@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from typing import NamedTuple
 
 from fearlib.errors import InputError, one_line
-from fearlib.files.spelling import stays_a_text
+from fearlib.files.stays_text import stays_a_text
 
 PLUGIN = "FEARLIB_PLUGIN"
 OTHERS = f"a module that adds others is named by {PLUGIN}"

@@ -8,7 +8,7 @@ import pytest
 
 import fearlib.funnel.plan
 from fearlib import Architecture, InputError, preset, read_rows, run_sweep
-from fearlib.funnel.run import run_funnel
+from fearlib.funnel.funnel import run_funnel
 from fearlib.ranking.combinations import az_nas, rank_mean, rank_product
 from fearlib.report.random_orders import funnel_searches
 from fearlib.search import Evaluation, funnel_search, live, replay

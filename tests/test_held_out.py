@@ -8,11 +8,24 @@ import pytest
 
 from fearlib.errors import InputError
 from fearlib.ranking.candidates import SHORTREG, combined, comparison, comparisons, read_combinations
-from fearlib.ranking.combination_tables import SNIP_80, UNTRAINED, combinations_table, early_table, shown_early
+from fearlib.ranking.combination_tables import (
+    SNIP_80,
+    UNTRAINED,
+    combinations_table,
+    few_steps_table,
+    shown_few_steps,
+)
 from fearlib.ranking.combinations import az_nas, rank_mean, rank_product, vote
 from fearlib.ranking.every_score import Scores
 from fearlib.ranking.held_out import budgets, carried_over, choices, held_out, quality, shared
-from fearlib.ranking.statistics import common, ndcg, spearman, top_spearman
+from fearlib.ranking.statistics import (
+    bootstrap_interval,
+    common,
+    ndcg,
+    spearman,
+    spearman_difference,
+    top_spearman,
+)
 
 FEAR = "compact/fear(stage2_epochs=24)"
 MEASURES = ("synflow", "jacob_cov", "snip", "az_expressivity", "az_progressivity", "az_trainability", "macs")
@@ -180,7 +193,7 @@ def test_what_a_few_steps_add_is_paired():
     untrained = tuple(UNTRAINED.split(" * "))
     listed = pd.DataFrame([("product", (forty, *untrained)), ("product", untrained)], columns=["how", "scores"])
     found = comparison(Scores(scores, scores * 0, of.accuracy), [FEAR], place, listed)
-    table = early_table({("a", "a few steps", "all"): found, ("a", "FEAR", "all"): found})
+    table = few_steps_table({("a", "a few steps", "all"): found, ("a", "FEAR", "all"): found})
     expected = [
         (SNIP_80, "paper/snip"),
         (SNIP_80, FEAR),
@@ -193,8 +206,15 @@ def test_what_a_few_steps_add_is_paired():
         for name, kept in (("difference", found.accuracy.index), ("top 50%", best)):
             one, other = (spearman(values[line[of]][kept], found.accuracy[kept]) for of in ("score", "than"))
             assert line[name] == pytest.approx(one - other)
-    assert early_table({("a", "FEAR", "all"): found}).empty
-    shown = shown_early(table).set_index("score")
+    line, pair = table.iloc[0], [values[table[of][0]] for of in ("score", "than")]
+    low, high = bootstrap_interval(spearman_difference, *pair, found.accuracy)
+    assert (line.low, line.high) == pytest.approx((low, high)) and low < line.difference < high
+    assert few_steps_table({("a", "FEAR", "all"): found}).empty
+    without = found.restricted(found.scores.index, found.candidates.index.drop([SNIP_80, UNTRAINED]))
+    fewer = few_steps_table({("a", "a few steps", "all"): without})
+    assert set(zip(fewer.score, fewer.than)) == {(forty, "paper/snip"), (forty, FEAR)}
+    assert (shown_few_steps(fewer)[f"less `{UNTRAINED}`"] == "").all()
+    shown = shown_few_steps(table).set_index("score")
     assert len(shown) == 3 and shown[f"less `{UNTRAINED}`"][forty] == ""
     for line in table.to_dict("records"):
         assert shown[f"less `{line['than']}`"][line["score"]].startswith(f"{line['difference']:+.2f} (")

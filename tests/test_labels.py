@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fearlib import InputError
-from fearlib.files.spelling import stays_a_text
+from fearlib.files.stays_text import stays_a_text
 from fearlib.sweeps.labels import Label, parse_label
 from fearlib.sweeps.meaning import with_meaning
 

@@ -162,3 +162,7 @@ def test_a_change_from_a_later_moment_is_between_the_two_and_nothing_before_it()
             found[epoch]
         )
         assert table.change[epoch] == pytest.approx(found[epoch] - found[1]) and table.verdict[epoch] == "falls"
+        best = np.argsort(-accuracy)[:15]
+        found = {each: spearmanr(scores[each][best], accuracy[best]).statistic for each in (1, epoch)}
+        assert table["top 50% change"][epoch] == pytest.approx(found[epoch] - found[1])
+        assert table["top 50% low"][epoch] < table["top 50% change"][epoch] < table["top 50% high"][epoch]

@@ -2,7 +2,7 @@
 
 What does not rest on random orders, halves or resamples has the same values.
 
-They read each journal once.
+The notebooks read each journal once.
 """
 
 import json
@@ -27,8 +27,8 @@ from fearlib.sweeps.journal import read_journal
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("tables", "figures")
 # Tables of what was drawn at random, and columns with intervals in them or what follows from these.
-RANDOM = ("_search.csv", "t3.csv", "held_out.csv", "carried.csv", "choosing.csv", "ceiling.csv")
-OF_INTERVALS = re.compile(r"low$|high$|95%|verdict|since")
+RANDOM = ("_search.csv", "t3.csv", "held_out.csv", "carried.csv", "choosing.csv")
+OF_INTERVALS = re.compile(r"(^| )low$|(^| )high$|^verdict$|^since$")
 FEW = {"orders": 2, "resamples": 2, "halvings": 2, "ratios": [4.0], "measures": ["params"]}  # of searches
 
 

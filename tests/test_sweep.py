@@ -408,6 +408,18 @@ def test_some_methods_alone_are_merged(undisturbed, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
+def test_a_sitting_that_was_merged_while_it_ran_ends_with_the_next_merge(undisturbed, tmp_path):
+    running = tmp_path / "running"
+    shutil.copytree(undisturbed, running)
+    manifest = json.loads((running / "manifest.json").read_text())
+    ended = manifest["sittings"][0].pop("ended")
+    (running / "manifest.json").write_text(json.dumps(manifest))
+    merge_sweeps(tmp_path / "whole", [running])
+    merge_sweeps(tmp_path / "whole", [undisturbed])
+    (sitting,) = json.loads((tmp_path / "whole" / "manifest.json").read_text())["sittings"]
+    assert sitting["ended"] == ended
+
+
 def test_a_failed_trial_is_merged_once_and_gives_way_to_a_finished_one(tiny_settings, tmp_path, monkeypatch):
     architectures = ARCHITECTURES[:2]
 

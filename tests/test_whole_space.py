@@ -7,7 +7,7 @@ from test_funnel import small  # noqa: F401
 
 from fearlib import InputError, read_rows, run_sweep, sample_architectures
 from fearlib.figures import funnel as draw_funnel
-from fearlib.funnel.run import run_funnel
+from fearlib.funnel.funnel import run_funnel
 from fearlib.ranking.combinations import rank_product
 from fearlib.ranking.whole_space import SEEN, _mean_kept, funnel_table, screening, screens_table, untrained
 

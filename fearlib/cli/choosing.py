@@ -88,7 +88,7 @@ def funnel(
     options = how_to_run(seeds, folder, workers, scheduler, per_gpu, retries, time_budget)
     architectures = architectures_of(indices, count, "nats-tss", sample_seed)
     accuracy = accuracy_of(truth, dataset, architectures)
-    from fearlib.funnel.run import run_funnel
+    from fearlib.funnel.funnel import run_funnel
 
     with stoppable(output):
         found = run_funnel(

@@ -1,6 +1,5 @@
 """Scores and combinations beside each other, as tables of numbers and of texts to read."""
 
-from collections.abc import Iterable, Iterator
 from functools import partial
 
 import numpy as np
@@ -19,7 +18,7 @@ from fearlib.ranking.statistics import (
     top_spearman_difference,
 )
 
-# Of full-size networks: `snip` at initialisation, after 80 steps, and what ranks best without training.
+# Of full-size networks: `snip` at initialisation and after 80 steps, and what ranks best untrained on CIFAR-10.
 SNIP, SNIP_80 = "paper/snip", "paper/snip(steps=80,batch_size=64)"
 UNTRAINED = "paper/meco * paper/swap * paper/az_nas"
 
@@ -50,39 +49,44 @@ def combinations_table(of: Comparison) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def early_table(found: dict[tuple[str, str, str], Comparison]) -> pd.DataFrame:
+def few_steps_table(found: dict[tuple[str, str, str], Comparison]) -> pd.DataFrame:
     """What a few steps of training do for `snip`: paired differences on the comparisons' set "a few steps".
 
-    A line a `dataset`, `score` and what it is compared with, `than`: of `snip` after steps `SNIP`, `SNIP_80` and
-    FEAR, of its product with `UNTRAINED` these alone. `n` architectures; Spearman of the score less that of the
-    other (`difference`, `low`, `high`), and within the better half (`top 50%`, `top 50% low`, `top 50% high`).
+    A line a `dataset`, `score` and what it is compared with, `than`: `snip` after steps, at any preset, with
+    `SNIP`, `SNIP_80` and FEAR; its product with the scores of `UNTRAINED` with these alone. What was not measured
+    is left out. `n` architectures; Spearman of the score less that of the other (`difference`, `low`, `high`), and
+    within the better half (`top 50%`, `top 50% low`, `top 50% high`).
     """
     in_half, lines = partial(top_spearman_difference, percent=HALF), []
     few = {key[0]: of for key, of in found.items() if key[1:] == ("a few steps", "all")}
     for dataset, of in few.items():
         values, accuracy = combined(of.scores, of.candidates), of.accuracy
-        for score, than in _early_pairs(values):
-            difference = estimate(spearman_difference, values[score], values[than], accuracy)
-            half = estimate(in_half, values[score], values[than], accuracy)
-            line = {"dataset": dataset, "score": score, "than": than, "n": len(values)}
-            lines.append(line | difference.columns("difference") | half.columns("top 50%", "top 50% "))
+        for score, candidate in of.candidates.iterrows():
+            for than in _compared_with(candidate):
+                if than == score or than not in values:
+                    continue
+                difference = estimate(spearman_difference, values[score], values[than], accuracy)
+                half = estimate(in_half, values[score], values[than], accuracy)
+                line = {"dataset": dataset, "score": score, "than": than, "n": len(values)}
+                lines.append(line | difference.columns("difference") | half.columns("top 50%", "top 50% "))
     return pd.DataFrame(lines)
 
 
-def _early_pairs(names: Iterable[str]) -> Iterator[tuple[str, str]]:
-    for name in (each for each in names if "snip(steps=" in each):
-        if name.endswith(f" * {UNTRAINED}"):
-            yield name, UNTRAINED
-        elif " * " not in name:
-            yield from ((name, than) for than in (SNIP, SNIP_80, FEAR) if than != name)
+def _compared_with(candidate: pd.Series) -> tuple[str, ...]:
+    first, *others = candidate.scores
+    if "/snip(steps=" not in first:
+        return ()
+    if not others:
+        return SNIP, SNIP_80, FEAR
+    return (UNTRAINED,) if candidate.how == "product" and " * ".join(others) == UNTRAINED else ()
 
 
-def shown_early(table: pd.DataFrame) -> pd.DataFrame:
-    """The differences over all of `early_table` as texts to read: a line a score, a column what it is less."""
+def shown_few_steps(table: pd.DataFrame) -> pd.DataFrame:
+    """The differences over all of `few_steps_table` as texts to read: a line a score, a column what it is less."""
     texts = table.assign(text=[f"{Estimate.of(line, 'difference'):+.2f}" for line in table.to_dict("records")])
     wide = texts.pivot(index=["dataset", "score", "n"], columns="than", values="text")
-    order = table[["dataset", "score", "n"]].drop_duplicates()
-    wide = wide.loc[pd.MultiIndex.from_frame(order), [SNIP, SNIP_80, FEAR, UNTRAINED]].fillna("")
+    order = pd.MultiIndex.from_frame(table[["dataset", "score", "n"]].drop_duplicates())
+    wide = wide.reindex(order, columns=[SNIP, SNIP_80, FEAR, UNTRAINED]).fillna("")
     return wide.rename(columns="less `{}`".format).rename_axis(columns=None).reset_index()
 
 

@@ -8,7 +8,13 @@ import pandas as pd
 
 from fearlib.errors import InputError
 from fearlib.ranking.estimate import Estimate, estimate
-from fearlib.ranking.statistics import spearman, spearman_difference, top_indices, top_spearman
+from fearlib.ranking.statistics import (
+    spearman,
+    spearman_difference,
+    top_indices,
+    top_spearman,
+    top_spearman_difference,
+)
 from fearlib.ranking.tables import BETTER_HALF
 from fearlib.scores.registry import MEASURES
 from fearlib.sweeps.labels import read_label
@@ -100,13 +106,13 @@ def degradation_changes(rows: pd.DataFrame, start: float = 0) -> pd.DataFrame:
     """How each measure's Spearman changes from the moment `start` to every later one of a degradation sweep.
 
     Columns: `schedule`, `measure` and `epoch` as in `degradation_moments`; `n` architectures with both scores,
-    their Spearman `at start` and `after`; the `change` with its paired 95% interval `low` and `high`; the
-    `verdict`, "falls" or "rises" where that interval lies on one side of 0; and `since`, the earliest moment from
-    which on the verdict is the same. Left out are those
-    `UNCHANGED_BY_TRAINING`, or not taken at the start, and the loss, which is better the smaller it is. Raises
-    InputError as `degradation_moments` does.
+    their Spearman `at start` and `after`; the `change` with its paired 95% interval `low` and `high`, and that
+    within the better half by test accuracy, `top 50% change`, with `top 50% low` and `top 50% high`; the
+    `verdict`, "falls" or "rises" where the interval over all lies on one side of 0; and `since`, the earliest
+    moment from which on the verdict is the same. Left out are those `UNCHANGED_BY_TRAINING`, or not taken at the
+    start, and the loss, which is better the smaller it is. Raises InputError as `degradation_moments` does.
     """
-    lines = []
+    in_half, lines = partial(top_spearman_difference, percent=BETTER_HALF), []
     for (schedule, measure), each in degradation_moments(rows).groupby(["schedule", "measure"], sort=False):
         epochs = set(each.epoch[each.score.notna()])
         if measure in (*UNCHANGED_BY_TRAINING, "train_loss") or start not in epochs:
@@ -120,7 +126,9 @@ def degradation_changes(rows: pd.DataFrame, start: float = 0) -> pd.DataFrame:
             before = verdict
             line = {"schedule": schedule, "measure": measure, "epoch": epoch, "n": change.n}
             line |= {"at start": spearman(earlier, accuracy), "after": spearman(later, accuracy)}
-            lines.append(line | change.columns("change") | {"verdict": verdict, "since": since})
+            half = estimate(in_half, later, earlier, accuracy)
+            line |= change.columns("change") | half.columns("top 50% change", "top 50% ")
+            lines.append(line | {"verdict": verdict, "since": since})
     return pd.DataFrame(lines)
 
 

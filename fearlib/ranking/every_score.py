@@ -74,7 +74,7 @@ def score_name(preset: str, method: str) -> str:
     """`compact/fear(stage2_epochs=24)`, of the label with which a sweep at `preset` has it in its rows."""
     label = read_label(method)
     if label.arguments.get("schedule") == "constant" and 0 < label.number("epoch") <= 1:
-        moment = {"epoch": f"{label.number('epoch'):.2g}", "schedule": "constant"}
+        moment = {"epoch": f"{label.number('epoch'):.1g}", "schedule": "constant"}
         label = Label(label.name, moment)
     return f"{preset}/{label}"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from fearlib.errors import InputError, check_seed, is_integer
-from fearlib.files.spelling import stays_a_text
+from fearlib.files.stays_text import stays_a_text
 from fearlib.files.tables import percentages
 from fearlib.spaces.darts import Genotype
 from fearlib.spaces.nats import Architecture

@@ -125,7 +125,8 @@ def _place(sittings: list[dict], sitting: dict) -> int:
         if all(known.get(key) == sitting.get(key) for key in ("id", "started", "commit")):
             if "missing" in sitting:
                 known["missing"] = known.get("missing", {}) | sitting["missing"]
-            known.update({key: sitting[key] for key in ("ended",) if key in sitting})
+            if "ended" in sitting:
+                known["ended"] = sitting["ended"]
             return number
     sittings.append(sitting)
     return len(sittings) - 1

@@ -8,7 +8,7 @@ from numbers import Integral
 import torch
 
 from fearlib.data.dataset import Dataset
-from fearlib.files.spelling import stays_a_text
+from fearlib.files.stays_text import stays_a_text
 from fearlib.scores.registry import MEASURES
 from fearlib.scores.trained import Score
 from fearlib.spaces.darts import Genotype

@@ -153,10 +153,15 @@ def train(
     network.to(memory_format=torch.channels_last)
     dataset = dataset.to(device)
     steps = -(-len(dataset.train_labels) // batch_size)
-    record_after = _record_after(epochs, steps, records_per_epoch, recorded_steps)
+    record_after = {-(-steps * part // records_per_epoch) for part in range(1, records_per_epoch + 1)}
     optimizer, schedule = _optimizer(parameters, schedule_epochs * steps)
     generator = torch.Generator().manual_seed(check_seed(seed))
     macs_per_image = network.training_macs(dataset.resolution, first_free_block)
+    recorded_steps = set(recorded_steps)
+    if not all(is_integer(step) and 0 < step <= epochs * steps for step in recorded_steps):
+        raise InputError(
+            f"recorded_steps={sorted(recorded_steps)}: they must be whole numbers from 1 to {epochs * steps}."
+        )
     sums = _Sums(torch.zeros((), device=device), torch.zeros((), dtype=torch.int64, device=device))
 
     def step_on(images: torch.Tensor, labels: torch.Tensor) -> None:
@@ -179,7 +184,7 @@ def train(
             schedule.step()
             sums.images += len(labels)
             spent = limits.spent(seconds + sums.seconds(), macs + sums.images * macs_per_image)
-            if epoch * steps + step not in record_after and not spent:
+            if step not in record_after and epoch * steps + step not in recorded_steps and not spent:
                 continue
             record = sums.record(stage, epoch + step / steps, macs_per_image)
             if validate and step == steps and not has_diverged([record.loss]):
@@ -191,16 +196,6 @@ def train(
             seconds, macs = seconds + record.seconds, macs + record.macs
             sums.restart()
     return records
-
-
-def _record_after(epochs: int, steps: int, per_epoch: int, recorded_steps: Collection[int]) -> set[int]:
-    """The steps, counted from 1 through the whole training of `steps` an epoch, that end with a record."""
-    if not all(is_integer(step) and 0 < step <= epochs * steps for step in recorded_steps):
-        raise InputError(
-            f"recorded_steps={sorted(recorded_steps)}: they must be whole numbers from 1 to {epochs * steps}."
-        )
-    of_epochs = [-(-steps * part // per_epoch) for part in range(1, per_epoch + 1)]
-    return {epoch * steps + step for epoch in range(epochs) for step in of_epochs} | set(recorded_steps)
 
 
 def _optimizer(parameters: list[torch.nn.Parameter], steps: int) -> tuple[SGD, CosineAnnealingLR]:

@@ -57,12 +57,7 @@ def run_funnel(
     ends = time.monotonic() + time_budget
     parts = read_parts(scores, dataset, precision)
     free = [part for part in parts if part.is_free]
-    if how not in HOW:
-        raise InputError(f"ranks are combined by {' or '.join(HOW)}, not by {how!r}.")
-    if keep is not None:
-        check_counts(keep=keep)
-        if not free:
-            raise InputError("there is no measure to choose by: leave keep out, or add a measure to the scores.")
+    _check(keep, how, free)
     architectures, seeds = distinct(architectures, seeds)
     table, costs = pd.DataFrame(index=[architecture.index for architecture in architectures]), []
     known = pd.Series(dtype=float) if truth is None else checked_truth(truth, list(table.index))
@@ -82,9 +77,8 @@ def run_funnel(
         scored = _scores(rows, sweep)
         spent = {"macs": scored.macs.sum(), "seconds": scored.seconds.sum()}
         costs.append({"folder": str(folder), "method": sweep.method, "architectures": len(indices)} | spent)
-        trials = len(indices) * len(of_seeds)
-        if len(scored) < len(sweep.names) * trials:
-            if time.monotonic() < ends and len(rows[["index", "seed"]].drop_duplicates()) == trials:
+        if len(scored) < len(sweep.names) * len(indices) * len(of_seeds):
+            if time.monotonic() < ends and _all_ran(rows, len(indices) * len(of_seeds)):
                 raise InputError(
                     f"{folder} lacks scores of {', '.join(sweep.names)}, though its trials ran: they failed, as "
                     "fear status says, or the sweep has no such score."
@@ -92,6 +86,19 @@ def run_funnel(
             return Funnel(None, pd.DataFrame(costs))
         table = table.join(scored.groupby(["index", "name"]).score.mean().unstack())
     return Funnel(_ranking(table, parts, how, architectures), pd.DataFrame(costs))
+
+
+def _check(keep: int | None, how: str, free: list[Part]) -> None:
+    if how not in HOW:
+        raise InputError(f"ranks are combined by {' or '.join(HOW)}, not by {how!r}.")
+    if keep is not None:
+        check_counts(keep=keep)
+        if not free:
+            raise InputError("there is no measure to choose by: leave keep out, or add a measure to the scores.")
+
+
+def _all_ran(rows: pd.DataFrame, trials: int) -> bool:
+    return len(rows[["index", "seed"]].drop_duplicates()) == trials
 
 
 def _scores(rows: pd.DataFrame, sweep: Sweep) -> pd.DataFrame:
