@@ -107,7 +107,7 @@ def degradation_changes(rows: pd.DataFrame, start: float = 0) -> pd.DataFrame:
 
     Columns: `schedule`, `measure` and `epoch` as in `degradation_moments`; `n` architectures with both scores,
     their Spearman `at start` and `after`; the `change` with its paired 95% interval `low` and `high`, and that
-    within the better half by test accuracy, `top 50% change`, with `top 50% low` and `top 50% high`; the
+    within the better half by test accuracy, `top 50% change` (`top 50% change low`, `top 50% change high`); the
     `verdict`, "falls" or "rises" where the interval over all lies on one side of 0; and `since`, the earliest
     moment from which on the verdict is the same. Left out are those `UNCHANGED_BY_TRAINING`, or not taken at the
     start, and the loss, which is better the smaller it is. Raises InputError as `degradation_moments` does.
@@ -127,7 +127,7 @@ def degradation_changes(rows: pd.DataFrame, start: float = 0) -> pd.DataFrame:
             line = {"schedule": schedule, "measure": measure, "epoch": epoch, "n": change.n}
             line |= {"at start": spearman(earlier, accuracy), "after": spearman(later, accuracy)}
             half = estimate(in_half, later, earlier, accuracy)
-            line |= change.columns("change") | half.columns("top 50% change", "top 50% ")
+            line |= change.columns("change") | half.columns("top 50% change", "top 50% change ")
             lines.append(line | {"verdict": verdict, "since": since})
     return pd.DataFrame(lines)
 
