@@ -1,7 +1,11 @@
+import io
+
 import matplotlib
+import matplotlib.pyplot
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from scipy.stats import spearmanr
 
 from fearlib import Architecture, InputError, ranking_table
@@ -18,6 +22,7 @@ from fearlib.figures import (
     search_cost,
     top_percent,
 )
+from fearlib.figures.frame import COLOURS
 from fearlib.ranking.curves import time_against_accuracy
 from fearlib.ranking.degradation import degradation_table
 from fearlib.ranking.tables import top_table
@@ -276,3 +281,19 @@ def test_pareto_of_three_architectures_in_perfect_order(rows):  # noqa: F811
     assert table.spearman.dropna().to_list() == pytest.approx([1])
     titles = [axis.get_title() for axis in pareto(table, few).axes if axis.get_visible()]
     assert titles == ["top 100%, n=3"]  # of one architecture there is nothing to draw
+
+
+def test_a_saved_picture_has_the_colours_that_were_drawn(tmp_path):
+    """Many bands over each other, as where measures are followed through training at several scales."""
+    figure, axes = matplotlib.pyplot.subplots(4, 4, figsize=(8, 8))
+    rng = np.random.default_rng(0)
+    for axis in axes.flat:
+        for colour in COLOURS[:4]:
+            low = rng.uniform(-1, 1, 12)
+            axis.fill_between(range(12), low, low + rng.uniform(0.2, 0.8, 12), color=colour, alpha=0.25, lw=0)
+            axis.plot(range(12), low + 0.3, color=colour)
+    save_figure(figure, tmp_path / "bands")
+    figure.savefig(drawn := io.BytesIO(), dpi=200)
+    files = (tmp_path / "bands.png", drawn)
+    saved, expected = (np.asarray(Image.open(file).convert("RGB"), int) for file in files)
+    assert np.abs(saved - expected).max() <= 16

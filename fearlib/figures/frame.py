@@ -16,13 +16,13 @@ MARKERS = {"fear": ("s", "#d55e00"), "shortreg": ("o", "#0072b2")}
 OTHER_MARKER = ("^", "#009e73")
 COLOURS = ("#0072b2", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
 COLUMNS = 4  # of small panels, in print
-_PNG_COLOURS = 64
+_PNG_COLOURS = 256
 
 
 def save_figure(figure, path: str | Path) -> None:
     """Write `path` as PNG and PDF, without dates, so that the same figure is the same file.
 
-    The PNG has 64 colours: a quarter of the bytes, and no difference to see.
+    The PNG has 256 colours, a third of the bytes; 64 would show a light band in another line's colour.
     """
     from PIL import Image
 
