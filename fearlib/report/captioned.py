@@ -153,7 +153,7 @@ def _image(path: Path) -> dict:
     content = read_file(path, MAX_BYTES)
     try:
         with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
-            image.convert("RGB").save(smaller, "WEBP", lossless=True, quality=40, method=2)
+            image.convert("RGB").save(smaller, "WEBP", lossless=True, quality=80, method=3)
     except Exception as error:  # a damaged image raises errors of many kinds
         raise InputError(f"{path} is not a readable PNG: {one_line(error)}.") from error
     return {"webp": base64.b64encode(smaller.getvalue()).decode(), "width": image.width, "height": image.height}
