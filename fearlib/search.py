@@ -10,20 +10,18 @@ import pandas as pd
 import torch
 
 from fearlib.data.dataset import Dataset
-from fearlib.errors import InputError
+from fearlib.errors import InputError, check_whole
 from fearlib.ranking.combinations import rank_product
 from fearlib.scores.images import first_minibatch
 from fearlib.scores.measures import measure_network
 from fearlib.scores.registry import zero_cost_macs
 from fearlib.spaces.nats import Architecture
 from fearlib.spaces.nats_network import build_network
-from fearlib.spaces.registry import find_space
 from fearlib.sweeps.labels import kind_of
 from fearlib.sweeps.meaning import with_meaning
 from fearlib.sweeps.methods import expand_methods
 from fearlib.sweeps.presets import Settings
 from fearlib.sweeps.trial import plain_arithmetic, run_trial
-from fearlib.training.loop import check_counts
 
 
 @dataclass(frozen=True)
@@ -73,17 +71,16 @@ def random_search(evaluate: Evaluate, order: Iterable[int], ratio: float = math.
     return _found(seen)
 
 
-def local_search(evaluate: Evaluate, start: int, ratio: float = math.inf, space: str = "nats-tss") -> Found:
-    """From `start`, move to the best-scored neighbour as long as it has a higher score.
+def local_search(evaluate: Evaluate, start: int) -> Found:
+    """From `start`, of NATS-Bench, move to the best-scored neighbour as long as it has a higher score.
 
-    Every architecture is evaluated once, under the rule for stage 1 of `random_search`. A start that is dropped
-    gives way to its best neighbour.
+    Every architecture is evaluated once. A start that is dropped gives way to its best neighbour.
     """
     seen, best = {}, start
-    _evaluate_unseen(evaluate, [start], ratio, seen)
+    _evaluate_unseen(evaluate, [start], math.inf, seen)
     while True:
-        around = [neighbour.index for neighbour in find_space(space).kind.from_index(best).neighbours()]
-        _evaluate_unseen(evaluate, around, ratio, seen)
+        around = [neighbour.index for neighbour in Architecture.from_index(best).neighbours()]
+        _evaluate_unseen(evaluate, around, math.inf, seen)
         current, best = best, max([best, *around], key=lambda index: value_of(seen[index]))
         if best == current:
             return _found(seen)
@@ -99,13 +96,12 @@ def funnel_search(
     """Screen every architecture of `order`, evaluate the best `keep`, and return the best of these by both.
 
     `screens` are cheap evaluations by name, such as `at_initialisation("synflow", ...)`; `evaluate` is the costly
-    one. `combine` makes one score of a
-    table of them, a column each: of the screens, over all architectures; of these and what `evaluate` gives, the
-    column `evaluated`, over those that were kept. One that is dropped is not returned. Of equal scores the earlier
-    wins. Raises InputError without a screen, with one called `evaluated`, or unless `keep` is an integer of at
-    least 1.
+    one. `combine` makes one score of a table of them, a column each: of the screens, over all architectures; of
+    these and what `evaluate` gives, the column `evaluated`, over those that were kept. One that is dropped is not
+    returned. Of equal scores the earlier wins. Raises InputError without a screen, with one called `evaluated`, or
+    unless `keep` is an integer of at least 1.
     """
-    check_counts(keep=keep)
+    check_whole(1, keep=keep)
     if not screens or "evaluated" in screens:
         raise InputError("a funnel needs at least one screen, a score that costs little, not called 'evaluated'.")
     order = list(dict.fromkeys(order))
@@ -126,7 +122,7 @@ def funnel_search(
     )  # fmt: skip
 
 
-def live(method: str, seed: int, dataset: Dataset, settings: Settings, space: str = "nats-tss") -> Evaluate:
+def live(method: str, seed: int, dataset: Dataset, settings: Settings) -> Evaluate:
     """An evaluation by running a trial of `method`, as a sweep would; a limit is for FEAR alone.
 
     Raises InputError for a method that stands for several trials; the evaluation does for one of several scores.
@@ -136,8 +132,7 @@ def live(method: str, seed: int, dataset: Dataset, settings: Settings, space: st
         raise InputError(f"{method} stands for {len(labels)} trials: choose one, {' or '.join(labels)}.")
 
     def evaluate(index: int, limit: float) -> Evaluation:
-        architecture = find_space(space).kind.from_index(index)
-        trial = run_trial(architecture, labels[0], seed, dataset, settings, max_macs=limit)
+        trial = run_trial(Architecture.from_index(index), labels[0], seed, dataset, settings, max_macs=limit)
         if len(trial["rows"]) > 1:
             raise InputError(f"{method} gives {len(trial['rows'])} scores: a search needs one.")
         (row,) = trial["rows"]

@@ -326,9 +326,9 @@ def test_fear_trains_the_last_cells_alone_in_stage_two(colour_dataset):
 
 
 def test_shortreg(colour_dataset):
-    result = shortreg(tiny(), colour_dataset, 2, 50, validate=True)
+    result = shortreg(tiny(), colour_dataset, 2, 50)
     assert result.value == max(epoch.train_top1 for epoch in result.curve)
-    assert all(0 <= epoch.val_top1 <= 1 for epoch in result.curve)
+    assert 0 <= result.curve[-1].val_top1 <= 1
 
 
 def test_zero_cost_measures_are_all_defined():
@@ -343,7 +343,7 @@ def test_zero_cost_measures_are_all_defined():
 def test_wrong_sizes():
     with pytest.raises(InputError, match="cells is 2: it must be at least 3"):
         build_darts_network(EVERY_OPERATION, 10, cells=2)
-    with pytest.raises(InputError, match="channels is 0: it must be a positive integer"):
+    with pytest.raises(InputError, match="channels is 0: it must be an integer of at least 1"):
         build_darts_network(EVERY_OPERATION, 10, channels=0)
     with pytest.raises(InputError, match=r"first_free_block is 4: it must be an integer in 0\.\.3"):
         tiny().free_parameters(4)

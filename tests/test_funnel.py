@@ -1,17 +1,19 @@
 """Funnels: step by step, against a sweep of everything, and a live one that is interrupted."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-import fearlib.funnel.plan
 from fearlib import Architecture, InputError, preset, read_rows, run_sweep
 from fearlib.funnel.funnel import run_funnel
 from fearlib.ranking.combinations import az_nas, rank_mean, rank_product
 from fearlib.report.random_orders import funnel_searches
 from fearlib.search import Evaluation, funnel_search, live, replay
+from fearlib.spaces.darts import sample_genotypes
+from fearlib.sweeps.presets import SMOKE
 from fearlib.sweeps.rows import read_curves
 from fearlib.sweeps.run import cached_dataset
 from fearlib.sweeps.trial import run_trial
@@ -94,13 +96,8 @@ ARCHITECTURES = [Architecture.from_index(index) for index in (5, 0, 3, 6, 1, 7)]
 @pytest.fixture
 def small(monkeypatch):
     """`smoke` with SMALL, under its own name."""
-
-    def settings(name, dataset, **overrides):
-        made = preset(name, dataset, **overrides | SMALL)
-        return made.__class__(**vars(made) | {"preset": name})
-
-    monkeypatch.setattr(fearlib.funnel.plan, "preset", settings)
-    return settings("smoke", "synthetic")
+    monkeypatch.setattr("fearlib.sweeps.presets.SMOKE", replace(SMOKE, **SMALL))
+    return preset("smoke", "synthetic")
 
 
 def test_a_live_funnel_is_its_replay_and_goes_on_where_it_was(tmp_path, small):
@@ -139,6 +136,26 @@ def test_names_of_scores_are_those_of_their_rows(tmp_path, small):
     assert list(own.ranking)[2] == f"smoke/snip(steps=2,batch_size={small.batch_size})"
     with pytest.raises(InputError, match="lacks scores of smoke/snip.epoch=0.4,.*, though its trials ran"):
         run_funnel(tmp_path, "synthetic", ["smoke/snip(epoch=0.4,schedule=constant)"], ARCHITECTURES[:2])
+
+
+def test_moments_that_two_trainings_have_count_once(tmp_path, small):
+    """A constant rate for two epochs begins as one for one epoch: the costs are those of one, again and again."""
+    scores = ["smoke/snip(epoch=1,schedule=constant)", "smoke/snip(epoch=2.0,epochs=2,schedule=constant)"]
+    first, again = (run_funnel(tmp_path, "synthetic", scores, ARCHITECTURES[:3]) for _ in range(2))
+    pd.testing.assert_frame_equal(first.costs, again.costs)
+    pd.testing.assert_frame_equal(first.ranking, again.ranking)
+    assert first.ranking[scores[0]].notna().all()
+    rows = read_rows(tmp_path / "synthetic_smoke")
+    of_one = rows[(rows.kind == "snip") & rows.method.str.contains("epochs=1") & (rows.moment == 1)]
+    assert first.costs.macs[0] == of_one.macs.sum()
+
+
+def test_a_dataset_has_one_folder_however_it_is_spelt_and_cells_are_of_nats_bench(tmp_path, small):
+    for name in ("synthetic", "Synthetic"):
+        run_funnel(tmp_path, name, ["smoke/synflow"], ARCHITECTURES[:1])
+    assert [folder.name for folder in tmp_path.iterdir()] == ["synthetic_smoke"]
+    with pytest.raises(InputError, match="takes architectures of nats-tss, not of darts"):
+        run_funnel(tmp_path, "synthetic", ["smoke/synflow"], sample_genotypes(2, 0))
 
 
 def test_scores_of_a_funnel(tmp_path, small):
@@ -207,6 +224,14 @@ def test_a_funnel_takes_what_a_sweep_takes(tmp_path, small):
         (["smoke/snip(epoch=0.25,schedule=constant)"], {}, "whole epochs, and of the first its tenths"),
         (["smoke/snip(epoch=1.5,epochs=2,schedule=constant)"], {}, "moments are whole epochs"),
         (["smoke/snip(epoch=x,schedule=constant)"], {}, "moments are whole epochs"),
+        (["smoke/snip(epoch=3,schedule=constant)"], {}, "a moment lies from 0 to the 1 epochs of the training"),
+        (["smoke/snip(epoch=-1,schedule=constant)"], {}, "a moment lies from 0 to the 1 epochs"),
+        (["smoke/snip(epoch=x,epochs=2,schedule=cosine)"], {}, "a moment lies from 0 to the 2 epochs"),
+        (["smoke/synflow", "smoke/snip(epoch=1,epochs=x,schedule=cosine)"], {}, "epochs='x'"),
+        (["smoke/synflow", "smoke/snip(steps=x)"], {}, "'x' is not a list of numbers"),
+        (["smoke/synflow", "smoke/snip(steps=0)"], {}, "steps"),
+        (["smoke/synflow"], {"time_budget": math.nan}, "time_budget is nan: it must be a number of at least 0"),
+        (["smoke/synflow"], {"time_budget": -5}, "time_budget is -5"),
     ],
 )
 def test_what_a_funnel_of_sweeps_refuses(tmp_path, scores, more, message):

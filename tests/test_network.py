@@ -214,7 +214,7 @@ def test_wrong_sizes():
     assert network.macs(np.int64(8)) == build_network(ALL_CONV, 10, channels=4, cells=1).macs(8)
     with pytest.raises(InputError, match=r"first_free_block is 1.0: it must be an integer in 0\.\.5"):
         network.free_parameters(1.0)
-    with pytest.raises(InputError, match="cells is 0: it must be a positive integer"):
+    with pytest.raises(InputError, match="cells is 0: it must be an integer of at least 1"):
         build_network(ALL_CONV, 10, cells=0)
 
 
@@ -238,15 +238,15 @@ def test_a_network_of_ones_own_takes_any_side_unless_it_has_a_stride():
 @pytest.mark.parametrize(
     "call, message",
     [
-        (lambda: ones_own(in_channels=0), "in_channels is 0: it must be a positive integer"),
-        (lambda: ones_own(stride=1.5), "stride is 1.5: it must be a positive integer"),
+        (lambda: ones_own(in_channels=0), "in_channels is 0: it must be an integer of at least 1"),
+        (lambda: ones_own(stride=1.5), "stride is 1.5: it must be an integer of at least 1"),
         (lambda: ones_own(stride=3)(torch.zeros(1, 3, 9, 8)), "9x8 pixels: sides must be multiples of 3"),
         (lambda: ones_own()(torch.zeros(1, 1, 8, 8)), r"shape \(1, 1, 8, 8\): it must be \(batch, 3, height"),
         (lambda: ones_own()(torch.zeros(3, 8, 8)), r"shape \(3, 8, 8\): it must be \(batch, 3, height, width\)"),
         (lambda: build_network(ALL_CONV, 2)(torch.zeros(1, 3, 30, 32)), "30x32 pixels: sides must be"),
         (lambda: build_network(ALL_CONV, 10).macs(30), "30x30 pixels: sides must be multiples of 4"),
         (lambda: unpadded().macs(4), r"does not take images of the shape \(1, 3, 4, 4\)"),
-        (lambda: build_network(ALL_CONV, 10).training_macs(0), "resolution is 0: it must be a positive integer"),
+        (lambda: build_network(ALL_CONV, 10).training_macs(0), "resolution is 0: it must be an integer of at"),
     ],
 )  # fmt: skip
 def test_sizes_and_images_that_a_network_does_not_take(call, message):

@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 
 from fearlib import InputError, spearman
 from fearlib.ranking import one_change
-from fearlib.ranking.degradation import change_at, degradation_changes, spearman_at, with_start
+from fearlib.ranking.degradation import degradation_changes, with_start
 from fearlib.ranking.one_change import chance_table, one_change_table, read_fears
 from fearlib.sweeps.meaning import with_meaning
 
@@ -124,14 +124,6 @@ def test_how_measures_change_with_training():
     assert table.verdict.to_list() == ["falls", "", "rises", "rises"]
     assert table.since.to_list() == pytest.approx([1, math.nan, 1, 1], nan_ok=True)
     assert table.n["snip"].to_list() == [14, 13]
-    for at in (spearman_at, change_at):
-        found = at(rows, "snip", 1, "cosine, 2 epochs")
-        assert (found.value, found.n) == (pytest.approx(-1 if at is spearman_at else -2), 14)
-        with pytest.raises(InputError, match="no scores of snip after 3 epochs on the schedule cosine, 2 epochs"):
-            at(rows, "snip", 3, "cosine, 2 epochs")
-    assert spearman_at(rows, "snip", 2, "cosine, 2 epochs").n == 13
-    with pytest.raises(InputError, match="no scores of train_top1 after 0 epochs"):
-        change_at(rows, "train_top1", 1, "cosine, 2 epochs")
 
 
 def test_scores_are_paired_with_those_at_the_start():

@@ -113,18 +113,26 @@ def test_what_is_given_twice_runs_once(tmp_path, tiny_settings):
 
 
 def test_settings_that_no_preset_made(tmp_path, tiny_settings):
-    """They are brought into a preset's form, or refused before a trial runs whose folder nobody could read."""
+    """They are brought into a preset's form, or refused before a trial runs that would have another's name."""
     numpy_made = replace(tiny_settings, channels=np.int64(4), precision="auto")
     sweep(tmp_path / "own", numpy_made)
     kept = read_manifest(tmp_path / "own")["configuration"]["settings"]
     assert kept["channels"] == 4 and kept["precision"] != "auto"
-    for name in ("my settings", "32px", "none"):
-        with pytest.raises(InputError, match="its settings name no preset: make the settings by fearlib.preset"):
-            sweep(tmp_path / "other", replace(tiny_settings, preset=name))
-        assert not list((tmp_path / "other").glob("*.json*"))
-    for settings, said in ((replace(tiny_settings, channels=0), "at least 1"), ("compact", "make them by")):
+    for settings, said in (
+        (replace(tiny_settings, preset="32px"), "unknown preset '32px'"),
+        (
+            replace(tiny_settings, preset="smoke"),
+            "the settings called smoke are smoke.full_epochs=1",
+        ),
+        (replace(tiny_settings, cells=2), r"are smoke\(cells=2,full_epochs=1,.*: make them by fearlib.preset"),
+        (preset("compact", "cifar10"), r"the settings called compact are compact\(threshold=0.4\)"),
+        (preset("smoke", "synthetic", space="darts"), "for synthetic, nats-tss the settings called smoke are"),
+        (replace(tiny_settings, channels=0), "at least 1"),
+        ("compact", "make them by"),
+    ):
         with pytest.raises(InputError, match=said):
             sweep(tmp_path / "other", settings)
+    assert not (tmp_path / "other").exists()
 
 
 @pytest.mark.parametrize(
@@ -233,7 +241,7 @@ def test_a_dataset_that_cannot_be_trained_on(images, more, said):
         (lambda: Architecture(3), "ops is 3: it must be six names"),
         (lambda: fearlib.sample_architectures(True, 0), "cannot sample True architectures"),
         (lambda: bootstrap_interval(spearman, [1, 2, 3], [1, 2, 3], confidence="0.95"), "confidence '0.95'"),
-        (lambda: bootstrap_interval(spearman, [1, 2, 3], [1, 2, 3], resamples=True), "resamples True"),
+        (lambda: bootstrap_interval(spearman, [1, 2, 3], [1, 2, 3], resamples=True), "resamples is True"),
         (lambda: fearlib.nearest_pareto([1, 2], [1, 2], None), "target cost None"),
         (lambda: spearman(["1", "2", "10"], [1, 2, 3]), "1-d arrays of numbers"),
         (lambda: spearman([1j, 2, 3], [1, 2, 3]), "1-d arrays of numbers"),

@@ -240,9 +240,9 @@ def built_in_inference_mode():
             {"threshold": 0.0, "stage1_epochs": 3, "schedule_epochs": 2},
             "schedule_epochs=2: it must be at least the 3",
         ),
-        ({"threshold": 0.0, "stage2_epochs": 0}, "stage2_epochs=0: it must be an integer of at least 1"),
-        ({"threshold": 0.0, "stage2_batch": 1.5}, "stage2_batch=1.5"),
-        ({"threshold": 0.0, "schedule_epochs": 0}, "schedule_epochs=0"),
+        ({"threshold": 0.0, "stage2_epochs": 0}, "stage2_epochs is 0: it must be an integer of at least 1"),
+        ({"threshold": 0.0, "stage2_batch": 1.5}, "stage2_batch is 1.5"),
+        ({"threshold": 0.0, "schedule_epochs": 0}, "schedule_epochs is 0"),
         ({"threshold": 0.0, "max_seconds": math.nan}, "max_seconds is nan"),
     ],
 )

@@ -132,8 +132,8 @@ def test_local_search_leaves_a_dropped_start():
 
 def test_live_search_agrees_with_its_replay(tmp_path):
     """Trials are measured without a limit, then searched live with limits: choice, drops and macs are the same."""
-    settings = preset("smoke", "synthetic", train_images=100, batch_size=16, threshold=0.12, stage1_epochs=6)
-    settings = dataclasses.replace(settings, threshold_checks=3)
+    small = {"train_images": 100, "batch_size": 16, "threshold": 0.12, "stage1_epochs": 6}
+    settings = preset("smoke", "synthetic", **small, threshold_checks=3)
     architectures = [Architecture.from_index(index) for index in range(8)]
     rows = run_sweep(tmp_path / "sweep", "synthetic", settings, ["fear"], architectures, seeds=[3])
     curves = read_curves(tmp_path / "sweep")

@@ -214,8 +214,8 @@ def test_a_network_whose_output_ignores_its_input_trains(colour_dataset):
     "arguments, message",
     [
         ({"epochs": 1, "precision": "int8"}, "unknown precision 'int8': float32, bfloat16 or auto"),
-        ({"epochs": 0}, "epochs=0"),
-        ({"epochs": 1, "batch_size": 0}, "batch_size=0"),
+        ({"epochs": 0}, "epochs is 0"),
+        ({"epochs": 1, "batch_size": 0}, "batch_size is 0"),
         ({"epochs": 2, "batch_size": 100, "recorded_steps": [2, 5]}, r"recorded_steps=\[2, 5\]: .* from 1 to 4"),
         ({"epochs": 1, "seed": 1.5}, "seed is 1.5: it must be an integer"),
         ({"epochs": 1, "first_free_block": 9}, r"first_free_block is 9: it must be an integer in 0\.\.5"),

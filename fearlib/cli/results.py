@@ -84,7 +84,7 @@ def status(
 
 
 def _watch(folder: Path) -> None:
-    from fearlib.ranking.so_far import shown_so_far, spearman_so_far
+    from fearlib.ranking.so_far import spearman_so_far
     from fearlib.sweeps.follow import follow
 
     import_plugin()  # rows need the search space
@@ -92,7 +92,7 @@ def _watch(folder: Path) -> None:
     for found, rows in follow(folder):
         is_new, counted = found.total[:3] != counted, found.total[:3]
         if is_new:
-            so_far = shown_so_far(spearman_so_far(rows))
+            so_far = spearman_so_far(rows)
         now = time.strftime("%H:%M:%S")
         if sys.stdout.isatty():
             print(f"{_CLEAR}{_table(so_far.columns, so_far.to_numpy())}\n\n{_status_text(found, folder)}\n{now}")

@@ -11,10 +11,9 @@ from torch import nn
 
 from fearlib.data.dataset import Dataset
 from fearlib.data.folder import data_folder
-from fearlib.errors import InputError, one_line
+from fearlib.errors import InputError, check_whole, one_line
 from fearlib.files.outside import check_file
 from fearlib.files.progress import progress
-from fearlib.spaces.network import check_sizes
 
 CLASSES = 10
 SEED = 42
@@ -31,7 +30,7 @@ def load_synthetic(resolution: int = 32, train_images: int | None = None, folder
     with a warning. Raises InputError for a size that is no positive integer, and if a cached file is damaged.
     """
     train_images = FULL_TRAIN_IMAGES if train_images is None else train_images
-    check_sizes(resolution=resolution, train_images=train_images)
+    check_whole(1, resolution=resolution, train_images=train_images)
     path = data_folder(folder) / f"synthetic-{resolution}px-{train_images}.pt"
     if path.exists():
         arrays = _read_cache(path, resolution, train_images)

@@ -8,13 +8,13 @@ from pathlib import Path
 import pandas as pd
 
 from fearlib.errors import InputError, require
-from fearlib.ranking.so_far import shown_so_far, spearman_so_far
+from fearlib.ranking.so_far import spearman_so_far
 from fearlib.sweeps.reader import Results
 
 
 def so_far(rows: pd.DataFrame) -> pd.DataFrame:
     """Each method's Spearman so far, as a table to show."""
-    return shown_so_far(spearman_so_far(rows)).set_index("method").round(2)
+    return spearman_so_far(rows).set_index("method").round(2)
 
 
 @contextlib.contextmanager

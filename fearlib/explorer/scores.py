@@ -1,7 +1,6 @@
 """A sweep's rows as the explorer shows them: filtered, in order, and how any two scores agree."""
 
 import functools
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -101,12 +100,8 @@ def ranks_of(scores: pd.DataFrame, index: int) -> pd.DataFrame:
     Rank 1 is the highest; equal values share their average rank. What has no value has no rank and does not count.
     """
     numbers = scores[axes_of(scores)]
-    ranks = numbers.rank(ascending=False)
-    found = {"by": numbers.columns, "value": math.nan, "rank": math.nan, "of": numbers.notna().sum().to_numpy()}
-    table = pd.DataFrame(found)
-    if index in numbers.index:
-        table = table.assign(value=numbers.loc[index].to_numpy(), rank=ranks.loc[index].to_numpy())
-    return table
+    value, rank = (each.reindex([index]).iloc[0].to_numpy() for each in (numbers, numbers.rank(ascending=False)))
+    return pd.DataFrame({"by": numbers.columns, "value": value, "rank": rank, "of": numbers.count().to_numpy()})
 
 
 def first_axes(scores: pd.DataFrame) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from fearlib.figures.frame import pyplot, where
+from fearlib.figures.frame import heading, pyplot
 
 
 def ablation(table: pd.DataFrame, standard: dict[str, float], rows: pd.DataFrame):
@@ -35,7 +35,7 @@ def ablation(table: pd.DataFrame, standard: dict[str, float], rows: pd.DataFrame
         axis.set_xlim(-0.5, len(each) - 0.5)
         axis.set_title(setting, fontsize=9)
         axis.tick_params(labelsize=7)
-    figure.suptitle(f"{where(rows)}; orange: as the preset has it", fontsize=9)
+    figure.suptitle(f"{heading(rows)}; orange: as the preset has it", fontsize=9)
     figure.supxlabel("value, architectures with a score, 10$^9$ multiply-accumulates an architecture", fontsize=8)
     figure.supylabel("Spearman with test accuracy,\n95% bootstrap", fontsize=8)
     return figure

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from fearlib.errors import InputError
-from fearlib.figures.frame import pyplot, where
+from fearlib.figures.frame import heading, pyplot
 from fearlib.ranking.tables import method_order
 from fearlib.spaces.drawing import draw_cell
 from fearlib.spaces.registry import parse_architecture
@@ -39,5 +39,5 @@ def best_and_worst_cells(rows: pd.DataFrame):
             title = f"{method}: {which}{f', one of {equal}' if equal > 1 else ''}"
             rank = f"{accuracy[index]:.1f}% test accuracy, rank {ranks[index]} of {len(ranks)}"
             axis.set_title(f"{title}\n{rank}", fontsize=9)
-    figure.suptitle(where(rows), fontsize=9)
+    figure.suptitle(heading(rows), fontsize=9)
     return figure

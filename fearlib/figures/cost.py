@@ -5,7 +5,7 @@ import textwrap
 import numpy as np
 import pandas as pd
 
-from fearlib.figures.frame import MARKERS, OTHER_MARKER, count_range, not_free, pyplot, where
+from fearlib.figures.frame import MARKERS, OTHER_MARKER, count_range, heading, not_free, pyplot
 from fearlib.sweeps.labels import kind_of
 
 _SEARCH_MARKERS = {**MARKERS, "funnel": ("D", "#cc79a7")}
@@ -22,7 +22,7 @@ def cost_against_spearman(table: pd.DataFrame, rows: pd.DataFrame):
     worth.axvline(0, color="0.7", linewidth=0.8, zorder=0)
     worth.set_xlabel("Spearman with test accuracy")
     cost.set_xlabel("10$^9$ macs an architecture")
-    title = f"{where(rows)}, n={count_range(table.n)}, bars: 95% bootstrap"
+    title = f"{heading(rows)}, n={count_range(table.n)}, bars: 95% bootstrap"
     figure.suptitle(textwrap.fill(title, 80), fontsize=9)
     return figure
 
@@ -43,7 +43,7 @@ def search_cost(table: pd.DataFrame, rows: pd.DataFrame):
     worth.set_xlabel("test accuracy of the architecture found (%)")
     cost.set_xlabel("10$^{12}$ macs a search")
     seen = f"{table.length[0]} of {table.n[0]} architectures, {table.orders[0]} orders"
-    title = f"{where(rows)}, {seen}, bars: 95% bootstrap over architectures"
+    title = f"{heading(rows)}, {seen}, bars: 95% bootstrap over architectures"
     figure.suptitle(textwrap.fill(title, 80), fontsize=9)
     return figure
 

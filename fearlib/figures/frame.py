@@ -108,10 +108,10 @@ def count_range(counts: pd.Series) -> str:
     return f"{low}" if low == high else f"{low}..{high}"
 
 
-def where(rows: pd.DataFrame) -> str:
+def heading(rows: pd.DataFrame) -> str:
     """The data and the preset; beside trained methods also the preset of zero-cost scores, if it is another."""
     free = rows.method.map(kind_of).isin(MEASURES)
     measured, trained = (", ".join(rows.preset[which].unique()) for which in (free, ~free))
-    where = f"{', '.join(map(shown_name, rows.dataset.unique()))}, {trained or measured} preset"
+    of_all = f"{', '.join(map(shown_name, rows.dataset.unique()))}, {trained or measured} preset"
     beside = trained and measured not in ("", trained)
-    return f"{where}, zero-cost measures at the {measured} preset" if beside else where
+    return f"{of_all}, zero-cost measures at the {measured} preset" if beside else of_all

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from fearlib.figures.frame import pyplot, where
+from fearlib.figures.frame import heading, pyplot
 from fearlib.ranking.candidates import Comparison, combined
 from fearlib.ranking.whole_space import best
 
@@ -41,5 +41,5 @@ def funnel(of: Comparison, trained: pd.DataFrame, table: pd.DataFrame, screen: s
         right.plot(scores["mean"].get(index), of.accuracy[index], **style, label=f"chosen by {chosen_by}")
     figure.legend(loc="outside lower center", ncols=5, fontsize=7)
     below = len(value) - len(shown)
-    figure.suptitle(f"{where(trained)}: {screen}; {below:,} architectures lie below the left panel", fontsize=8)
+    figure.suptitle(f"{heading(trained)}: {screen}; {below:,} architectures lie below the left panel", fontsize=8)
     return figure

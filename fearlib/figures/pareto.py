@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from fearlib.figures.frame import MARKERS, OTHER_MARKER, count_range, log_scale, not_free, pyplot, where
+from fearlib.figures.frame import MARKERS, OTHER_MARKER, count_range, heading, log_scale, not_free, pyplot
 from fearlib.ranking.statistics import pareto_front
 from fearlib.sweeps.labels import kind_of
 
@@ -48,7 +48,7 @@ def pareto(table: pd.DataFrame, rows: pd.DataFrame, value: str = "spearman"):
         axis.tick_params(labelsize=7, labelbottom=True)
     if axis.containers:  # of very few architectures there may be nothing to draw
         axis.legend(fontsize=6, loc="lower left")
-    figure.suptitle(where(rows), fontsize=9)
+    figure.suptitle(heading(rows), fontsize=9)
     cost = "cost an architecture in the top x% (10$^9$ multiply-accumulates)"
     figure.supxlabel(cost + "; at the left edge: none" * bool((table.gmacs == 0).any()), fontsize=9)
     figure.supylabel({"spearman": "Spearman, 95% bootstrap", "common": "common"}[value], fontsize=9)

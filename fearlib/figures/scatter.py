@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from fearlib.errors import InputError
-from fearlib.figures.frame import COLUMNS, pyplot, where
+from fearlib.figures.frame import COLUMNS, heading, pyplot
 from fearlib.ranking.estimate import estimate
 from fearlib.ranking.statistics import spearman
 
@@ -57,6 +57,6 @@ def scatter(rows: pd.DataFrame, methods: list[str] | None = None, *, own_truth: 
     whose = "our own full training's" if own_truth else "benchmark"
     figure.supxlabel(f"{whose} test accuracy (%) at every quarter of its ranks", fontsize=9)
     figure.supylabel("rank by the score", fontsize=9)
-    title = f"{where(rows)}; above: Spearman, 95% bootstrap"
+    title = f"{heading(rows)}; above: Spearman, 95% bootstrap"
     figure.suptitle(textwrap.fill(title, int(13 * figure.get_figwidth())), fontsize=9)
     return figure

@@ -4,7 +4,7 @@ import textwrap
 
 import pandas as pd
 
-from fearlib.figures.frame import count_range, small_panels, where, with_band
+from fearlib.figures.frame import count_range, heading, small_panels, with_band
 
 
 def top_percent(table: pd.DataFrame, rows: pd.DataFrame, published: dict[str, float] | None = None):
@@ -22,7 +22,7 @@ def top_percent(table: pd.DataFrame, rows: pd.DataFrame, published: dict[str, fl
             axis.legend(fontsize=7, loc="lower right")
         axis.set_xticks(range(20, 101, 20))
     count = count_range(table.n[table.top == 100])
-    title = f"{where(rows)}, n={count} at 100%, bands: 95% bootstrap"
+    title = f"{heading(rows)}, n={count} at 100%, bands: 95% bootstrap"
     figure.suptitle(textwrap.fill(title, int(13 * figure.get_figwidth())), fontsize=9)
     figure.supxlabel("top x% by test accuracy", fontsize=9)
     figure.supylabel("Spearman with test accuracy", fontsize=9)

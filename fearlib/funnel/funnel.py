@@ -8,14 +8,15 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from fearlib.errors import InputError
+from fearlib.data.registry import dataset_name
+from fearlib.errors import InputError, check_least, check_whole
 from fearlib.funnel.plan import Part, Sweep, read_parts, sweeps_of
 from fearlib.ranking.candidates import HOW, combined, with_derived
 from fearlib.ranking.every_score import score_name
 from fearlib.ranking.whole_space import best
+from fearlib.spaces.registry import space_of
 from fearlib.sweeps import run
 from fearlib.sweeps.given import checked_truth, distinct
-from fearlib.training.loop import check_counts
 
 
 class Funnel(NamedTuple):
@@ -54,16 +55,19 @@ def run_funnel(
     InputError for a score that no sweep measures, for another `how`, for `keep` without a measure to choose by,
     for a trial that failed, which the same call tries again, and as `run_sweep` does.
     """
-    ends = time.monotonic() + time_budget
+    check_least(0, time_budget=time_budget)
+    ends, dataset = time.monotonic() + time_budget, dataset_name(dataset)
     parts = read_parts(scores, dataset, precision)
     free = [part for part in parts if part.is_free]
     _check(keep, how, free)
     architectures, seeds = distinct(architectures, seeds)
+    if (space := space_of(architectures)) != "nats-tss":
+        raise InputError(f"a funnel takes architectures of nats-tss, not of {space}.")
     table, costs = pd.DataFrame(index=[architecture.index for architecture in architectures]), []
     known = pd.Series(dtype=float) if truth is None else checked_truth(truth, list(table.index))
     known = known.rename_axis("index")  # whatever their numbers
     for sweep in sweeps_of(parts):
-        if not sweep.is_free and free and keep is not None and len(architectures) > keep:
+        if not sweep.is_free and keep is not None:
             kept = set(best(_combined(table, free, how), keep))
             architectures = [each for each in architectures if each.index in kept]
         folder, of_seeds = Path(output) / f"{dataset}_{sweep.folder}", seeds[:1] if sweep.is_free else seeds
@@ -73,12 +77,11 @@ def run_funnel(
             folder, dataset, sweep.settings, [sweep.method], architectures, of_seeds,
             truth=of_these if len(of_these) else None, time_budget=max(0.0, ends - time.monotonic()), **how_to_run,
         )  # fmt: skip
-        rows = rows[rows["index"].isin(indices) & rows.seed.isin(of_seeds)]
-        scored = _scores(rows, sweep)
+        scored = _scores(rows[rows["index"].isin(indices) & rows.seed.isin(of_seeds)], sweep)
         spent = {"macs": scored.macs.sum(), "seconds": scored.seconds.sum()}
         costs.append({"folder": str(folder), "method": sweep.method, "architectures": len(indices)} | spent)
         if len(scored) < len(sweep.names) * len(indices) * len(of_seeds):
-            if time.monotonic() < ends and _all_ran(rows, len(indices) * len(of_seeds)):
+            if time.monotonic() < ends:
                 raise InputError(
                     f"{folder} lacks scores of {', '.join(sweep.names)}, though its trials ran: they failed, as "
                     "fear status says, or the sweep has no such score."
@@ -92,19 +95,18 @@ def _check(keep: int | None, how: str, free: list[Part]) -> None:
     if how not in HOW:
         raise InputError(f"ranks are combined by {' or '.join(HOW)}, not by {how!r}.")
     if keep is not None:
-        check_counts(keep=keep)
+        check_whole(1, keep=keep)
         if not free:
             raise InputError("there is no measure to choose by: leave keep out, or add a measure to the scores.")
 
 
-def _all_ran(rows: pd.DataFrame, trials: int) -> bool:
-    return len(rows[["index", "seed"]].drop_duplicates()) == trials
-
-
 def _scores(rows: pd.DataFrame, sweep: Sweep) -> pd.DataFrame:
-    """The rows of the scores for which the sweep ran, with each one's `name`, without failed ones."""
+    """The rows of the scores for which the sweep ran, with each one's `name`, without failed ones; each once.
+
+    A longer training at a constant rate has the moments of a shorter one, too.
+    """
     rows = rows.assign(name=[score_name(sweep.settings.preset, method) for method in rows.method])
-    return rows[rows.name.isin(sweep.names) & ~rows.failed]
+    return rows[rows.name.isin(sweep.names) & ~rows.failed].drop_duplicates(["index", "seed", "name"])
 
 
 def _ranking(table: pd.DataFrame, parts: list[Part], how: str, architectures: list) -> pd.DataFrame:

@@ -99,12 +99,15 @@ def _in_training(name: str, label: Label, settings: Settings) -> Part:
     """A measure at a moment of training, as in `snip(epoch=0.2,schedule=constant)`."""
     epochs, schedule = label.arguments.get("epochs", "1"), label.arguments["schedule"]
     _refuse_others(name, label, ("epoch", "epochs", "schedule"))
+    (method,) = expand_methods([f"{_IN_TRAINING[schedule]}(epochs={epochs})"], settings)
     epoch = label.number("epoch")
     by_tenths = 0 < epoch < 1 and f"{round(epoch, 1):g}" == label.arguments["epoch"]
     if schedule == "constant" and not (by_tenths or epoch.is_integer()):
         raise InputError(f"{name}: moments are whole epochs, and of the first its tenths, as epoch=0.2.")
-    row = Label(label.name, {"epoch": label.arguments["epoch"], "epochs": epochs, "schedule": schedule})
-    return Part(score_name(settings.preset, str(row)), settings, f"{_IN_TRAINING[schedule]}(epochs={epochs})")
+    if not 0 <= epoch <= float(epochs):
+        raise InputError(f"{name}: a moment lies from 0 to the {epochs} epochs of the training.")
+    row = Label(label.name, {"epoch": f"{epoch:g}", "epochs": epochs, "schedule": schedule})
+    return Part(score_name(settings.preset, str(row)), settings, method)
 
 
 def _after_steps(name: str, label: Label, settings: Settings) -> Part:
@@ -114,8 +117,8 @@ def _after_steps(name: str, label: Label, settings: Settings) -> Part:
     _refuse_others(name, label, ("steps", "batch_size"))
     if "+" in form["steps"]:
         raise InputError(f"{name} stands for several scores: name the steps of one.")
-    method = Label("early", form | {"measures": label.name})
-    return Part(f"{settings.preset}/{Label(label.name, form)}", settings, str(method))
+    (method,) = expand_methods([str(Label("early", form | {"measures": label.name}))], settings)
+    return Part(f"{settings.preset}/{Label(label.name, form)}", settings, method)
 
 
 def _refuse_others(name: str, label: Label, allowed: tuple[str, ...]) -> None:

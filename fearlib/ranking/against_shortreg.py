@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from fearlib.errors import InputError
-from fearlib.ranking.estimate import Estimate, estimate
+from fearlib.ranking.estimate import estimate, texts
 from fearlib.ranking.finished import finished_rows, methods_of
 from fearlib.ranking.statistics import (
     common,
@@ -133,7 +133,6 @@ def lead_table(rows: pd.DataFrame, fear: str) -> pd.DataFrame:
 
 def shown_lead(table: pd.DataFrame) -> pd.DataFrame:
     """`lead_table`, with the `architectures` that it is of, as texts to read."""
-    lines = table.to_dict("records")
     shown = pd.DataFrame(
         {
             "architectures": table.architectures,
@@ -141,8 +140,8 @@ def shown_lead(table: pd.DataFrame) -> pd.DataFrame:
             "n": table.n,
             "FEAR": table.fear.map("{:.2f}".format),
             "other": table.other.map("{:.2f}".format),
-            "lead (95%)": [str(Estimate.of(line, "lead", "lead ")) for line in lines],
-            "cost, FEAR over other (95%)": [str(Estimate.of(line, "ratio", "ratio ")) for line in lines],
+            "lead (95%)": texts(table, "lead", "lead "),
+            "cost, FEAR over other (95%)": texts(table, "ratio", "ratio "),
             "other is": table.than,
         }
     )
@@ -197,7 +196,7 @@ def ahead_table(on_common: pd.DataFrame) -> pd.DataFrame:
 def shown_tops(tops: pd.DataFrame) -> pd.DataFrame:
     """`top_table` as texts to read."""
     every = pd.DataFrame({"method": tops.method, "top %": tops.top, "n": tops.n})
-    every["Spearman (95%)"] = [str(Estimate.of(line, "spearman")) for line in tops.to_dict("records")]
+    every["Spearman (95%)"] = texts(tops, "spearman")
     every["common"] = tops.common.map("{:.2f}".format)
     every["10^9 macs ± se"] = with_errors(tops, "gmacs")
     every["seconds ± se"] = with_errors(tops, "seconds")

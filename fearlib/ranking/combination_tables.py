@@ -7,8 +7,8 @@ import pandas as pd
 
 from fearlib.files.progress import progress
 from fearlib.ranking.candidates import FEAR, SHORTREG, Comparison, combined, missing
-from fearlib.ranking.estimate import Estimate, estimate
-from fearlib.ranking.held_out import HALF, KEYS, TOP, keyed, quality
+from fearlib.ranking.estimate import estimate, texts
+from fearlib.ranking.held_out import KEYS, TOP, joined, quality
 from fearlib.ranking.statistics import (
     common,
     ndcg,
@@ -17,6 +17,7 @@ from fearlib.ranking.statistics import (
     top_spearman,
     top_spearman_difference,
 )
+from fearlib.ranking.tables import BETTER_HALF
 
 # Of full-size networks: `snip` at initialisation and after 80 steps, and what ranks best untrained on CIFAR-10.
 SNIP, SNIP_80 = "paper/snip", "paper/snip(steps=80,batch_size=64)"
@@ -25,8 +26,7 @@ UNTRAINED = "paper/meco * paper/swap * paper/az_nas"
 
 def every_combination(found: dict[tuple[str, str, str], Comparison]) -> pd.DataFrame:
     """`combinations_table` of every comparison, whose key stands before in `dataset`, `set` and `positions`."""
-    lines = [keyed(combinations_table(of), **dict(zip(KEYS, key))) for key, of in found.items()]
-    return pd.concat(lines, ignore_index=True)
+    return joined({key: combinations_table(of) for key, of in found.items()}, KEYS)
 
 
 def combinations_table(of: Comparison) -> pd.DataFrame:
@@ -37,13 +37,13 @@ def combinations_table(of: Comparison) -> pd.DataFrame:
     `top 50% high`; `common 10%`; `ndcg 10%`; `gmacs`.
     """
     values, accuracy = combined(of.scores, of.candidates), of.accuracy.to_numpy()
-    out, lines = missing(of), []
+    out, in_half, lines = missing(of), partial(top_spearman, percent=BETTER_HALF), []
     best_first = np.argsort(-quality(values.to_numpy(), accuracy), kind="stable")
     for place in progress(best_first, "intervals", "candidate"):
         name, score = values.columns[place], values.iloc[:, place].to_numpy()
         line = {"candidate": name, "n": len(score), "out": out[name]}
         line |= estimate(spearman, score, accuracy).columns("spearman")
-        line |= estimate(partial(top_spearman, percent=HALF), score, accuracy).columns("top 50%", "top 50% ")
+        line |= estimate(in_half, score, accuracy).columns("top 50%", "top 50% ")
         line |= {"common 10%": common(score, accuracy, TOP), "ndcg 10%": ndcg(score, accuracy, TOP)}
         lines.append(line | {"gmacs": of.candidates.gmacs[name]})
     return pd.DataFrame(lines)
@@ -57,7 +57,7 @@ def few_steps_table(found: dict[tuple[str, str, str], Comparison]) -> pd.DataFra
     is left out. `n` architectures; Spearman of the score less that of the other (`difference`, `low`, `high`), and
     within the better half (`top 50%`, `top 50% low`, `top 50% high`).
     """
-    in_half, lines = partial(top_spearman_difference, percent=HALF), []
+    in_half, lines = partial(top_spearman_difference, percent=BETTER_HALF), []
     few = {key[0]: of for key, of in found.items() if key[1:] == ("a few steps", "all")}
     for dataset, of in few.items():
         values, accuracy = combined(of.scores, of.candidates), of.accuracy
@@ -83,10 +83,10 @@ def _compared_with(candidate: pd.Series) -> tuple[str, ...]:
 
 def shown_few_steps(table: pd.DataFrame) -> pd.DataFrame:
     """The differences over all of `few_steps_table` as texts to read: a line a score, a column what it is less."""
-    texts = table.assign(text=[f"{Estimate.of(line, 'difference'):+.2f}" for line in table.to_dict("records")])
-    wide = texts.pivot(index=["dataset", "score", "n"], columns="than", values="text")
+    wide = table.assign(text=texts(table, "difference", form="+.2f"))
+    wide = wide.pivot(index=["dataset", "score", "n"], columns="than", values="text")
     order = pd.MultiIndex.from_frame(table[["dataset", "score", "n"]].drop_duplicates())
-    wide = wide.reindex(order, columns=[SNIP, SNIP_80, FEAR, UNTRAINED]).fillna("")
+    wide = wide.reindex(order, columns=[SNIP, SNIP_80, FEAR, UNTRAINED], fill_value="").fillna("")
     return wide.rename(columns="less `{}`".format).rename_axis(columns=None).reset_index()
 
 
@@ -98,12 +98,11 @@ def shown_combinations(table: pd.DataFrame, best: int = 8) -> pd.DataFrame:
     whole = table[table.positions == "all"].reset_index(drop=True)
     place = whole.groupby(["dataset", "set"], sort=False).cumcount()
     shown = whole[(place < best) | whole.candidate.isin((FEAR, SHORTREG))]
-    lines = shown.to_dict("records")
     return pd.DataFrame(
         {
             "dataset": shown.dataset, "set": shown.set, "score or combination": shown.candidate, "n": shown.n,
-            "Spearman (95%)": [str(Estimate.of(line, "spearman")) for line in lines],
-            "top 50% (95%)": [str(Estimate.of(line, "top 50%", "top 50% ")) for line in lines],
+            "Spearman (95%)": texts(shown, "spearman"),
+            "top 50% (95%)": texts(shown, "top 50%", "top 50% "),
             "common 10%": shown["common 10%"].map("{:.2f}".format),
             "nDCG 10%": shown["ndcg 10%"].map("{:.2f}".format),
             "10^9 macs": shown.gmacs.map("{:.1f}".format),
@@ -113,19 +112,15 @@ def shown_combinations(table: pd.DataFrame, best: int = 8) -> pd.DataFrame:
 
 def shown_choices(table: pd.DataFrame) -> pd.DataFrame:
     """`choices` as texts to read, after the columns that say of which comparison they are."""
-    lines = table.to_dict("records")
-    ahead = [
-        f"{Estimate.of(line, 'ahead of FEAR', 'ahead of FEAR '):+.2f}"
-        if pd.notna(line.get("ahead of FEAR"))
-        else ""
-        for line in lines
-    ]
+    ahead = pd.Series("", table.index)
+    if "ahead of FEAR" in table:
+        ahead = pd.Series(texts(table, "ahead of FEAR", "ahead of FEAR ", "+.2f"), table.index).replace("–", "")
     table = table.assign(**{"at most": table["at most"].map("{:.3g}".format)})
     return pd.DataFrame(
         {name: table[name] for name in table.columns[: table.columns.get_loc("n") + 1]}
         | {
-            "Spearman (95%)": [str(Estimate.of(line, "spearman")) for line in lines],
-            "top 50% (95%)": [str(Estimate.of(line, "top 50%", "top 50% ")) for line in lines],
+            "Spearman (95%)": texts(table, "spearman"),
+            "top 50% (95%)": texts(table, "top 50%", "top 50% "),
             "ahead of FEAR (95%)": ahead,
             "10^9 macs": table.gmacs.map("{:.1f}".format),
             "chosen most often": table.chosen,

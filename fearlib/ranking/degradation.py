@@ -84,24 +84,6 @@ def with_start(moments: pd.DataFrame, epoch: float, start: float = 0) -> np.ndar
     return np.array([*both.to_numpy().T, accuracy.to_numpy()])
 
 
-def spearman_at(rows: pd.DataFrame, measure: str, epoch: float, schedule: str = "constant") -> Estimate:
-    """A measure's Spearman at a moment, with its interval and n: of the `rows` of a degradation sweep.
-
-    `epoch` and `schedule` are those of `degradation_moments`. Raises InputError if there are no scores there.
-    """
-    moments = _of_measure(rows, measure, {epoch}, schedule)
-    each = moments[moments.epoch == epoch].groupby("index")[["score", "test_accuracy"]].mean().dropna()
-    return estimate(spearman, each.score, each.test_accuracy)
-
-
-def change_at(rows: pd.DataFrame, measure: str, epoch: float, schedule: str = "constant") -> Estimate:
-    """How far a measure's Spearman at a moment is from that at initialisation, as `spearman_at` gives the first.
-
-    Over the architectures with both scores, with a paired interval. Raises InputError if either has no scores.
-    """
-    return estimate(spearman_difference, *with_start(_of_measure(rows, measure, {0, epoch}, schedule), epoch))
-
-
 def degradation_changes(rows: pd.DataFrame, start: float = 0) -> pd.DataFrame:
     """How each measure's Spearman changes from the moment `start` to every later one of a degradation sweep.
 
@@ -164,13 +146,3 @@ def counts(epochs: pd.Series, n: pd.Series) -> str:
     if last.sum() == 1:
         return f"{n.iloc[-1]}"
     return ", ".join(f"{number} to {epoch:.3g}" for epoch, number in zip(epochs[last], n[last]))
-
-
-def _of_measure(rows: pd.DataFrame, measure: str, epochs: set[float], schedule: str) -> pd.DataFrame:
-    moments = degradation_moments(rows)
-    moments = moments[(moments.measure == measure) & (moments.schedule == schedule)]
-    if lacking := epochs - set(moments.epoch[moments.score.notna()]):
-        raise InputError(
-            f"there are no scores of {measure} after {min(lacking):g} epochs on the schedule {schedule}."
-        )
-    return moments

@@ -1,9 +1,11 @@
 """A statistic with its interval: computed, put into a table's line, and printed, in one way."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 
 from fearlib.ranking.statistics import bootstrap_interval
@@ -36,6 +38,12 @@ class Estimate:
     def of(cls, line: Mapping, name: str, prefix: str = "") -> "Estimate":
         """What `columns` put into a line of a table that also counts its entries as `n`."""
         return cls(line[name], line[f"{prefix}low"], line[f"{prefix}high"], line["n"])
+
+
+def texts(table: pd.DataFrame, name: str, prefix: str = "", form: str = ".2f") -> list[str]:
+    """The estimates that `Estimate.columns` put into a table, a text a line; `–` where there is none."""
+    found = (Estimate.of(line, name, prefix) for line in table.to_dict("records"))
+    return ["–" if math.isnan(each.value) else f"{each:{form}}" for each in found]
 
 
 def estimate(statistic: Callable[..., float], *arrays: ArrayLike, resamples: int = 1000) -> Estimate:

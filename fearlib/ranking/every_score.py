@@ -128,10 +128,9 @@ def wide_table(rows: pd.DataFrame, results: str | Path = "results") -> pd.DataFr
 def columns_table(rows: pd.DataFrame, listed: Iterable[int]) -> pd.DataFrame:
     """What every score of `wide_table` is: a line a `score` and `dataset`, in the columns' order.
 
-    Columns: the preset and label by which it was measured, the sweeps' `folder`, `n` architectures with a score,
-    `out` without, how many of these are `listed`, and the mean `gmacs` (1e9 multiply-accumulates) and `seconds` of
-    an architecture, over the listed if there are any: others, such as those that a funnel keeps, are no sample of
-    the space.
+    Columns: `n` architectures with a score, `out` without, how many of these are `listed`; the mean `gmacs` (1e9
+    multiply-accumulates) and `seconds` of an architecture, over the listed if there are any: others, such as those
+    that a funnel keeps, are no sample of the space; and the sweeps' `folder`.
     """
     listed, lines = set(listed), []
     for (name, dataset), each in rows.groupby(["name", "dataset"]):

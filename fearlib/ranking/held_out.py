@@ -12,9 +12,10 @@ from fearlib.files.progress import progress
 from fearlib.ranking.candidates import FEAR, FEWEST, SHORTREG, Comparison, combined
 from fearlib.ranking.estimate import Estimate
 from fearlib.ranking.statistics import common, ndcg, spearman, top_indices, top_spearman
+from fearlib.ranking.tables import BETTER_HALF
 
 KEYS = ("dataset", "set", "positions")
-TOP, HALF = 10, 50  # percent
+TOP = 10  # percent
 ALONE = ("FEAR", "FEAR alone")
 # The most that a score may cost an architecture: as much as a score, how many times.
 BUDGETS = {
@@ -31,7 +32,7 @@ def quality(values: np.ndarray, accuracy: np.ndarray) -> np.ndarray:
 
     A correlation with a constant counts as 0.
     """
-    half = top_indices(accuracy, HALF)
+    half = top_indices(accuracy, BETTER_HALF)
     return (_spearman_of_columns(values, accuracy) + _spearman_of_columns(values[half], accuracy[half])) / 2
 
 
@@ -77,7 +78,7 @@ def held_out(
 def _worth(score: np.ndarray, accuracy: np.ndarray) -> dict[str, float]:
     return {
         "spearman": spearman(score, accuracy),
-        "top 50%": top_spearman(score, accuracy, HALF),
+        "top 50%": top_spearman(score, accuracy, BETTER_HALF),
         "common 10%": common(score, accuracy, TOP),
         "ndcg 10%": ndcg(score, accuracy, TOP),
     }
@@ -149,11 +150,11 @@ def shared(one: Comparison, other: Comparison) -> tuple[Comparison, Comparison] 
 
 def every_choice(found: dict[tuple[str, str, str], Comparison], halvings: int = 100) -> pd.DataFrame:
     """`choices` of every comparison, whose key stands before in `dataset`, `set` and `positions`."""
-    lines = []
+    tables = {}
     for key, of in found.items():
         others = [found[other] for other in sorted(found, key=lambda other: other[0] != key[0])]
-        lines.append(keyed(choices(of, of, budgets(of, others), halvings), **dict(zip(KEYS, key))))
-    return pd.concat(lines, ignore_index=True)
+        tables[key] = choices(of, of, budgets(of, others), halvings)
+    return joined(tables, KEYS)
 
 
 def carried_over(found: dict[tuple[str, str, str], Comparison], halvings: int = 100) -> pd.DataFrame:
@@ -161,18 +162,18 @@ def carried_over(found: dict[tuple[str, str, str], Comparison], halvings: int = 
 
     Empty where no two datasets share architectures enough.
     """
-    lines = []
+    tables = {}
     for one, other in itertools.permutations([key for key in found if key[2] == "all"], 2):
         both = shared(found[one], found[other]) if one[1] == other[1] else None
         if both:
-            table = choices(*both, budgets(both[0], [found[one], *found.values()]), halvings)
-            lines.append(keyed(table, dataset=one[0], on=other[0], set=one[1]))
-    return pd.concat(lines, ignore_index=True) if lines else pd.DataFrame()
+            most = budgets(both[0], [found[one], *found.values()])
+            tables[one[0], other[0], one[1]] = choices(*both, most, halvings)
+    return joined(tables, ("dataset", "on", "set")) if tables else pd.DataFrame()
 
 
-def keyed(table: pd.DataFrame, **key: str) -> pd.DataFrame:
-    """The table with columns before its own that say of what it is."""
-    return pd.concat([pd.DataFrame(key, table.index), table], axis=1)
+def joined(tables: dict[tuple[str, ...], pd.DataFrame], names: Iterable[str]) -> pd.DataFrame:
+    """One table, with columns before its own that say by these `names` of what each part is."""
+    return pd.concat(tables, names=names).reset_index(names).reset_index(drop=True)
 
 
 def _with_range(name: str, values: pd.Series, prefix: str = "") -> dict[str, float]:

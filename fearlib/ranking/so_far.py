@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from fearlib.ranking.estimate import Estimate, estimate
+from fearlib.ranking.estimate import estimate
 from fearlib.ranking.statistics import spearman
 from fearlib.ranking.tables import method_order
 from fearlib.sweeps.meaning import with_meaning
@@ -17,7 +17,7 @@ RESAMPLES = 200  # of an interval that is looked at once
 def spearman_so_far(rows: pd.DataFrame) -> pd.DataFrame:
     """One line a method: `n` architectures with a score and an accuracy so far, and the `spearman` of these.
 
-    Also its 95% bootstrap interval, `low` and `high`, from 200 resamples, NaN where undefined; and the mean
+    That is a text, with its 95% bootstrap interval from 200 resamples, `–` where undefined. Also the mean
     `seconds` an architecture. Seeds are averaged first; failed trials and measures at moments of training take no
     part. The full training whose accuracy is the truth is not ranked against itself.
     """
@@ -28,20 +28,7 @@ def spearman_so_far(rows: pd.DataFrame) -> pd.DataFrame:
         each = of_method.groupby("index")[["score", "seconds", "test_accuracy"]].mean().astype(float)
         score = each.score if method != truth else np.full(len(each), math.nan)
         found = estimate(spearman, score, each.test_accuracy, resamples=RESAMPLES)
-        line = {"method": method, "n": found.n} | found.columns("spearman")
-        lines.append(line | {"seconds": each.seconds.mean()})
-    columns = ("method", "n", "spearman", "low", "high", "seconds")
+        shown = "–" if math.isnan(found.value) else str(found)
+        lines.append({"method": method, "n": found.n, "spearman": shown, "seconds": each.seconds.mean()})
+    columns = ("method", "n", "spearman", "seconds")
     return pd.DataFrame(sorted(lines, key=lambda line: method_order(line["method"])), columns=columns)
-
-
-def shown_so_far(table: pd.DataFrame) -> pd.DataFrame:
-    """The same for readers: each Spearman with its interval, as a text."""
-    estimates = [Estimate.of(line, "spearman") for line in table.to_dict("records")]
-    return pd.DataFrame(
-        {
-            "method": table.method,
-            "n": table.n,
-            "spearman": ["–" if math.isnan(each.value) else str(each) for each in estimates],
-            "seconds": table.seconds,
-        }
-    )

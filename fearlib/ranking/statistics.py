@@ -18,7 +18,7 @@ import numpy as np
 import scipy  # loads its `stats`, which takes a second, when they are first used
 from numpy.typing import ArrayLike
 
-from fearlib.errors import InputError, is_integer, is_number
+from fearlib.errors import InputError, check_whole, is_number
 
 
 def spearman(scores: ArrayLike, accuracy: ArrayLike) -> float:
@@ -166,9 +166,8 @@ def bootstrap_interval(
     arrays = _vectors(*arrays)
     if not is_number(confidence) or not 0 < confidence < 1:
         raise InputError(f"confidence {confidence!r}: it must lie between 0 and 1, both excluded.")
-    for name, number, least in (("resamples", resamples, 1), ("seed", seed, 0)):
-        if not is_integer(number) or number < least:
-            raise InputError(f"{name} {number!r}: it must be an integer of at least {least}.")
+    check_whole(1, resamples=resamples)
+    check_whole(0, seed=seed)
     if len(arrays[0]) < 2 or math.isnan(statistic(*arrays)):
         return math.nan, math.nan
     # With NaN accuracies the top would not have as many entries in every resample.

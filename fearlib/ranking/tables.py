@@ -11,7 +11,7 @@ from fearlib.data.registry import stand_in_note
 from fearlib.errors import InputError, require
 from fearlib.files.outside import user_path
 from fearlib.files.write import replace_file
-from fearlib.ranking.estimate import Estimate, estimate
+from fearlib.ranking.estimate import estimate, texts
 from fearlib.ranking.statistics import (
     average_cost,
     common,
@@ -36,13 +36,12 @@ def ranking_table(rows: pd.DataFrame, resamples: int = 1000) -> pd.DataFrame:
     """One line a method: how well its score ranks the architectures by test accuracy, and what it costs.
 
     Of the architectures whose test accuracy is known, or of all if none is. Columns: `n` with a score and `out`
-    without (an infinite score is none); `spearman` with its
-    bootstrap 95% interval `low` and `high`; `kendall`; `top x%`, Spearman within the best x% by accuracy of all
-    architectures (of these, those with a score count), for 50% with its interval `top 50% low` and `top 50% high`;
-    `common x%`; mean `seconds` and `gmacs` (1e9 multiply-accumulates) an architecture, those without a score
-    included. Seeds are averaged first; failed trials take no part. The full training whose accuracy is the truth
-    has its cost alone: nothing is ranked against itself. Raises InputError if there are no rows, or as
-    `refuse_repeated_rows` does.
+    without (an infinite score is none); `spearman` with its bootstrap 95% interval `low` and `high`; `kendall`;
+    `top x%`, Spearman within the best x% by accuracy of all architectures (of these, those with a score count),
+    for 50% with its interval `top 50% low` and `top 50% high`; `common x%`; mean `seconds` and `gmacs` (1e9
+    multiply-accumulates) an architecture, those without a score included. Seeds are averaged first; failed trials
+    take no part. The full training whose accuracy is the truth has its cost alone: nothing is ranked against
+    itself. Raises InputError if there are no rows, or as `refuse_repeated_rows` does.
     """
     lines = []
     refuse_repeated_rows(rows)
@@ -200,6 +199,12 @@ def save_table(
     replace_file(path.with_name(f"{path.name}.md"), f"{shown}\n".encode())
 
 
+def markdown(table: pd.DataFrame) -> str:
+    """The table as Markdown, its texts as they are."""
+    require("tabulate", "print tables")
+    return table.to_markdown(index=False, disable_numparse=True)
+
+
 def with_errors(table: pd.DataFrame, column: str) -> list[str]:
     """The column's values with their standard errors, `column se`, as texts: `1.23 ± 0.04`."""
     return [f"{value:.2f} ± {error:.2f}" for value, error in zip(table[column], table[f"{column} se"])]
@@ -212,16 +217,10 @@ def beside_paper(paper: float, ours: str, form: str) -> str:
 
 def format_ranking(table: pd.DataFrame) -> str:
     """The ranking table as Markdown, rounded for reading; Kendall and `common` are left to the CSV."""
-    require("tabulate", "print tables")
-
-    def with_interval(name: str, prefix: str = "") -> list[str]:
-        each = (Estimate.of(line, name, prefix) for line in table.to_dict("records"))
-        return ["–" if math.isnan(found.value) else str(found) for found in each]
-
     shown = pd.DataFrame({"method": table.method, "n": table.n, "out": table.out})
-    shown["Spearman (95%)"] = with_interval("spearman")
-    shown["top 50% (95%)"] = with_interval("top 50%", "top 50% ")
+    shown["Spearman (95%)"] = texts(table, "spearman")
+    shown["top 50% (95%)"] = texts(table, "top 50%", "top 50% ")
     for percent in reversed(TOP_PERCENTS):
         shown[f"top {percent}%"] = table[f"top {percent}%"].map("{:.2f}".format).replace("nan", "–")
     shown["seconds"], shown["10^9 macs"] = table.seconds.map("{:.2f}".format), table.gmacs.map("{:.2f}".format)
-    return shown.to_markdown(index=False, disable_numparse=True)
+    return markdown(shown)

@@ -6,11 +6,12 @@ from pathlib import Path
 import pandas as pd
 
 from fearlib.data.registry import DATASETS, shown_name
-from fearlib.errors import InputError, check_least, require
+from fearlib.errors import InputError, check_least
 from fearlib.ranking.candidates import SETS, comparison, read_combinations
-from fearlib.ranking.estimate import Estimate
+from fearlib.ranking.estimate import Estimate, texts
 from fearlib.ranking.every_score import positions, read_scores, scores_of
 from fearlib.ranking.held_out import choices
+from fearlib.ranking.tables import markdown
 from fearlib.report.reproduction import CORE, macs_a_second
 
 LISTED = Path("analysis/combinations.csv")
@@ -48,7 +49,6 @@ def guide(held: pd.DataFrame) -> pd.DataFrame:
 
 def shown_guide(table: pd.DataFrame, macs_a_second: float) -> pd.DataFrame:
     """`guide` as texts to read; times are those of a machine of so many macs a second."""
-    lines = table.to_dict("records")
     return pd.DataFrame(
         {
             "budget": table.budget,
@@ -58,8 +58,8 @@ def shown_guide(table: pd.DataFrame, macs_a_second: float) -> pd.DataFrame:
             "ranks best": [f"`{name}`" for name in table["on all"]],
             "costs": table["on all gmacs"].map("{:.3g}".format),
             "n": table.n,
-            "Spearman, held out (95%)": [str(Estimate.of(line, "spearman")) for line in lines],
-            "better half (95%)": [str(Estimate.of(line, "top 50%", "top 50% ")) for line in lines],
+            "Spearman, held out (95%)": texts(table, "spearman"),
+            "better half (95%)": texts(table, "top 50%", "top 50% "),
             "FEAR alone there": table[ALONE].map("{:.2f}".format).replace("nan", ""),
         }
     )
@@ -70,7 +70,6 @@ def coverage(columns: pd.DataFrame) -> str:
 
     A column a set, by the score that its architectures have.
     """
-    require("tabulate", "print tables")
     counts = columns.set_index(["dataset", "score"]).listed
     scores = {f"{name}: `{SETS[name][0]}`": SETS[name][0] for name in USED}
     lines = [
@@ -79,7 +78,7 @@ def coverage(columns: pd.DataFrame) -> str:
         for dataset in DATASETS
         if dataset != "synthetic"
     ]
-    return pd.DataFrame(lines).to_markdown(index=False, disable_numparse=True)
+    return markdown(pd.DataFrame(lines))
 
 
 def duration(seconds: float) -> str:

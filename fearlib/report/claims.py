@@ -8,6 +8,7 @@ import pandas as pd
 
 from fearlib.errors import InputError, require
 from fearlib.ranking.estimate import Estimate
+from fearlib.ranking.tables import markdown
 from fearlib.report.rule import RULES, VERDICTS, architectures_to_decide, sample_to_judge, verdict
 from fearlib.spaces.nats import SPACE_SIZE
 
@@ -34,8 +35,7 @@ Data: {copies}.
 
 {rules}
 
-{lines}
-"""
+{lines}"""
 
 
 def ledger(
@@ -161,7 +161,7 @@ def ledger_page(book: pd.DataFrame) -> str:
         copies="; ".join(sorted(book.data.dropna().unique())),
         counts=count_verdicts(book).to_markdown(index=False),
         rules="\n".join(f"- {rule}" for rule in RULES),
-        lines=shown_ledger(book).to_markdown(index=False, disable_numparse=True),
+        lines=markdown(shown_ledger(book)),
     )
 
 

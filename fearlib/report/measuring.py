@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import itertools
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -15,7 +16,7 @@ from fearlib.data.registry import STANDS_FOR
 from fearlib.errors import InputError
 from fearlib.ranking.against_shortreg import TOPS, lead_table
 from fearlib.ranking.candidates import CHOSEN_WITH
-from fearlib.ranking.degradation import change_at, degradation_moments, spearman_at
+from fearlib.ranking.degradation import degradation_moments, with_start
 from fearlib.ranking.estimate import Estimate, estimate
 from fearlib.ranking.every_score import positions
 from fearlib.ranking.finished import (
@@ -25,7 +26,14 @@ from fearlib.ranking.finished import (
     methods_of,
     preset_method,
 )
-from fearlib.ranking.statistics import common, lead_over_best, spearman, top_indices, top_spearman
+from fearlib.ranking.statistics import (
+    common,
+    lead_over_best,
+    spearman,
+    spearman_difference,
+    top_indices,
+    top_spearman,
+)
 from fearlib.ranking.tables import (
     in_papers_form,
     nearest_shortreg,
@@ -199,14 +207,15 @@ def _degradation(ids: list[str], results: Path) -> Iterator[dict]:
             for claim, (_, epoch) in _asked(ids, f"F1.{name}."):
                 if float(epoch) in epochs:
                     each = moments[moments.epoch == float(epoch)]
-                    found = spearman_at(rows, name, float(epoch), schedule)
+                    known = each.groupby("index")[["score", "test_accuracy"]].mean().dropna()
+                    found = estimate(spearman, known.score, known.test_accuracy)
                     yield line(claim, each=each, found=found, beside=schedule)
             for claim, (_, when) in _asked(ids, f"C4.{name}."):
                 epoch = 1 if when == "first" else max(epochs, default=0)
                 if {0, epoch} <= epochs and (when == "first" or epoch > 1):
                     each = moments[moments.epoch == epoch]
-                    found, beside = change_at(rows, name, epoch, schedule), f"{schedule}, after {epoch:g}"
-                    yield line(claim, each=each, found=found, beside=beside)
+                    found = estimate(spearman_difference, *with_start(moments, epoch))
+                    yield line(claim, each=each, found=found, beside=f"{schedule}, after {epoch:g}")
 
 
 _TRAINING = {"constant": "degradation_constant"}  # methods by schedule, where it is not that of `degradation`
@@ -361,8 +370,8 @@ def _ahead_of_best(rows: pd.DataFrame, fear: str, percent: float) -> tuple[Estim
     accuracy = rows.groupby("index").test_accuracy.mean()[each.index]
     columns = [each[method] for method in (fear, *others)]
     found = estimate(partial(lead_over_best, percent=percent), *columns, accuracy)
-    best = max(others, key=lambda method: top_spearman(each[method], accuracy, percent))
-    return replace(found, n=len(top_indices(accuracy, percent))), best
+    of_others = pd.Series({method: top_spearman(each[method], accuracy, percent) for method in others})
+    return replace(found, n=len(top_indices(accuracy, percent))), of_others.fillna(-math.inf).idxmax()
 
 
 def _comparison(folder: Path, *kinds: str) -> tuple[tuple[str, ...], pd.DataFrame]:

@@ -13,6 +13,7 @@ from fearlib.ranking.combinations import DIGITS
 from fearlib.search import Evaluate, check_ratio, value_of
 
 # From architectures' indices and orders (searches x length) of places among them, to a line a search.
+_ORDERS = 100  # of a resample
 Searches = Callable[[list[int], np.ndarray], pd.DataFrame]
 
 
@@ -105,10 +106,10 @@ def random_search_table(
     `macs` and `seconds`, the mean cost of the search, each with its standard deviation over the orders (`found sd`
     and so on); of these, those of a funnel's screening (`screening macs`, `screening seconds`); `dropped`, the
     mean number without a score; `lost`, searches that found nothing, which have no accuracy. Of a `reference`
-    among the searches, the
-    `difference` of what is found to what it finds, and the `speedup`, its macs over theirs. `found`, `difference`
-    and `speedup` have 95% intervals, `found low` and so on: the paired bootstrap over architectures, its resamples
-    searched in `_ORDERS` orders each. Raises InputError if there are fewer than `length` architectures.
+    among the searches, the `difference` of what is found to what it finds, and the `speedup`, its macs over
+    theirs. `found`, `difference` and `speedup` have 95% intervals, `found low` and so on: the paired bootstrap
+    over architectures, its resamples searched in `_ORDERS` orders each. Raises InputError if there are fewer than
+    `length` architectures.
     """
     if not 1 <= length <= len(accuracy):
         raise InputError(f"a search cannot see {length} of {len(accuracy)} architectures.")
@@ -130,9 +131,6 @@ def random_search_table(
             for method, ratio in searches
         ]
     )
-
-
-_ORDERS = 100  # of a resample
 
 
 def _found(search: Searches, accuracy: pd.Series, orders: np.ndarray) -> pd.DataFrame:

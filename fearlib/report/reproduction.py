@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from fearlib.errors import InputError, require
+from fearlib.errors import InputError
 from fearlib.exhibits import EXHIBITS, Sweep, exhibit_sweeps
 from fearlib.files.tables import read_csv
 from fearlib.ranking.finished import preset_method
+from fearlib.ranking.tables import markdown
 from fearlib.report.claims import CLAIMS, MAX_CLAIMS_BYTES
 from fearlib.scores.degradation import MOMENTS
 from fearlib.scores.registry import FIFTEEN
@@ -55,7 +56,7 @@ def state_table(results: str | Path = "results") -> str:
                 "tables and figures": ", ".join(made),
             }
         )
-    return _markdown(lines)
+    return markdown(pd.DataFrame(lines))
 
 
 def cost_table(results: str | Path = "results") -> str:
@@ -83,7 +84,7 @@ def cost_table(results: str | Path = "results") -> str:
             }
         )
     rates = f"{core / 1e12:.2g} x 10^12 a core ({darts_core / 1e12:.2g} of DARTS networks)"
-    return f"{_markdown(lines)}\n\nMacs a second: {rates}, {gpu / 1e12:.2g} x 10^12 an H100."
+    return f"{markdown(pd.DataFrame(lines))}\n\nMacs a second: {rates}, {gpu / 1e12:.2g} x 10^12 an H100."
 
 
 def sweep_table() -> str:
@@ -96,12 +97,11 @@ def sweep_table() -> str:
                 key = sweep.folder, sweep.preset, sweep.count, f"`{sweep.methods}`", changes
                 needed.setdefault(key, []).append(name)
     columns = ("folder", "preset", "architectures", "methods", "settings changed")
-    return _markdown(
-        [
-            dict(zip(columns, key)) | {"for": ", ".join(dict.fromkeys(names))}
-            for key, names in sorted(needed.items(), key=lambda item: (item[0][1], item[0][0]))
-        ]
-    )
+    lines = [
+        dict(zip(columns, key)) | {"for": ", ".join(dict.fromkeys(names))}
+        for key, names in sorted(needed.items(), key=lambda item: (item[0][1], item[0][0]))
+    ]
+    return markdown(pd.DataFrame(lines))
 
 
 def macs_a_second(machine: tuple[str, int], results: str | Path = "results") -> float:
@@ -170,8 +170,3 @@ def _macs_of_measures(folder: Path) -> float:
 def _rounded(value: float) -> str:
     value = float(f"{value:.2g}")
     return f"{value:,.0f}" if value >= 10 else f"{value:g}"
-
-
-def _markdown(lines: list[dict]) -> str:
-    require("tabulate", "print tables")
-    return pd.DataFrame(lines).to_markdown(index=False, disable_numparse=True)

@@ -4,13 +4,12 @@ import math
 
 import pandas as pd
 
-from fearlib.errors import require
+from fearlib.ranking.tables import markdown
 from fearlib.sweeps.labels import read_label
 
 
 def groups_of_columns(columns: pd.DataFrame) -> str:
     """`columns_table` as Markdown, a line a preset and way of measuring, with counts of architectures."""
-    require("tabulate", "print tables")
     lines = []
     of_each = columns.assign(preset=columns.score.str.partition("/")[0], way=columns.score.map(_way))
     for (preset, way), each in of_each.groupby(["preset", "way"], sort=False):
@@ -26,7 +25,7 @@ def groups_of_columns(columns: pd.DataFrame) -> str:
                 "10^9 macs": _range(each.gmacs.min(), each.gmacs.max(), ",.4g"),
             }
         )
-    return pd.DataFrame(lines).to_markdown(index=False, disable_numparse=True)
+    return markdown(pd.DataFrame(lines))
 
 
 def _way(name: str) -> str:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import torch
 
 from fearlib.data.dataset import Dataset
-from fearlib.errors import InputError
+from fearlib.errors import InputError, check_whole
 from fearlib.scores.measures import Measurement, measure_network
 from fearlib.scores.registry import FIFTEEN, measure_names
 from fearlib.spaces.network import Network
 from fearlib.training.classifier import check_minibatch
-from fearlib.training.loop import Epoch, check_counts, check_trainable, has_diverged, train
+from fearlib.training.loop import Epoch, check_trainable, has_diverged, train
 
 MOMENTS = 5  # looks at the network in the first epoch, its end included
 ENDLESS_EPOCHS = 10**9  # epochs of a cosine that does not fall
@@ -59,7 +59,7 @@ def degradation(
     loss that is not finite. Raises InputError as `check_moments`, `fearlib.train` and `fearlib.zero_cost` do, or
     for two moments within one step.
     """
-    check_counts(epochs=epochs, batch_size=batch_size)
+    check_whole(1, epochs=epochs, batch_size=batch_size)
     check_trainable(network, dataset, batch_size)
     check_minibatch(network, images, labels)
     measures = measure_names(measures)

@@ -5,10 +5,9 @@ from collections.abc import Sequence
 import torch
 
 from fearlib.data.dataset import Dataset
-from fearlib.errors import InputError
+from fearlib.errors import InputError, check_whole
 from fearlib.scores.degradation import Moment, degradation
 from fearlib.spaces.network import Network
-from fearlib.training.loop import check_counts
 
 
 def early(
@@ -28,7 +27,7 @@ def early(
     training that diverges ends there. `images` and `labels` are those of `fearlib.zero_cost`. Raises InputError as
     `fearlib.train` and `fearlib.zero_cost` do, and unless the steps rise from 1 to those of an epoch at most.
     """
-    check_counts(batch_size=batch_size)
+    check_whole(1, batch_size=batch_size)
     check_steps(steps)
     all_images = len(dataset.train_labels)
     check_within_epoch(steps, all_images, batch_size)

@@ -3,8 +3,7 @@
 import torch
 
 from fearlib.data.dataset import Dataset
-from fearlib.errors import check_seed
-from fearlib.spaces.network import check_sizes
+from fearlib.errors import check_seed, check_whole
 
 
 def first_minibatch(dataset: Dataset, size: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -12,7 +11,7 @@ def first_minibatch(dataset: Dataset, size: int, seed: int) -> tuple[torch.Tenso
 
     All of a smaller dataset. Raises InputError unless `size` is a positive integer.
     """
-    check_sizes(size=size)
+    check_whole(1, size=size)
     return next(dataset.training_batches(size, torch.Generator().manual_seed(check_seed(seed))))
 
 
@@ -21,7 +20,7 @@ def noise_minibatch(size: int, resolution: int, seed: int, classes: int = 10) ->
 
     Raises InputError unless `size`, `resolution` and `classes` are positive integers.
     """
-    check_sizes(size=size, resolution=resolution, classes=classes)
+    check_whole(1, size=size, resolution=resolution, classes=classes)
     generator = torch.Generator().manual_seed(check_seed(seed))
     images = torch.randn(size, 3, resolution, resolution, generator=generator)
     return images, torch.randint(0, classes, (size,), generator=generator)

@@ -4,12 +4,11 @@ import math
 from dataclasses import dataclass, replace
 
 from fearlib.data.dataset import Dataset
-from fearlib.errors import InputError, check_seed, is_number
+from fearlib.errors import InputError, check_seed, check_whole, is_number
 from fearlib.spaces.network import Network
 from fearlib.training.loop import (
     Epoch,
     Limits,
-    check_counts,
     check_trainable,
     ended_by,
     has_diverged,
@@ -54,7 +53,6 @@ def fear(
     batch_size: int = 256,
     max_seconds: float = float("inf"),
     max_macs: float = float("inf"),
-    validate: bool = False,
     precision: str = "auto",
     seed: int = 0,
 ) -> Score:
@@ -67,12 +65,12 @@ def fear(
     computes no gradient there, and trains the rest for `stage2_epochs` with an optimizer and cosine of its own.
     The score is the training top-1 of the last stage-2 epoch; its record carries test top-1 too. A network that
     does not reach the threshold in `stage1_epochs`, or whose stage 1 takes `max_seconds` or `max_macs`, has no
-    score. `batch_size` (of stage 1), `validate`, `precision` and `seed` are those of `fearlib.train`. Raises
+    score. `batch_size` (of stage 1), `precision` and `seed` are those of `fearlib.train`. Raises
     InputError for a block, threshold, count, limit or precision that does not exist, fewer `schedule_epochs` than
     `stage1_epochs`, blocks in which nothing can be trained, and for a network that
     `fearlib.training.loop.check_trainable` refuses, before any training.
     """
-    check_counts(stage2_epochs=stage2_epochs, stage2_batch=stage2_batch, batch_size=batch_size)
+    check_whole(1, stage2_epochs=stage2_epochs, stage2_batch=stage2_batch, batch_size=batch_size)
     of_stage2 = check_seed(check_seed(seed) + 1)
     if not is_number(threshold) or not 0 <= threshold <= 1:
         raise InputError(f"threshold={threshold!r}: it must be a share, from 0 to 1.")
@@ -80,17 +78,17 @@ def fear(
     if first_free_block is None:
         first_free_block = network.default_first_free_block
     trainable_parameters(network, first_free_block)
-    common = {"validate": validate, "precision": precision}
     first = train(
         network, dataset, stage1_epochs, batch_size, schedule_epochs, stop_at=threshold,
-        records_per_epoch=threshold_checks, max_seconds=max_seconds, max_macs=max_macs, seed=seed, **common,
+        records_per_epoch=threshold_checks, max_seconds=max_seconds, max_macs=max_macs,
+        precision=precision, seed=seed,
     )  # fmt: skip
     ended = ended_by(first, len(dataset.train_labels), Limits(threshold, max_seconds, max_macs))
     if ended != "top1":
         return Score(float("nan"), ended or "below threshold", tuple(first))
     second = train(
         network, dataset, stage2_epochs, stage2_batch,
-        first_free_block=first_free_block, seed=of_stage2, stage=2, **common,
+        first_free_block=first_free_block, precision=precision, seed=of_stage2, stage=2,
     )  # fmt: skip
     return _after_training(second[-1].train_top1, (*first, *_with_test_top1(second, network, dataset, precision)))
 
@@ -100,16 +98,15 @@ def shortreg(
     dataset: Dataset,
     epochs: int,
     batch_size: int = 256,
-    validate: bool = False,
     precision: str = "auto",
     seed: int = 0,
 ) -> Score:
     """Short regular training with its own cosine; the score is the best epoch's training top-1 (0..1).
 
-    The baseline of Dey et al. (2021). The last epoch's record carries test top-1 too. `batch_size`, `validate`,
-    `precision` and `seed` are those of `fearlib.train`, whose InputErrors it raises.
+    The baseline of Dey et al. (2021). The last epoch's record carries test top-1 too. `batch_size`, `precision`
+    and `seed` are those of `fearlib.train`, whose InputErrors it raises.
     """
-    curve = train(network, dataset, epochs, batch_size, validate=validate, precision=precision, seed=seed)
+    curve = train(network, dataset, epochs, batch_size, precision=precision, seed=seed)
     best = max(epoch.train_top1 for epoch in curve)
     return _after_training(best, _with_test_top1(curve, network, dataset, precision))
 
@@ -120,7 +117,7 @@ def _with_test_top1(curve: list[Epoch], network: Network, dataset: Dataset, prec
     The network is left in evaluation mode.
     """
     last = curve[-1]
-    if math.isnan(last.val_top1) and not has_diverged([last.loss]):
+    if not has_diverged([last.loss]):
         last = replace(last, val_top1=top1(network, dataset, precision))
     return *curve[:-1], last
 

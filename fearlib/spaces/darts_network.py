@@ -3,9 +3,9 @@
 import torch
 from torch import nn
 
-from fearlib.errors import InputError
+from fearlib.errors import InputError, check_whole
 from fearlib.spaces.darts import EDGES, Genotype
-from fearlib.spaces.network import AvgPool3x3, Network, check_kind, check_sizes, relu_conv_bn
+from fearlib.spaces.network import AvgPool3x3, Network, check_kind, relu_conv_bn
 
 Pair = tuple[torch.Tensor, torch.Tensor]  # outputs of the last cell but one and of the last cell
 
@@ -20,7 +20,7 @@ def build_darts_network(genotype: Genotype, num_classes: int, channels: int = 36
     4, and gives logits of shape (batch, num_classes). Raises InputError if a size is not a positive integer,
     `cells` is below 3, or it is no Genotype.
     """
-    check_sizes(num_classes=num_classes, channels=channels, cells=cells)
+    check_whole(1, num_classes=num_classes, channels=channels, cells=cells)
     check_kind(genotype, Genotype)
     if cells < 3:
         raise InputError(f"cells is {cells}: it must be at least 3, or there is no room for two reductions.")

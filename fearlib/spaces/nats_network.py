@@ -5,8 +5,9 @@ import statistics
 import torch
 from torch import nn
 
+from fearlib.errors import check_whole
 from fearlib.spaces.nats import EDGES, OPERATIONS, Architecture
-from fearlib.spaces.network import AvgPool3x3, Network, check_kind, check_sizes, relu_conv_bn
+from fearlib.spaces.network import AvgPool3x3, Network, check_kind, relu_conv_bn
 
 
 def build_network(architecture: Architecture, num_classes: int, channels: int = 16, cells: int = 5) -> "Network":
@@ -19,7 +20,7 @@ def build_network(architecture: Architecture, num_classes: int, channels: int = 
     sides multiples of 4, and gives logits of shape (batch, num_classes). Raises InputError if a size is not a
     positive integer, or it is no Architecture.
     """
-    check_sizes(num_classes=num_classes, channels=channels, cells=cells)
+    check_whole(1, num_classes=num_classes, channels=channels, cells=cells)
     check_kind(architecture, Architecture)
     blocks = []
     for stage in range(3):

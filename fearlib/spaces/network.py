@@ -7,16 +7,9 @@ import re
 import torch
 from torch import nn
 
-from fearlib.errors import InputError, is_integer, one_line
+from fearlib.errors import InputError, check_whole, is_integer, one_line
 
 OF_SHAPES = re.compile(r"\b(shapes?|sizes?|channels?|dimensions?|elements|broadcast)\b", re.IGNORECASE)
-
-
-def check_sizes(**sizes: int) -> None:
-    """Raises InputError, naming the size, if one is not a positive integer."""
-    for name, size in sizes.items():
-        if not is_integer(size) or size < 1:
-            raise InputError(f"{name} is {size!r}: it must be a positive integer.")
 
 
 def check_kind(architecture: object, kind: type) -> None:
@@ -79,7 +72,7 @@ class Network(nn.Module):
         in_channels: int = 3,
         stride: int = 1,
     ):
-        check_sizes(in_channels=in_channels, stride=stride)
+        check_whole(1, in_channels=in_channels, stride=stride)
         super().__init__()
         self.default_first_free_block = default_first_free_block
         self.in_channels, self.stride = in_channels, stride
@@ -149,7 +142,7 @@ class Network(nn.Module):
 
     def _macs_of_parts(self, resolution: int) -> list[int]:
         """One forward pass of a black image; on the meta device torch would load its compiler, for seconds."""
-        check_sizes(resolution=resolution)
+        check_whole(1, resolution=resolution)
         weight = next(self.parameters())
         features = torch.zeros(1, self.in_channels, resolution, resolution, dtype=weight.dtype)
         self._check_images(features.shape)

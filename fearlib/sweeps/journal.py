@@ -89,8 +89,11 @@ def _end(before: int, content: bytes) -> Position:
 
 
 def recover_journal(folder: Path) -> Iterator[dict]:
-    """The same one by one, for the folder's writer; at the end the lines that were left out are moved to
-    `journal.damaged`, with a warning. Raises InputError, too, if two journals differ."""
+    """All finished trials, one by one, for the folder's writer.
+
+    At the end the lines that cannot be read are moved to `journal.damaged`, with a warning. Raises InputError if
+    two journals differ.
+    """
     path = user_path(folder) / JOURNAL
     if path.exists():
         _unpack(folder)

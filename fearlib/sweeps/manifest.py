@@ -14,18 +14,12 @@ MAX_BYTES = 2**24  # a sitting takes half a KB
 
 
 def open_manifest(folder: Path, configuration: dict) -> dict:
-    """The folder's manifest, or a new one.
-
-    Raises InputError if it is one of another configuration, or a new one could not be read again.
-    """
+    """The folder's manifest, or a new one. Raises InputError if it is one of another configuration."""
     path = folder / MANIFEST
     if not path.exists():
         if has_journal(folder):
             raise InputError(f"{folder} has a journal but no {MANIFEST}: restore it, or choose another folder.")
-        manifest = {"configuration": configuration, "sittings": []}
-        if wrong := _wrong(manifest):
-            raise InputError(f"{folder} cannot be begun, for {wrong}: make the settings by fearlib.preset.")
-        return manifest
+        return {"configuration": configuration, "sittings": []}
     manifest = read_manifest(folder)
     existing = manifest["configuration"]
     differences = _differences(existing, configuration)

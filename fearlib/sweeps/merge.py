@@ -97,7 +97,8 @@ def _records(folder: Path) -> list[dict]:
 
 
 def _check_methods(methods: list[str], sources: list[Path]) -> None:
-    known = {record["trial"]["method"]: None for source in sources for record in read_journal(source)}
+    records = itertools.chain(*(read_journal(source, curves=False) for source in sources))
+    known = dict.fromkeys(record["trial"]["method"] for record in records)
     for method in methods:
         if method not in known:
             raise InputError(f"there are no trials of {method!r}: the methods are {', '.join(known)}.")

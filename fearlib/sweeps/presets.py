@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from fearlib.data.registry import dataset_name, stands_for
 from fearlib.errors import InputError
 from fearlib.spaces.registry import find_space
-from fearlib.sweeps.labels import Label
+from fearlib.sweeps.labels import Label, parse_label
 from fearlib.training.precision import resolve_precision
 
 
@@ -95,11 +95,22 @@ def preset(name: str, dataset: str, /, space: str = "nats-tss", **overrides) -> 
     return replace(settings, preset=str(label), **changes)
 
 
-def checked(settings: Settings) -> Settings:
-    """The settings as `preset` would have made them. Raises InputError for a value that it would refuse."""
+def checked(settings: Settings, dataset: str, space: str) -> Settings:
+    """The settings as `preset` makes them for this dataset and space.
+
+    Raises InputError for a value that it would refuse, and for settings that it would call otherwise: those of
+    another dataset or space, or changed since.
+    """
     if not isinstance(settings, Settings):
         raise InputError(f"the settings are {settings!r:.80}: make them by fearlib.preset.")
-    return replace(settings, **{key: convert_setting(key, getattr(settings, key)) for key in _KINDS})
+    name, values = parse_label(settings.preset).name, {key: getattr(settings, key) for key in _KINDS}
+    made = preset(name, dataset, space, **values)
+    if made.preset != settings.preset:
+        raise InputError(
+            f"for {dataset}, {space} the settings called {settings.preset} are {made.preset}: make them by "
+            "fearlib.preset, all changes among its arguments."
+        )
+    return made
 
 
 def as_dict(settings: Settings) -> dict:

@@ -137,8 +137,9 @@ def _planned(
     truth: pd.Series | dict[int, float] | None,
 ) -> Plan:
     """The plan, one architecture after another. Raises InputError for whatever cannot be run."""
-    dataset, settings = dataset_name(dataset), checked(settings)
-    space, labels = space_of(architectures), expand_methods(methods, settings)
+    dataset, space = dataset_name(dataset), space_of(architectures)
+    settings = checked(settings, dataset, space)
+    labels = expand_methods(methods, settings)
     if truth is not None:
         truth = checked_truth(truth, [architecture.index for architecture in architectures], stacklevel=4)
     data_folder = data_folder and os.path.abspath(user_path(data_folder))  # workers run elsewhere
@@ -211,7 +212,7 @@ def _begun(folder: Path, plan: Plan, place: Place) -> tuple[dict, list[Trial]]:
     refuse_rows_without_journal(folder)
     manifest = open_manifest(folder, plan.configuration)
     for index, accuracy in known_accuracy(folder).items():
-        check_truth({"trial": {"index": index}, "test_accuracy": accuracy}, plan.truth)
+        _check_truth(index, accuracy, plan.truth)
     finished = _take_up(folder, manifest, plan.truth)
     refuse_measures_twice(trial.method for trial in [*finished, *plan.trials])
     missing = [trial for trial in plan.trials if trial not in finished]
@@ -230,7 +231,7 @@ def _record(trial: Trial, result: dict, plan: Plan, manifest: dict, after: float
     record = {
         "trial": vars(trial),
         "sitting": index,
-        "test_accuracy": _accuracy(trial, plan.truth),
+        "test_accuracy": _accuracy(trial.index, plan.truth),
         "after": after,
     }
     record |= {key: value for key, value in result.items() if this.get(key) != value}
@@ -245,7 +246,7 @@ def _take_up(folder: Path, manifest: dict, truth: pd.Series | None) -> set[Trial
     """The trials that need not run again, in one pass over the journal."""
     of_sitting, finished = Counter(), set()
     for record in recover_journal(folder):
-        check_truth(record, truth)
+        _check_truth(record["trial"]["index"], record["test_accuracy"], truth)
         of_sitting[record.get("sitting", 0)] += 1
         if not has_failed(record):
             finished.add(Trial(**record["trial"]))
@@ -259,10 +260,9 @@ def count_trials(manifest: dict, of_sitting: Counter) -> None:
         past["trials"] = of_sitting[number]
 
 
-def check_truth(record: dict, truth: pd.Series | dict | None) -> None:
-    """Raises InputError if a journal's record holds another test accuracy than `truth` for its architecture."""
-    index, recorded = record["trial"]["index"], record["test_accuracy"]
-    given = math.nan if truth is None else truth.get(index, math.nan)
+def _check_truth(index: int, recorded: float, truth: pd.Series | None) -> None:
+    """Raises InputError if a folder holds another test accuracy (%) of the architecture than `truth`."""
+    given = _accuracy(index, truth)
     if not (math.isnan(recorded) or math.isnan(given) or recorded == given):
         raise InputError(
             f"architecture {index} has a test accuracy of {recorded}% in the journal and of {given}% in the "
@@ -335,5 +335,5 @@ def _most_macs(trial: Trial, space: str, dataset: Dataset, settings: Settings) -
     return most_macs(find_space(space).kind.from_index(trial.index), trial.method, dataset, settings)
 
 
-def _accuracy(trial: Trial, truth: pd.Series | None) -> float:
-    return math.nan if truth is None else float(truth.get(trial.index, math.nan))
+def _accuracy(index: int, truth: pd.Series | None) -> float:
+    return math.nan if truth is None else float(truth.get(index, math.nan))

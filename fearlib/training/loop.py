@@ -13,7 +13,7 @@ from torch.optim import SGD
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from fearlib.data.dataset import Dataset
-from fearlib.errors import InputError, check_seed, is_integer, is_number
+from fearlib.errors import InputError, check_seed, check_whole, is_integer, is_number
 from fearlib.spaces.network import Network, shapes_checked
 from fearlib.training.classifier import check_labels, check_logits, has_one_value
 from fearlib.training.cuda_graph import recorded_step
@@ -140,10 +140,12 @@ def train(
     is no integer, or a network that `check_trainable` or `trainable_parameters` refuses.
     """
     schedule_epochs = epochs if schedule_epochs is None else schedule_epochs
-    check_counts(epochs=epochs, batch_size=batch_size, records_per_epoch=records_per_epoch)
+    check_whole(1, epochs=epochs, batch_size=batch_size, records_per_epoch=records_per_epoch)
     check_schedule(epochs, schedule_epochs)
     check_limits(stop_at=stop_at, max_seconds=max_seconds, max_macs=max_macs)
     check_trainable(network, dataset, batch_size)
+    steps = -(-len(dataset.train_labels) // batch_size)
+    recorded = _recorded(epochs, steps, records_per_epoch, recorded_steps)
     limits = Limits(stop_at, max_seconds, max_macs)
     parameters = trainable_parameters(network, first_free_block)
     device = parameters[0].device
@@ -152,26 +154,11 @@ def train(
         keep_freed_memory()
     network.to(memory_format=torch.channels_last)
     dataset = dataset.to(device)
-    steps = -(-len(dataset.train_labels) // batch_size)
-    record_after = {-(-steps * part // records_per_epoch) for part in range(1, records_per_epoch + 1)}
     optimizer, schedule = _optimizer(parameters, schedule_epochs * steps)
     generator = torch.Generator().manual_seed(check_seed(seed))
     macs_per_image = network.training_macs(dataset.resolution, first_free_block)
-    recorded_steps = set(recorded_steps)
-    if not all(is_integer(step) and 0 < step <= epochs * steps for step in recorded_steps):
-        raise InputError(
-            f"recorded_steps={sorted(recorded_steps)}: they must be whole numbers from 1 to {epochs * steps}."
-        )
     sums = _Sums(torch.zeros((), device=device), torch.zeros((), dtype=torch.int64, device=device))
-
-    def step_on(images: torch.Tensor, labels: torch.Tensor) -> None:
-        logits, loss = training_step(network, images, labels, first_free_block, precision)
-        torch.nn.utils.clip_grad_norm_(parameters, GRADIENT_CLIP)
-        optimizer.step()
-        optimizer.zero_grad()
-        sums.loss.add_(loss.detach() * len(labels))
-        sums.correct.add_((logits.argmax(1) == labels).sum())
-
+    step_on = _step(network, parameters, optimizer, sums, first_free_block, precision)
     if device.type == "cuda":
         step_on = recorded_step(step_on, optimizer, batch_size)
 
@@ -184,7 +171,7 @@ def train(
             schedule.step()
             sums.images += len(labels)
             spent = limits.spent(seconds + sums.seconds(), macs + sums.images * macs_per_image)
-            if step not in record_after and epoch * steps + step not in recorded_steps and not spent:
+            if epoch * steps + step not in recorded and not spent:
                 continue
             record = sums.record(stage, epoch + step / steps, macs_per_image)
             if validate and step == steps and not has_diverged([record.loss]):
@@ -196,6 +183,41 @@ def train(
             seconds, macs = seconds + record.seconds, macs + record.macs
             sums.restart()
     return records
+
+
+def _recorded(epochs: int, steps: int, records_per_epoch: int, others: Collection[int]) -> set[int]:
+    """The steps, counted through the whole training, that end with a record: so many an epoch, and others.
+
+    Raises InputError for another step that is not among the training's.
+    """
+    others = set(others)
+    if not all(is_integer(step) and 0 < step <= epochs * steps for step in others):
+        raise InputError(
+            f"recorded_steps={sorted(others)}: they must be whole numbers from 1 to {epochs * steps}."
+        )
+    of_an_epoch = {-(-steps * part // records_per_epoch) for part in range(1, records_per_epoch + 1)}
+    return others | {epoch * steps + step for epoch in range(epochs) for step in of_an_epoch}
+
+
+def _step(
+    network: Network,
+    parameters: list[torch.nn.Parameter],
+    optimizer: SGD,
+    sums: _Sums,
+    first_free_block: int,
+    precision: str,
+) -> Callable[[torch.Tensor, torch.Tensor], None]:
+    """One step of training on a batch of images and labels, added to the `sums`."""
+
+    def step_on(images: torch.Tensor, labels: torch.Tensor) -> None:
+        logits, loss = training_step(network, images, labels, first_free_block, precision)
+        torch.nn.utils.clip_grad_norm_(parameters, GRADIENT_CLIP)
+        optimizer.step()
+        optimizer.zero_grad()
+        sums.loss.add_(loss.detach() * len(labels))
+        sums.correct.add_((logits.argmax(1) == labels).sum())
+
+    return step_on
 
 
 def _optimizer(parameters: list[torch.nn.Parameter], steps: int) -> tuple[SGD, CosineAnnealingLR]:
@@ -212,16 +234,9 @@ def has_diverged(losses: Iterable[float]) -> bool:
     return not all(map(math.isfinite, losses))
 
 
-def check_counts(**counts: int) -> None:
-    """Raises InputError, naming it, for a count that is not a positive integer."""
-    for name, count in counts.items():
-        if not is_integer(count) or count < 1:
-            raise InputError(f"{name}={count!r}: it must be an integer of at least 1.")
-
-
 def check_schedule(epochs: int, schedule_epochs: int) -> None:
     """Raises InputError unless the schedule has as many epochs: after its end the cosine would rise again."""
-    check_counts(schedule_epochs=schedule_epochs)
+    check_whole(1, schedule_epochs=schedule_epochs)
     if schedule_epochs < epochs:
         raise InputError(
             f"schedule_epochs={schedule_epochs}: it must be at least the {epochs} epochs of the training."
