@@ -58,7 +58,7 @@ def test_nothing_is_trained_after_the_last_step(colour_dataset):
         ([1.5], 20, "steps '1.5'"),
         ([math.inf], 20, "steps 'inf'"),
         ([3, 11], 20, "steps=11: an epoch of 200 images has 10 steps of 20, and no more are taken."),
-        ([1], 0, "batch_size=0"),
+        ([1], 0, "batch_size is 0"),
     ],
 )
 def test_what_cannot_be_is_refused(steps, batch_size, said, colour_dataset):
@@ -119,6 +119,9 @@ def test_a_sweep_takes_a_measure_after_a_step_once():
     assert own == [f"early(steps=1,measures=snip,batch_size={SETTINGS.batch_size})"]
     trainings = ["degradation(epochs=8)", "degradation(epochs=8,batch_size=128)"]
     refuse_measures_twice(["degradation(epochs=8)", "degradation(epochs=4)", "degradation_constant(epochs=8)"])
+    refuse_measures_twice(["degradation_constant(epochs=8)", "degradation_constant(epochs=4)"])
+    with pytest.raises(InputError, match=r"batch_size=64\) and degradation_constant\(epochs=4\) train otherwise"):
+        refuse_measures_twice(["degradation_constant(epochs=2,batch_size=64)", "degradation_constant(epochs=4)"])
     with pytest.raises(InputError, match="every measure in degradation of 8 epochs is taken by degradation"):
         refuse_measures_twice(trainings)
     with pytest.raises(InputError, match="snip after 1 steps of 64 is taken by early"):

@@ -206,10 +206,34 @@ def test_refresh_reads_on_and_keeps_what_is_chosen(folder):
     assert "13 architectures, 5 methods, 36 rows" in shown.heading.value and "1 new trial " in shown.message.value
     assert shown.of.value == "synflow" and "shortreg(epochs=9)" in shown.of.options
     assert "shortreg(epochs=9)" in shown.ranks.value and "shortreg(epochs=9)" in shown.curve_of.options
+    manifest = (folder / "manifest.json").read_text()
     (folder / "manifest.json").write_text("{}")
     append_to_journal(folder, trial(13))
     shown.refresh.click()
     assert "is not a manifest of a sweep" in shown.message.value
+    (folder / "manifest.json").write_text(manifest)
+    shown.refresh.click()
+    assert "1 new trial " in shown.message.value and 13 in set(shown.results.rows["index"])
+
+
+def test_an_architecture_that_is_none_leaves_the_rest_alive(folder):
+    shown = Explorer(Results(folder))
+    shown.architecture.value = "3"
+    shown.architecture.value = "|what~0|"
+    assert "is not an architecture" in shown.message.value and shown.detail.layout.display == "none"
+    shown.of.value = "snip"
+    assert shown.figure.layout.yaxis.title.text == "snip" and not len(shown.figure.data[2].customdata)
+    append_to_journal(folder, trial(12, "shortreg(epochs=9)", score=0.4, accuracy=80.0))
+    shown.refresh.click()
+    assert "36 rows" in shown.heading.value and "36 rows" in shown.table.value
+
+
+def test_an_architecture_without_a_cell_has_its_ranks(folder, monkeypatch):
+    monkeypatch.setattr("fearlib.explorer.widgets.has_cell", lambda _: False)
+    shown = Explorer(Results(folder))
+    shown.architecture.value = "3"
+    assert shown.cell.layout.display == "none" and "snip" in shown.ranks.value
+    assert list(shown.figure.data[2].customdata) == [3]
 
 
 def test_the_scores_of_another_folder_stand_beside(rows):  # noqa: F811

@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import dask
 import distributed
@@ -27,7 +28,7 @@ from test_results import make, trial
 
 from fearlib import Architecture, InputError, run_sweep
 from fearlib.cli import main
-from fearlib.sweeps.cluster import _slots, cluster, run_on_workers
+from fearlib.sweeps.cluster import _local_cluster, _slots, cluster, run_on_workers
 from fearlib.sweeps.journal import read_journal
 from fearlib.sweeps.rows import read_curves, read_rows
 from fearlib.sweeps.run import Trial, _run, _with_retries
@@ -507,6 +508,14 @@ def test_workers_of_every_gpu_of_this_machine(tmp_path, monkeypatch):
     with cluster(1, per_gpu=2) as run_on:
         seen = [gpu for _, gpu in run_on(lambda _: visible_gpu(), list(range(8)))]
     assert set(seen) == {"3", "GPU-5f"}
+
+
+def test_a_worker_of_a_gpu_has_its_share_of_the_memory(monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    dask = SimpleNamespace(Nanny=None, Scheduler=None, SpecCluster=lambda shares, *_, **__: shares)
+    shares = _local_cluster(dask, 1, 4, None).values()
+    assert [each["options"]["memory_limit"] for each in shares] == [1 / 8] * 8
 
 
 def visible_gpu():

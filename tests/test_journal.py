@@ -183,6 +183,9 @@ def test_two_processes_write_a_file_by_different_names(tmp_path, monkeypatch):
     for process in (12, 34):
         monkeypatch.setattr("os.getpid", lambda process=process: process)
         replace_file(tmp_path / "rows", b"")
+    for folder in (tmp_path, "."):
+        with pytest.raises(InputError, match="cannot be written: it is a folder"):
+            replace_file(folder, b"")
     assert written == ["rows.12.part", "rows.34.part"]
 
 

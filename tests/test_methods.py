@@ -124,6 +124,8 @@ def test_a_method_of_ones_own(tmp_path, tiny_settings, monkeypatch):
     assert rows.macs[1] == 2 * rows.macs[0] > 0
     with pytest.raises(InputError, match="last_loss takes no argument 'threshold': it takes epochs, batch_size"):
         expand_methods(["last_loss(threshold=0.5)"], tiny_settings)
+    with pytest.raises(InputError, match="no setting 'shortreg_epochs' can supply a method's lengths"):
+        Method("several numbers, which no label can hold", print, {"lengths": "shortreg_epochs"})
     with pytest.raises(InputError, match="no setting 'length' can supply a method's epochs: the settings are"):
         Method("wrong", last_loss, {"epochs": "length"})
 

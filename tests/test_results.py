@@ -60,6 +60,16 @@ def make(folder, records):
     return folder
 
 
+def test_an_accuracy_from_outside_may_equal_that_of_the_own_training(tmp_path):
+    """At the level of chance it does. It stays, as the others do."""
+    make(tmp_path, [trial(0, "full", score=0.1), trial(1, "full", score=0.4), trial(2)])
+    assert write_tables(tmp_path).test_accuracy.dropna().to_list() == [10.0, 40.0]
+    given = pd.Series({0: 10.0, 1: 80.0, 2: 90.0})
+    for truth in (given, None, None):
+        rows = write_tables(tmp_path, truth)
+        assert rows.groupby("index").test_accuracy.first().to_dict() == given.to_dict()
+
+
 def ordered(table):
     keys = [key for key in ("method", "seed", "index", "stage", "epoch") if key in table]
     return table.sort_values(keys, ignore_index=True)

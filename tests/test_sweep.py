@@ -39,6 +39,7 @@ from fearlib.sweeps.methods import Method, expand_methods, parse_method
 from fearlib.sweeps.place import run_here
 from fearlib.sweeps.reader import Results
 from fearlib.sweeps.rows import CURVE_COLUMNS, ROW_COLUMNS, read_curves, read_rows, write_tables
+from fearlib.sweeps.status import sweep_status
 from fearlib.training.loop import Epoch
 
 ARCHITECTURES = [Architecture.from_index(index) for index in (12148, 13226, 1291)]
@@ -219,7 +220,8 @@ def test_truth_is_written_beside_the_scores(tiny_settings, tmp_path):
 @pytest.mark.parametrize(
     "truth, says",
     [
-        (pd.Series([10, 20, 30]), "numbered 0, 1, 2, ..., which are not architecture indices"),
+        (pd.Series([10, 20, 30]), "numbered 0 to 2 by pandas, which may be places in a list"),
+        (pd.Series([50.0] * 15625), "say so by truth.rename_axis('index'), or give a dict"),
         (pd.Series({str(each): 90.0 for each in ARCHITECTURES}), "which are not architecture indices"),
         ([10.0, 20.0, 30.0], "truth is a list: it must be a Series or a dict"),
         ({12148: 500.0}, "truth: architecture 12148 has the accuracy 500.0, which is not a number in 0..100"),
@@ -320,9 +322,11 @@ def test_parts_of_a_sweep_merge_into_the_whole(undisturbed, tiny_settings, tmp_p
     for part, architectures in zip(parts, (ARCHITECTURES[:2], ARCHITECTURES[1:])):
         run_sweep(part, "synthetic", tiny_settings, METHODS, architectures)
     assert merge_sweeps(tmp_path / "whole", parts) == 9
+    assert sweep_status(tmp_path / "whole").total.remaining == 0
     assert_same(tmp_path / "whole", undisturbed)
     journal = (tmp_path / "whole" / PACKED).read_bytes()
     assert merge_sweeps(tmp_path / "whole", parts) == 0
+    assert sweep_status(tmp_path / "whole").total.remaining == 0
     assert (tmp_path / "whole" / PACKED).read_bytes() == journal
     manifest = json.loads((tmp_path / "whole" / "manifest.json").read_text())
     assert [record["sitting"] for record in read_journal(tmp_path / "whole")] == [0] * 6 + [1] * 3

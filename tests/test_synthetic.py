@@ -80,3 +80,15 @@ def test_damaged_cache(tmp_path):
     cached.write_bytes(cached.read_bytes()[:1000])
     with pytest.raises(InputError, match="not a complete cached dataset.*delete it"):
         load_dataset("synthetic", tmp_path, resolution=16, train_images=100)
+
+
+@pytest.mark.filterwarnings("ignore:the rarest")
+def test_a_cache_that_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch):
+    load_dataset("synthetic", tmp_path, resolution=16, train_images=100)
+
+    def refused(path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("fearlib.data.synthetic.zipfile.ZipFile", refused)
+    with pytest.raises(InputError, match=r"cannot be read \(PermissionError: .*Permission denied\)\.$"):
+        load_dataset("synthetic", tmp_path, resolution=16, train_images=100)

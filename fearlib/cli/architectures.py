@@ -78,14 +78,17 @@ def show(
     found, dataset = parse_architecture(architecture, space), dataset_name(dataset)
     if truth is not None and space != "nats-tss":
         raise InputError(f"--truth is of nats-tss: of {space} there is no benchmark accuracy.")
+    from fearlib.spaces.drawing import cell_text, draw_cell, has_cell
+
     if draw is not None and draw.suffix.lower() not in DRAWN:
         raise InputError(f"--draw {draw}: the file's name must end in {', '.join(DRAWN)}.")
+    if draw is not None and not has_cell(found):
+        raise InputError(f"--draw: architectures of {space} have no cell that can be drawn.")
     for path in (*(results or ()), *([] if truth is None else [truth])):
         existing_path(path)
     from fearlib.benchmark.truth import benchmark_accuracy
     from fearlib.explorer.folders import results_folders
     from fearlib.explorer.known_scores import known_scores
-    from fearlib.spaces.drawing import cell_text, draw_cell
 
     folders = (
         [each for path in results for each in results_folders(path) or [path]] if results else results_folders()
@@ -98,7 +101,8 @@ def show(
     if truth is not None:
         accuracy = benchmark_accuracy(truth, dataset, [found.index])
         accuracies[accuracy.attrs["dataset"]] = {f"{accuracy.iloc[0]:.2f}%": [str(truth)]}
-    print(f"{space} {found.index}\n{found}\n\ncell\n{cell_text(found)}\n\n{_sizes_text(found, dataset)}\n")
+    cell = f"cell\n{cell_text(found)}\n\n" if has_cell(found) else ""
+    print(f"{space} {found.index}\n{found}\n\n{cell}{_sizes_text(found, dataset)}\n")
     for name, values in accuracies.items():
         for value, folders in values.items():
             print(f"test accuracy on {shown_name(name)}: {value}{f', {folders[0]}' if len(values) > 1 else ''}")

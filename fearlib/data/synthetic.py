@@ -62,6 +62,8 @@ def _read_cache(path: Path, resolution: int, train_images: int) -> dict[str, tor
     """The cached arrays. Raises InputError if they are damaged."""
     try:
         return _read_arrays(path, resolution, train_images)
+    except (OSError, MemoryError) as error:
+        raise InputError(f"{path} cannot be read ({one_line(error)}).") from error
     except Exception as error:  # torch raises nearly every kind there is
         raise InputError(
             f"{path} is not a complete cached dataset ({one_line(error)}): delete it, it will be made anew."

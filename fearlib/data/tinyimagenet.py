@@ -82,6 +82,8 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
             refuse_other_packing(archive.infolist(), path)
             arrays = {name: _read_array(archive, name) for name in _NAMES}
             wrong = _wrong(arrays)
+    except (OSError, MemoryError) as error:
+        raise InputError(f"{path} cannot be read ({one_line(error)}).") from error
     except Exception as error:  # zipfile and numpy raise many kinds
         wrong = one_line(error)
     if wrong:

@@ -26,7 +26,7 @@ from fearlib.explorer.views import (
     table_html,
 )
 from fearlib.ranking.tables import method_order
-from fearlib.spaces.drawing import draw_cell
+from fearlib.spaces.drawing import draw_cell, has_cell
 from fearlib.spaces.nats import Architecture
 from fearlib.spaces.registry import parse_architecture
 from fearlib.sweeps.reader import Results
@@ -49,7 +49,7 @@ class Explorer:
         require("anywidget", "explore results in a notebook")
         graph = require("plotly.graph_objects", "draw interactive figures")
         self.results, self.other, self.other_name, self.scores = results, None, "", scores_of(results.rows)
-        self.lock, self.answering = threading.RLock(), False
+        self.lock, self.answering, self.chosen = threading.RLock(), False, None
         self.figure = graph.FigureWidget(scatter_figure(self.scores, *first_axes(self.scores), 100))
         self._make_choices(widgets, folders)
         self._make_detail(widgets)
@@ -177,6 +177,7 @@ class Explorer:
         scores_of(results.rows)  # refuses one that has none
         self.results, self.other, self.message.value = results, None, ""
         self.beside.value = self.architecture.value = ""  # which may be of another search space
+        self.chosen = None
         self._show_all()
 
     def _open_beside(self) -> None:
@@ -220,7 +221,7 @@ class Explorer:
         return with_combination(scores, chosen, self.how.value) if len(chosen) > 1 else scores
 
     def _draw(self) -> None:
-        of, against, chosen = self.of.value, self.against.value, self._chosen()
+        of, against, chosen = self.of.value, self.against.value, self.chosen
         layers = layers_of(self.scores, of, against, self.percent.value, chosen and chosen.index)
         with self.figure.batch_update():
             for trace, layer in zip(self.figure.data, layers):
@@ -240,22 +241,24 @@ class Explorer:
         if points.point_inds:
             self.architecture.value = str(trace.customdata[points.point_inds[0]])
 
-    def _chosen(self):
-        text = self.architecture.value.strip()
-        return parse_architecture(text, self.results.rows.space.iloc[0]) if text else None
-
     def _choose(self) -> None:
-        self.message.value = ""
-        self._show_chosen()
-        self._draw()
+        self.message.value, self.chosen = "", None
+        text = self.architecture.value.strip()
+        try:
+            self.chosen = parse_architecture(text, self.results.rows.space.iloc[0]) if text else None
+        finally:
+            self._show_chosen()
+            self._draw()
 
     def _show_chosen(self) -> None:
-        chosen = self._chosen()
+        chosen = self.chosen
         self.detail.layout.display = "none" if chosen is None else None
         if chosen is not None:
             self.name.value = paragraph(f"{chosen.index}: {chosen}")
-            size = (6.4, 4.1) if isinstance(chosen, Architecture) else (12.4, 4)
-            self.cell.value = png_of(lambda axes: draw_cell(chosen, axes), size)
+            self.cell.layout.display = None if has_cell(chosen) else "none"
+            if has_cell(chosen):
+                size = (6.4, 4.1) if isinstance(chosen, Architecture) else (12.4, 4)
+                self.cell.value = png_of(lambda axes: draw_cell(chosen, axes), size)
             ranks = ranks_of(self.scores, chosen.index)
             self.ranks.value = table_html(ranks) + paragraph(
                 "Rank 1 is the highest; equal values share their average rank."
@@ -267,7 +270,7 @@ class Explorer:
             self._show_curve()
 
     def _show_curve(self, *_) -> None:
-        method, chosen = self.curve_of.value, self._chosen()
+        method, chosen = self.curve_of.value, self.chosen
         self.curve.layout.display = "none" if method is None or chosen is None else None
         if method is not None and chosen is not None:
             curves = self.results.curves()

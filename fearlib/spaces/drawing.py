@@ -36,6 +36,11 @@ _LABEL = np.array([1.25, 0.36])  # an operation's name, wide and high
 _ALONG = (0.5, 0.42, 0.58, 0.34, 0.66, 0.26, 0.74, 0.18, 0.82)  # where on an edge its name may stand
 
 
+def has_cell(architecture: object) -> bool:
+    """Whether it is of a space whose cells can be drawn; one of the user's own has none."""
+    return isinstance(architecture, Architecture | Genotype)
+
+
 def draw_cell(architecture: Architecture | Genotype, axes=None):
     """Draw the cell of an architecture, or both cells of a genotype side by side, and return matplotlib's axes.
 
@@ -84,7 +89,7 @@ def _edges(architecture: Architecture | Genotype) -> dict[str, list[tuple[str, s
     if isinstance(architecture, Architecture):
         pairs = zip(nats.EDGES, architecture.ops)
         return {"cell": [(_NATS_NODES[source], _NATS_NODES[target], op) for (source, target), op in pairs]}
-    if not isinstance(architecture, Genotype):
+    if not has_cell(architecture):
         raise InputError(f"{architecture!r:.100} has no cell to draw: expected an Architecture or a Genotype.")
     cells = {"normal cell": architecture.normal, "reduction cell": architecture.reduce}
     targets = [_DARTS_NODES[2 + edge // 2] for edge in range(darts.EDGES)]

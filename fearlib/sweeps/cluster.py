@@ -99,6 +99,7 @@ def _local_cluster(distributed, workers: int, per_gpu: int | None, loop):
                 "nthreads": 1,
                 "env": {"CUDA_VISIBLE_DEVICES": gpu},
                 "resources": {"GPU": 1 / per_gpu},
+                "memory_limit": 1 / (len(gpus) * per_gpu),  # of the machine's; else it would be a core's share
             },
         }
         for gpu in gpus

@@ -58,15 +58,25 @@ def merge_sweeps(folder: str | Path, sources: list[str | Path], methods: list[st
             sittings = [_place(merged["sittings"], sitting) for sitting in manifest["sittings"]]
             write_manifest(folder, merged)
             for trial, record in {Trial(**record["trial"]): record for record in records}.items():
+                sitting = sittings[record.get("sitting", 0)]
                 if trial not in held or has_failed(held[trial]) and not has_failed(record):
-                    held[trial] = record | {"sitting": sittings[record.get("sitting", 0)]}
+                    held[trial] = record | {"sitting": sitting}
                     append_to_journal(folder, held[trial])
                     added += 1
+                elif held[trial].get("sitting", 0) != sitting and not has_failed(held[trial]):  # it is done here
+                    merged["sittings"][sitting]["missing"] = _without(merged["sittings"][sitting], trial.method)
         count_trials(merged, Counter(record.get("sitting", 0) for record in held.values()))
         write_manifest(folder, merged)
         write_tables(folder, accuracies)
         pack_journal(folder)
     return added
+
+
+def _without(sitting: dict, method: str) -> dict[str, int]:
+    """How many trials of each method a sitting had to do, less one of this method."""
+    missing = Counter(sitting.get("missing", {}))
+    missing[method] -= 1
+    return dict(+missing)
 
 
 def _read_part(source: Path, configuration: dict, methods: list[str] | None) -> tuple[dict, list[dict]]:

@@ -67,13 +67,16 @@ class Method:
     seed_shift: int = 0
 
     def __post_init__(self):
-        settings = [setting.name for setting in fields(Settings) if setting.name != "preset"]
+        settings = [setting.name for setting in fields(Settings) if setting.name not in _NO_ARGUMENT]
         for argument, setting in self.arguments.items():
             if not callable(setting) and setting not in settings:
                 raise InputError(
                     f"no setting {setting!r} can supply a method's {argument}: the settings are "
                     f"{', '.join(settings)}."
                 )
+
+
+_NO_ARGUMENT = ("preset", "shortreg_epochs")  # a label would have several numbers as one argument
 
 
 def regular_macs(epoch_macs: Callable[..., int], arguments: dict, images: int) -> int:
@@ -303,10 +306,22 @@ def parse_method(label: str) -> tuple[str, dict]:
 
 
 def refuse_measures_twice(methods: Iterable[str]) -> None:
-    """Raises InputError if two methods of one sweep give rows the same label, so that they would count as one."""
+    """Raises InputError if two methods of one sweep give rows the same label, so that they would count as one.
+
+    At a constant rate a longer training begins with a shorter one, unless they train otherwise.
+    """
     taken: dict[str, str] = {}
+    constant: dict[tuple, str] = {}
     for method in dict.fromkeys(methods):
-        for measure in _measures_of(read_label(method)):
+        label = read_label(method)
+        if label.name == "degradation_constant":
+            constant.setdefault(tuple(map(label.arguments.get, ("batch_size", "precision"))), method)
+        if len(constant) > 1:
+            raise InputError(
+                f"{' and '.join(constant.values())} train otherwise, and their moments would count as one "
+                "training's: choose another folder for one of them."
+            )
+        for measure in _measures_of(label):
             if taken.setdefault(measure, method) != method:
                 raise InputError(
                     f"{measure} is taken by {taken[measure]} and by {method}: leave it out of one, or choose "

@@ -54,12 +54,14 @@ class Results:
         if not self.folder.is_dir():
             raise InputError(f"{self.folder} is no longer there: what was read of it is still shown.")
         with collector_at_rest():
-            records, self._rows_end, other = read_journal_on(self.folder, self._rows_end, curves=False)
+            records, end, other = read_journal_on(self.folder, self._rows_end, curves=False)
             records = last_trials(records)
+            new = rows_of_folder(self.folder, records) if records else self._rows[:0]
+            self._rows_end = end  # not before: trials that could not be read are read again
             if other:
                 self._rows = self._rows[:0]
             if records:
-                self._rows = _replaced(self._rows, rows_of_folder(self.folder, records), records)
+                self._rows = _replaced(self._rows, new, records)
             if records or other:
                 self.rows = with_accuracy(self._rows, self._known)
         return len(records)

@@ -112,9 +112,13 @@ def _accuracy_of_full(rows: pd.DataFrame) -> pd.Series:
 
 
 def accuracy_from_outside(rows: pd.DataFrame) -> pd.Series:
-    """Test accuracy by architecture where it is not that of the sweep's own full training, NaN where it is."""
+    """Test accuracy by architecture, all NaN where they are those of the sweep's own full training.
+
+    One from outside may equal its own by chance, as those of networks that learn nothing do.
+    """
     accuracy = rows.groupby("index").test_accuracy.first().astype(float)  # of no rows, pandas knows no type
-    return accuracy.where(~np.isclose(accuracy, _accuracy_of_full(rows).reindex(accuracy.index)))
+    own = np.isclose(accuracy, _accuracy_of_full(rows).reindex(accuracy.index))
+    return accuracy * math.nan if own[accuracy.notna()].all() else accuracy
 
 
 def own_truth(rows: pd.DataFrame) -> str | None:
