@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,6 +19,7 @@ from test_results import make, trial
 from fearlib import MEASURES, METHODS, Architecture, build_network, cli, zero_cost
 from fearlib.scores.images import noise_minibatch
 from fearlib.scores.registry import FIFTEEN
+from fearlib.spaces.registry import SPACES, Space
 from fearlib.sweeps.journal import append_to_journal, read_journal
 from fearlib.sweeps.presets import PRESETS, preset
 from fearlib.sweeps.writer import WRITER
@@ -437,3 +439,30 @@ def test_a_guide_is_the_repositorys(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code, _, err = run("choose")
     assert code and "results holds no tables/choosing.md: run this in the repository's folder." in err
+
+
+@dataclass(frozen=True)
+class Own:
+    """An architecture of a space of one's own, which has no cell."""
+
+    index: int
+
+    @classmethod
+    def from_index(cls, index):
+        return cls(int(index))
+
+    def __str__(self):
+        return f"own-{self.index}"
+
+
+def test_show_takes_architectures_of_ones_own_space(run, tmp_path, monkeypatch):
+    def build(architecture, classes, channels, cells):
+        return build_network(Architecture.from_index(architecture.index), classes, channels, cells)
+
+    monkeypatch.setitem(SPACES, "own", Space(Own, lambda count, seed: list(map(Own, range(count))), build))
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = run("show", 5, "--space", "own")
+    assert code == 0 and out.startswith("own 5\nown-5\n\ncompact: ") and "cell\n" not in out
+    code, _, error = run("show", 5, "--space", "own", "--draw", "cell.svg")
+    assert code == 2 and "architectures of own have no cell that can be drawn" in error
+    assert not (tmp_path / "cell.svg").exists()

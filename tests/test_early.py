@@ -1,5 +1,6 @@
 """Measures after a few steps, against the same moments of a longer training."""
 
+import functools
 import math
 import re
 from dataclasses import replace
@@ -13,6 +14,7 @@ from fearlib.scores.early import early
 from fearlib.scores.images import first_minibatch
 from fearlib.sweeps.labels import parse_label
 from fearlib.sweeps.methods import expand_methods, most_macs, refuse_measures_twice
+from fearlib.sweeps.presets import as_dict
 from fearlib.sweeps.trial import run_trial
 
 ARCHITECTURE = Architecture.from_index(12148)
@@ -111,27 +113,25 @@ def test_a_trial_has_a_row_for_every_measure_and_step(colour_dataset):
 
 
 def test_a_sweep_takes_a_measure_after_a_step_once():
-    refuse_measures_twice(["early(steps=1+3,measures=snip)", "early(steps=2,measures=snip)", "zero_cost"])
-    refuse_measures_twice(
-        ["early(steps=1,measures=snip,batch_size=32)", "early(steps=1,measures=snip,batch_size=64)"]
-    )
+    refuse = functools.partial(refuse_measures_twice, settings=as_dict(SETTINGS))
+    refuse(["early(steps=1+3,measures=snip)", "early(steps=2,measures=snip)", "zero_cost"])
+    refuse(["early(steps=1,measures=snip,batch_size=32)", "early(steps=1,measures=snip,batch_size=64)"])
     own = expand_methods(["early(steps=1)", f"early(steps=1,batch_size={SETTINGS.batch_size})"], SETTINGS)
     assert own == [f"early(steps=1,measures=snip,batch_size={SETTINGS.batch_size})"]
     trainings = ["degradation(epochs=8)", "degradation(epochs=8,batch_size=128)"]
-    refuse_measures_twice(["degradation(epochs=8)", "degradation(epochs=4)", "degradation_constant(epochs=8)"])
-    refuse_measures_twice(["degradation_constant(epochs=8)", "degradation_constant(epochs=4)"])
+    refuse(["degradation(epochs=8)", "degradation(epochs=4)", "degradation_constant(epochs=8)"])
+    same = f"degradation_constant(epochs=2,batch_size={SETTINGS.batch_size})"
+    refuse(["degradation_constant(epochs=8)", "degradation_constant(epochs=4)", same])
     with pytest.raises(InputError, match=r"batch_size=64\) and degradation_constant\(epochs=4\) train otherwise"):
-        refuse_measures_twice(["degradation_constant(epochs=2,batch_size=64)", "degradation_constant(epochs=4)"])
+        refuse(["degradation_constant(epochs=2,batch_size=64)", "degradation_constant(epochs=4)"])
     with pytest.raises(InputError, match="every measure in degradation of 8 epochs is taken by degradation"):
-        refuse_measures_twice(trainings)
+        refuse(trainings)
     with pytest.raises(InputError, match="snip after 1 steps of 64 is taken by early"):
-        refuse_measures_twice(
-            [f"early(steps=1,measures=snip,batch_size=64{more})" for more in ("", ",precision=half")]
-        )
+        refuse([f"early(steps=1,measures=snip,batch_size=64{more})" for more in ("", ",precision=half")])
     with pytest.raises(
         InputError, match=r"snip after 3 steps is taken by early\(steps=1\+3,measures=snip\) and by"
     ):
-        refuse_measures_twice(["early(steps=1+3,measures=snip)", "early(steps=3,measures=grad_norm+snip)"])
+        refuse(["early(steps=1+3,measures=snip)", "early(steps=3,measures=grad_norm+snip)"])
 
 
 def test_a_training_that_diverges_ends_there_with_a_reason(colour_dataset):

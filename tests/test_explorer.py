@@ -216,6 +216,17 @@ def test_refresh_reads_on_and_keeps_what_is_chosen(folder):
     assert "1 new trial " in shown.message.value and 13 in set(shown.results.rows["index"])
 
 
+def test_what_is_new_is_shown_though_the_folder_beside_cannot_be_read(folder, tmp_path):
+    other = make(tmp_path / "beside", [trial(index, accuracy=60.0 + index) for index in range(12)])
+    shown = Explorer(Results(folder), [other])
+    shown.beside.value = other
+    (other / "manifest.json").write_text("{}")
+    for each in (folder, other):
+        append_to_journal(each, trial(12, accuracy=80.0))
+    shown.refresh.click()
+    assert "is not a manifest of a sweep" in shown.message.value and "13 architectures" in shown.heading.value
+
+
 def test_an_architecture_that_is_none_leaves_the_rest_alive(folder):
     shown = Explorer(Results(folder))
     shown.architecture.value = "3"

@@ -132,6 +132,8 @@ def test_names_of_scores_are_those_of_their_rows(tmp_path, small):
     found = run_funnel(tmp_path, "synthetic", scores, ARCHITECTURES[:2])
     shown = ["smoke/snip(steps=2,batch_size=16)", "smoke/snip(epoch=1,schedule=constant)"]
     assert list(found.ranking)[2:-1] == shown and found.ranking[shown].notna().all(axis=None)
+    for other in ("smoke/snip(steps=2.0,batch_size=016)", "smoke/snip(epoch=1.0,epochs=01,schedule=constant)"):
+        assert list(run_funnel(tmp_path, "synthetic", [other], ARCHITECTURES[:2]).ranking)[2] in shown
     own = run_funnel(tmp_path, "synthetic", ["smoke/snip(steps=2)"], ARCHITECTURES[:2])
     assert list(own.ranking)[2] == f"smoke/snip(steps=2,batch_size={small.batch_size})"
     with pytest.raises(InputError, match="lacks scores of smoke/snip.epoch=0.4,.*, though its trials ran"):
@@ -226,7 +228,9 @@ def test_a_funnel_takes_what_a_sweep_takes(tmp_path, small):
         (["smoke/snip(epoch=x,schedule=constant)"], {}, "moments are whole epochs"),
         (["smoke/snip(epoch=3,schedule=constant)"], {}, "a moment lies from 0 to the 1 epochs of the training"),
         (["smoke/snip(epoch=-1,schedule=constant)"], {}, "a moment lies from 0 to the 1 epochs"),
-        (["smoke/snip(epoch=x,epochs=2,schedule=cosine)"], {}, "a moment lies from 0 to the 2 epochs"),
+        (["smoke/snip(epoch=9,epochs=2,schedule=cosine)"], {}, "a moment lies from 0 to the 2 epochs"),
+        (["smoke/snip(epoch=x,epochs=2,schedule=cosine)"], {}, "moments are whole epochs"),
+        (["smoke/snip(epoch=1.5,epochs=2,schedule=cosine)"], {}, "moments are whole epochs"),
         (["smoke/synflow", "smoke/snip(epoch=1,epochs=x,schedule=cosine)"], {}, "epochs='x'"),
         (["smoke/synflow", "smoke/snip(steps=x)"], {}, "'x' is not a list of numbers"),
         (["smoke/synflow", "smoke/snip(steps=0)"], {}, "steps"),

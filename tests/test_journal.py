@@ -186,6 +186,8 @@ def test_two_processes_write_a_file_by_different_names(tmp_path, monkeypatch):
     for folder in (tmp_path, "."):
         with pytest.raises(InputError, match="cannot be written: it is a folder"):
             replace_file(folder, b"")
+    with pytest.raises(InputError, match="cannot be written: File name too long"):
+        replace_file(tmp_path / ("a" * 300), b"")
     assert written == ["rows.12.part", "rows.34.part"]
 
 

@@ -122,11 +122,15 @@ def test_settings_that_no_preset_made(tmp_path, tiny_settings):
         (replace(tiny_settings, preset="32px"), "unknown preset '32px'"),
         (
             replace(tiny_settings, preset="smoke"),
-            "the settings called smoke are smoke.full_epochs=1",
+            "the settings called smoke are not those of synthetic and nats-tss, where they are smoke.full",
         ),
-        (replace(tiny_settings, cells=2), r"are smoke\(cells=2,full_epochs=1,.*: make them by fearlib.preset"),
-        (preset("compact", "cifar10"), r"the settings called compact are compact\(threshold=0.4\)"),
-        (preset("smoke", "synthetic", space="darts"), "for synthetic, nats-tss the settings called smoke are"),
+        (
+            replace(tiny_settings, cells=2),
+            r"are smoke\(cells=2,full_epochs=1,.*: make them by fearlib.preset",
+        ),
+        (preset("compact", "cifar10"), r"where they are compact\(threshold=0.4\)"),
+        (preset("smoke", "synthetic", space="darts"), "not those of synthetic and nats-tss"),
+        (replace(tiny_settings, preset=None), "unknown preset 'None'"),
         (replace(tiny_settings, channels=0), "at least 1"),
         ("compact", "make them by"),
     ):

@@ -221,6 +221,7 @@ def test_truth_is_written_beside_the_scores(tiny_settings, tmp_path):
     "truth, says",
     [
         (pd.Series([10, 20, 30]), "numbered 0 to 2 by pandas, which may be places in a list"),
+        (pd.Series(dtype=float), "truth has no test accuracy of 3 of 3 architectures"),
         (pd.Series([50.0] * 15625), "say so by truth.rename_axis('index'), or give a dict"),
         (pd.Series({str(each): 90.0 for each in ARCHITECTURES}), "which are not architecture indices"),
         ([10.0, 20.0, 30.0], "truth is a list: it must be a Series or a dict"),

@@ -1,1 +1,1 @@
-"""Datasets. In: a name and a folder. Out: a `Dataset`, whole and in memory. Imports files, plugin and spaces."""
+"""Datasets. In: a name and a folder. Out: a `Dataset`, whole and in memory. Imports files and plugin."""

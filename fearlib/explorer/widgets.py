@@ -165,11 +165,12 @@ class Explorer:
         return self.box._repr_mimebundle_() | {"text/html": shown}
 
     def _read_on(self) -> None:
-        new = self.results.refresh() + (self.other.refresh() if self.other else 0)
-        self.message.value = paragraph(
-            f"{new} new trial{'s' * (new > 1)} at {datetime.now():%H:%M:%S}" if new else "nothing is new"
-        )
-        if new:
+        try:
+            new = self.results.refresh() + (self.other.refresh() if self.other else 0)
+            self.message.value = paragraph(
+                f"{new} new trial{'s' * (new > 1)} at {datetime.now():%H:%M:%S}" if new else "nothing is new"
+            )
+        finally:  # of two folders the first may have new ones where the other cannot be read
             self._show_all()
 
     def _open(self) -> None:

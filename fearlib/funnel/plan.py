@@ -8,7 +8,7 @@ from fearlib.ranking.candidates import DERIVED
 from fearlib.ranking.every_score import score_name
 from fearlib.scores.registry import MEASURES
 from fearlib.sweeps.labels import Label, parse_label
-from fearlib.sweeps.methods import METHODS, expand_methods
+from fearlib.sweeps.methods import METHODS, expand_methods, parse_method
 from fearlib.sweeps.presets import Settings, check_settings, preset
 
 _IN_TRAINING = {"constant": "degradation_constant", "cosine": "degradation"}  # by the form of the learning rate
@@ -97,27 +97,27 @@ def _part(name: str, dataset: str, precision: str) -> Part:
 
 def _in_training(name: str, label: Label, settings: Settings) -> Part:
     """A measure at a moment of training, as in `snip(epoch=0.2,schedule=constant)`."""
-    epochs, schedule = label.arguments.get("epochs", "1"), label.arguments["schedule"]
+    epoch, schedule = label.number("epoch"), label.arguments["schedule"]
     _refuse_others(name, label, ("epoch", "epochs", "schedule"))
-    (method,) = expand_methods([f"{_IN_TRAINING[schedule]}(epochs={epochs})"], settings)
-    epoch = label.number("epoch")
-    by_tenths = 0 < epoch < 1 and f"{round(epoch, 1):g}" == label.arguments["epoch"]
-    if schedule == "constant" and not (by_tenths or epoch.is_integer()):
+    (method,) = expand_methods([f"{_IN_TRAINING[schedule]}(epochs={label.arguments.get('epochs', 1)})"], settings)
+    epochs = parse_method(method)[1]["epochs"]
+    by_tenths = 0 < epoch < 1 and (schedule != "constant" or f"{round(epoch, 1):g}" == label.arguments["epoch"])
+    if not (by_tenths or epoch.is_integer()):
         raise InputError(f"{name}: moments are whole epochs, and of the first its tenths, as epoch=0.2.")
-    if not 0 <= epoch <= float(epochs):
+    if not 0 <= epoch <= epochs:
         raise InputError(f"{name}: a moment lies from 0 to the {epochs} epochs of the training.")
-    row = Label(label.name, {"epoch": f"{epoch:g}", "epochs": epochs, "schedule": schedule})
+    row = Label(label.name, {"epoch": f"{epoch:g}", "epochs": f"{epochs}", "schedule": schedule})
     return Part(score_name(settings.preset, str(row)), settings, method)
 
 
 def _after_steps(name: str, label: Label, settings: Settings) -> Part:
     """A measure after some steps of training, as in `snip(steps=80,batch_size=64)`."""
-    batch_size = label.arguments.get("batch_size", f"{settings.batch_size}")
-    form = {"steps": label.arguments["steps"], "batch_size": batch_size}
     _refuse_others(name, label, ("steps", "batch_size"))
-    if "+" in form["steps"]:
+    if "+" in label.arguments["steps"]:
         raise InputError(f"{name} stands for several scores: name the steps of one.")
-    (method,) = expand_methods([str(Label("early", form | {"measures": label.name}))], settings)
+    form = {"batch_size": f"{settings.batch_size}"} | label.arguments | {"measures": label.name}
+    (method,) = expand_methods([str(Label("early", form))], settings)
+    form = {key: f"{parse_method(method)[1][key]}" for key in ("steps", "batch_size")}
     return Part(f"{settings.preset}/{Label(label.name, form)}", settings, method)
 
 

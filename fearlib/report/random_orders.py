@@ -13,8 +13,8 @@ from fearlib.ranking.combinations import DIGITS
 from fearlib.search import Evaluate, check_ratio, value_of
 
 # From architectures' indices and orders (searches x length) of places among them, to a line a search.
-_ORDERS = 100  # of a resample
 Searches = Callable[[list[int], np.ndarray], pd.DataFrame]
+_ORDERS = 100  # of a resample
 
 
 def random_searches(

@@ -55,7 +55,7 @@ def checked_truth(truth: pd.Series | dict[int, float], indices: list[int], stack
         )
     given = truth if isinstance(truth, pd.Series) else pd.Series(truth, dtype=object)
     numbered_by_pandas = given is truth and given.index.equals(pd.RangeIndex(len(given))) and not given.index.name
-    if numbered_by_pandas and list(given.index) != indices:
+    if len(given) and numbered_by_pandas and list(given.index) != indices:
         raise InputError(
             f"truth is numbered 0 to {len(given) - 1} by pandas, which may be places in a list: if they are "
             "architecture indices, say so by truth.rename_axis('index'), or give a dict."

@@ -48,7 +48,8 @@ def merge_sweeps(folder: str | Path, sources: list[str | Path], methods: list[st
         raise InputError(f"{folder} cannot be merged into itself.")
     every_record = [*_records(folder), *itertools.chain(*(records for _, records in parts))]
     accuracies = _accuracies(every_record)
-    refuse_measures_twice(record["trial"]["method"] for record in every_record if not has_failed(record))
+    finished = (record["trial"]["method"] for record in every_record if not has_failed(record))
+    refuse_measures_twice(finished, configuration["settings"])
     added = 0
     with only_writer(folder):
         refuse_rows_without_journal(folder)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
@@ -305,17 +305,19 @@ def parse_method(label: str) -> tuple[str, dict]:
     return name, arguments
 
 
-def refuse_measures_twice(methods: Iterable[str]) -> None:
+def refuse_measures_twice(methods: Iterable[str], settings: Mapping) -> None:
     """Raises InputError if two methods of one sweep give rows the same label, so that they would count as one.
 
-    At a constant rate a longer training begins with a shorter one, unless they train otherwise.
+    At a constant rate a longer training begins with a shorter one, unless they train otherwise. What a label does
+    not state the sweep's `settings` say, as a manifest has them.
     """
     taken: dict[str, str] = {}
     constant: dict[tuple, str] = {}
     for method in dict.fromkeys(methods):
         label = read_label(method)
         if label.name == "degradation_constant":
-            constant.setdefault(tuple(map(label.arguments.get, ("batch_size", "precision"))), method)
+            how = tuple(label.arguments.get(key, f"{settings.get(key)}") for key in ("batch_size", "precision"))
+            constant.setdefault(how, method)
         if len(constant) > 1:
             raise InputError(
                 f"{' and '.join(constant.values())} train otherwise, and their moments would count as one "

@@ -103,12 +103,12 @@ def checked(settings: Settings, dataset: str, space: str) -> Settings:
     """
     if not isinstance(settings, Settings):
         raise InputError(f"the settings are {settings!r:.80}: make them by fearlib.preset.")
-    name, values = parse_label(settings.preset).name, {key: getattr(settings, key) for key in _KINDS}
+    name, values = parse_label(f"{settings.preset}").name, {key: getattr(settings, key) for key in _KINDS}
     made = preset(name, dataset, space, **values)
     if made.preset != settings.preset:
         raise InputError(
-            f"for {dataset}, {space} the settings called {settings.preset} are {made.preset}: make them by "
-            "fearlib.preset, all changes among its arguments."
+            f"the settings called {settings.preset} are not those of {dataset} and {space}, where they are "
+            f"{made.preset}: make them by fearlib.preset for these, every change among its arguments."
         )
     return made
 

@@ -214,7 +214,8 @@ def _begun(folder: Path, plan: Plan, place: Place) -> tuple[dict, list[Trial]]:
     for index, accuracy in known_accuracy(folder).items():
         _check_truth(index, accuracy, plan.truth)
     finished = _take_up(folder, manifest, plan.truth)
-    refuse_measures_twice(trial.method for trial in [*finished, *plan.trials])
+    methods = (trial.method for trial in [*finished, *plan.trials])
+    refuse_measures_twice(methods, plan.configuration["settings"])
     missing = [trial for trial in plan.trials if trial not in finished]
     this = sitting(place.workers, plan.truth) | asdict(place)
     manifest["sittings"].append(this | {"missing": Counter(trial.method for trial in missing)})

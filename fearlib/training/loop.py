@@ -145,7 +145,7 @@ def train(
     check_limits(stop_at=stop_at, max_seconds=max_seconds, max_macs=max_macs)
     check_trainable(network, dataset, batch_size)
     steps = -(-len(dataset.train_labels) // batch_size)
-    recorded = _recorded(epochs, steps, records_per_epoch, recorded_steps)
+    of_an_epoch, others = _recorded(epochs, steps, records_per_epoch, recorded_steps)
     limits = Limits(stop_at, max_seconds, max_macs)
     parameters = trainable_parameters(network, first_free_block)
     device = parameters[0].device
@@ -171,7 +171,7 @@ def train(
             schedule.step()
             sums.images += len(labels)
             spent = limits.spent(seconds + sums.seconds(), macs + sums.images * macs_per_image)
-            if epoch * steps + step not in recorded and not spent:
+            if step not in of_an_epoch and epoch * steps + step not in others and not spent:
                 continue
             record = sums.record(stage, epoch + step / steps, macs_per_image)
             if validate and step == steps and not has_diverged([record.loss]):
@@ -185,8 +185,10 @@ def train(
     return records
 
 
-def _recorded(epochs: int, steps: int, records_per_epoch: int, others: Collection[int]) -> set[int]:
-    """The steps, counted through the whole training, that end with a record: so many an epoch, and others.
+def _recorded(
+    epochs: int, steps: int, records_per_epoch: int, others: Collection[int]
+) -> tuple[set[int], set[int]]:
+    """The steps that end with a record: of every epoch, and others, which count through the whole training.
 
     Raises InputError for another step that is not among the training's.
     """
@@ -195,8 +197,7 @@ def _recorded(epochs: int, steps: int, records_per_epoch: int, others: Collectio
         raise InputError(
             f"recorded_steps={sorted(others)}: they must be whole numbers from 1 to {epochs * steps}."
         )
-    of_an_epoch = {-(-steps * part // records_per_epoch) for part in range(1, records_per_epoch + 1)}
-    return others | {epoch * steps + step for epoch in range(epochs) for step in of_an_epoch}
+    return {-(-steps * part // records_per_epoch) for part in range(1, records_per_epoch + 1)}, others
 
 
 def _step(
