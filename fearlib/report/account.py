@@ -15,7 +15,7 @@ from fearlib.sweeps.manifest import MANIFEST, MAX_BYTES
 from fearlib.sweeps.presets import LENGTHS, PRESETS, as_dict, preset
 from fearlib.sweeps.rows import rows_file
 
-ARCHIVE = "archive"  # in a folder of results: sweeps that stand for a past decision, by what they have in common
+ARCHIVE = "archive"  # in a folder of results: sweeps of former presets, and unfinished ones
 OF_A_SITTING = ("started", "ended", "trials", "workers", "commit", "plugin", "hardware", "python", "truth")
 
 
