@@ -27,8 +27,9 @@ def test_a_sweep_of_darts_networks(tmp_path):
         network = build_darts_network(genotype, 10, settings.channels, settings.cells)
         images = read_curves(tmp_path).query("method == 'shortreg(epochs=1)'").images.iloc[0]
         assert macs[genotype.index] == images * network.training_macs(settings.resolution)
-    with pytest.raises(InputError, match="another configuration"):
-        run_sweep(tmp_path, "synthetic", settings, ["fear"], [Architecture.from_index(0)])
+    of_nats = preset("smoke", "synthetic", shortreg_epochs=(1,), **small)
+    with pytest.raises(InputError, match="another configuration .*space was 'darts'"):
+        run_sweep(tmp_path, "synthetic", of_nats, ["fear"], [Architecture.from_index(0)])
 
 
 @pytest.mark.parametrize("name", SPACES)

@@ -78,18 +78,17 @@ def show(
     found, dataset = parse_architecture(architecture, space), dataset_name(dataset)
     if truth is not None and space != "nats-tss":
         raise InputError(f"--truth is of nats-tss: of {space} there is no benchmark accuracy.")
-    from fearlib.spaces.drawing import cell_text, draw_cell, has_cell
-
     if draw is not None and draw.suffix.lower() not in DRAWN:
         raise InputError(f"--draw {draw}: the file's name must end in {', '.join(DRAWN)}.")
-    if draw is not None and not has_cell(found):
-        raise InputError(f"--draw: architectures of {space} have no cell that can be drawn.")
     for path in (*(results or ()), *([] if truth is None else [truth])):
         existing_path(path)
     from fearlib.benchmark.truth import benchmark_accuracy
     from fearlib.explorer.folders import results_folders
     from fearlib.explorer.known_scores import known_scores
+    from fearlib.spaces.drawing import cell_text, draw_cell, has_cell
 
+    if draw is not None and not has_cell(found):
+        raise InputError(f"--draw: architectures of {space} have no cell that can be drawn.")
     folders = (
         [each for path in results for each in results_folders(path) or [path]] if results else results_folders()
     )
