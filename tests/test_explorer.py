@@ -230,6 +230,7 @@ def test_what_is_new_is_shown_though_the_folder_beside_cannot_be_read(folder, tm
 def test_an_architecture_that_is_none_leaves_the_rest_alive(folder):
     shown = Explorer(Results(folder))
     shown.architecture.value = "3"
+    assert shown.detail.layout.display is None
     shown.architecture.value = "|what~0|"
     assert "is not an architecture" in shown.message.value and shown.detail.layout.display == "none"
     shown.of.value = "snip"

@@ -132,8 +132,11 @@ def test_names_of_scores_are_those_of_their_rows(tmp_path, small):
     found = run_funnel(tmp_path, "synthetic", scores, ARCHITECTURES[:2])
     shown = ["smoke/snip(steps=2,batch_size=16)", "smoke/snip(epoch=1,schedule=constant)"]
     assert list(found.ranking)[2:-1] == shown and found.ranking[shown].notna().all(axis=None)
-    for other in ("smoke/snip(steps=2.0,batch_size=016)", "smoke/snip(epoch=1.0,epochs=01,schedule=constant)"):
-        assert list(run_funnel(tmp_path, "synthetic", [other], ARCHITECTURES[:2]).ranking)[2] in shown
+    others = {"steps=2.0,batch_size=016": shown[0], "epoch=1.0,epochs=01,schedule=constant": shown[1]}
+    others["epoch=1.0,epochs=02,schedule=cosine"] = "smoke/snip(epoch=1,epochs=2,schedule=cosine)"
+    for other, name in others.items():
+        found = run_funnel(tmp_path, "synthetic", [f"smoke/snip({other})"], ARCHITECTURES[:2])
+        assert list(found.ranking)[2] == name
     own = run_funnel(tmp_path, "synthetic", ["smoke/snip(steps=2)"], ARCHITECTURES[:2])
     assert list(own.ranking)[2] == f"smoke/snip(steps=2,batch_size={small.batch_size})"
     with pytest.raises(InputError, match="lacks scores of smoke/snip.epoch=0.4,.*, though its trials ran"):

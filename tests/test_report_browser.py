@@ -206,7 +206,7 @@ def test_contents_stay_in_view_and_unfold_what_they_name(visit, url_of_a_part):
 def assert_nothing_serious(page):
     page.fill("#search-text", "288")
     page.press("#search-text", "Enter")
-    assert page.locator("circle[aria-selected=true]").count() == 1
+    page.locator("circle[aria-selected=true]").wait_for(state="attached")  # the one, once it is drawn
     page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
     violations = axe.Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
     serious = [violation for violation in violations if violation["impact"] in SERIOUS]
