@@ -13,8 +13,9 @@ from fearlib.scores.degradation import degradation
 from fearlib.scores.early import early
 from fearlib.scores.images import first_minibatch
 from fearlib.sweeps.labels import parse_label
-from fearlib.sweeps.methods import expand_methods, most_macs, refuse_measures_twice
+from fearlib.sweeps.methods import expand_methods, most_macs
 from fearlib.sweeps.presets import as_dict
+from fearlib.sweeps.taken import refuse_measures_twice
 from fearlib.sweeps.trial import run_trial
 
 ARCHITECTURE = Architecture.from_index(12148)

@@ -20,9 +20,9 @@ from fearlib.sweeps.journal import (
 )
 from fearlib.sweeps.labels import has_failed
 from fearlib.sweeps.manifest import MANIFEST, open_manifest, read_manifest, write_manifest
-from fearlib.sweeps.methods import refuse_measures_twice
 from fearlib.sweeps.rows import known_accuracy, refuse_rows_without_journal, write_tables
 from fearlib.sweeps.run import Trial, count_trials
+from fearlib.sweeps.taken import refuse_measures_twice
 from fearlib.sweeps.writer import only_writer
 
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 from fearlib.errors import InputError
 from fearlib.plugin import OTHERS, Registry
-from fearlib.scores.registry import FIFTEEN, MEASURES, measure_names, zero_cost_macs
+from fearlib.scores.registry import MEASURES, measure_names, zero_cost_macs
 from fearlib.spaces.darts import Genotype
 from fearlib.spaces.nats import Architecture
 from fearlib.spaces.registry import build
-from fearlib.sweeps.labels import UNDEFINED, Label, numbers_text, parse_label, read_label, read_numbers
+from fearlib.sweeps.labels import UNDEFINED, Label, numbers_text, parse_label, read_numbers
 from fearlib.sweeps.presets import LENGTHS, Settings, convert_setting, setting_text
+from fearlib.sweeps.taken import measures_named
 
 if TYPE_CHECKING:  # what imports torch is imported by the functions that run a trial
     import torch
@@ -29,6 +30,7 @@ if TYPE_CHECKING:  # what imports torch is imported by the functions that run a 
 
 _DEGRADATION_EPOCHS = 8
 _TRUTH_SEEDS = 1_000_000
+_NO_ARGUMENT = ("preset", "shortreg_epochs")  # the second would be several numbers as one argument of a label
 
 
 @dataclass(frozen=True)
@@ -76,9 +78,6 @@ class Method:
                 )
 
 
-_NO_ARGUMENT = ("preset", "shortreg_epochs")  # a label would have several numbers as one argument
-
-
 def regular_macs(epoch_macs: Callable[..., int], arguments: dict, images: int) -> int:
     """Of regular training for `epochs`."""
     return epoch_macs() * arguments["epochs"]
@@ -121,12 +120,8 @@ def _run_zero_cost(given: Given, measures: str | None = None) -> tuple[list[dict
     from fearlib.scores.measures import measure_network
 
     images, labels = _minibatch(given)
-    results = measure_network(given.network, images, labels, _names(measures), given.seed)
+    results = measure_network(given.network, images, labels, measures_named(measures), given.seed)
     return _measure_rows(results, given.network.macs(images.shape[-1]), len(labels)), ()
-
-
-def _names(measures: str | None) -> tuple[str, ...]:
-    return FIFTEEN if measures is None else tuple(measures.split("+"))
 
 
 def _measures_text(text: str) -> str:
@@ -153,7 +148,7 @@ def _run_degradation(
     found = degradation(
         given.network, given.dataset, images, labels,
         constant_rate=schedule == "constant", seed=given.seed, moments=moments and read_numbers(moments),
-        measures=_names(measures), **arguments,
+        measures=measures_named(measures), **arguments,
     )  # fmt: skip
     form = {"epochs": arguments["epochs"], "schedule": schedule}
     trained = ("train_top1",) if moments is None else ("train_top1", "train_loss")
@@ -170,7 +165,14 @@ def _run_early(given: Given, steps: str, measures: str, **arguments) -> tuple[li
     images, labels = _minibatch(given)
     counts = [int(step) for step in read_numbers(steps)]
     found = early(
-        given.network, given.dataset, images, labels, counts, _names(measures), seed=given.seed, **arguments
+        given.network,
+        given.dataset,
+        images,
+        labels,
+        counts,
+        measures_named(measures),
+        seed=given.seed,
+        **arguments,
     )
     macs, rows = given.network.macs(images.shape[-1]), []
     for step, moment in zip(counts, found):
@@ -303,46 +305,6 @@ def parse_method(label: str) -> tuple[str, dict]:
         kind = allowed[key]
         arguments[key] = kind(value) if callable(kind) else convert_setting(kind, value, called=f"{name}'s {key}")
     return name, arguments
-
-
-def refuse_measures_twice(methods: Iterable[str], settings: Mapping) -> None:
-    """Raises InputError if two methods of one sweep give rows the same label, so that they would count as one.
-
-    At a constant rate a longer training begins with a shorter one, unless they train otherwise. What a label does
-    not state the sweep's `settings` say, as a manifest has them.
-    """
-    taken: dict[str, str] = {}
-    constant: dict[tuple, str] = {}
-    for method in dict.fromkeys(methods):
-        label = read_label(method)
-        if label.name == "degradation_constant":
-            how = tuple(label.arguments.get(key, f"{settings.get(key)}") for key in ("batch_size", "precision"))
-            constant.setdefault(how, method)
-        if len(constant) > 1:
-            raise InputError(
-                f"{' and '.join(constant.values())} train otherwise, and their moments would count as one "
-                "training's: choose another folder for one of them."
-            )
-        for measure in _measures_of(label):
-            if taken.setdefault(measure, method) != method:
-                raise InputError(
-                    f"{measure} is taken by {taken[measure]} and by {method}: leave it out of one, or choose "
-                    "another folder."
-                )
-
-
-def _measures_of(label: Label) -> Iterable[str]:
-    """The measures that a trial takes, after how many steps, in words."""
-    measures = _names(label.arguments.get("measures"))
-    if label.name == "zero_cost":
-        return measures
-    if label.name in ("degradation", "degradation_constant"):  # a row's label has these two alone
-        return [f"every measure in {label.name} of {label.arguments.get('epochs')} epochs"]
-    if label.name != "early":
-        return ()
-    batch = f" of {label.arguments['batch_size']}" if "batch_size" in label.arguments else ""
-    steps = label.arguments["steps"].split("+")
-    return [f"{measure} after {step} steps{batch}" for measure in measures for step in steps]
 
 
 def most_macs(architecture: Architecture | Genotype, label: str, dataset: Dataset, settings: Settings) -> int:

@@ -29,12 +29,13 @@ from fearlib.sweeps.given import checked_truth, distinct
 from fearlib.sweeps.journal import append_to_journal, pack_journal, recover_journal
 from fearlib.sweeps.labels import FAILED, has_failed
 from fearlib.sweeps.manifest import open_manifest, write_manifest
-from fearlib.sweeps.methods import expand_methods, most_macs, refuse_measures_twice
+from fearlib.sweeps.methods import expand_methods, most_macs
 from fearlib.sweeps.place import Place
 from fearlib.sweeps.presets import LENGTHS, Settings, as_dict, checked
 from fearlib.sweeps.provenance import code_commit, hardware, sitting, utc_now
 from fearlib.sweeps.record import refuse_unreadable
 from fearlib.sweeps.rows import known_accuracy, refuse_rows_without_journal, rows_of_trials, write_tables
+from fearlib.sweeps.taken import refuse_measures_twice
 from fearlib.sweeps.trial import refuse_nan, run_trial
 from fearlib.sweeps.writer import only_writer
 
