@@ -457,6 +457,27 @@ def test_a_lead_is_over_whichever_other_is_best(percent):
     assert with_rivals[0] <= alone[0] and with_rivals[1] <= alone[1]  # in no resample is it ahead by more
 
 
+def test_a_reflected_interval_of_the_lead_over_many_covers_what_a_plain_one_does_not():
+    rng, lead, covered = np.random.default_rng(5), functools.partial(lead_over_best, percent=100), []
+    for _ in range(40):  # none of thirteen equal scores is ahead of the others
+        accuracy = rng.normal(size=30)
+        scores = accuracy + rng.normal(size=(13, 30))
+        bounds = (bootstrap_interval(lead, *scores, accuracy, resamples=100, reflected=way) for way in (False, True))
+        covered.append([low < 0 < high for low, high in bounds])
+    plain, reflected = np.mean(covered, axis=0)
+    assert plain < 0.7 and reflected > 0.85
+
+
+def test_a_reflected_interval_is_as_far_to_the_other_side():
+    x, y = bivariate_normal(np.random.default_rng(0), 30, 0.5)
+    low, high = bootstrap_interval(spearman, x, y)
+    value = spearman(x, y)
+    assert bootstrap_interval(spearman, x, y, reflected=True) == pytest.approx((2 * value - high, 2 * value - low))
+    # The largest of a sample is never exceeded in a resample.
+    low, high = bootstrap_interval(lambda drawn: drawn.max(), np.arange(30.0), reflected=True)
+    assert low == 29 < high
+
+
 def test_interval_of_as_many_distinct_values_as_a_byte_holds():
     assert bootstrap_interval(spearman, np.arange(128), np.arange(128), resamples=20) == pytest.approx((1, 1))
 

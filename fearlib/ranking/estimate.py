@@ -46,11 +46,13 @@ def texts(table: pd.DataFrame, name: str, prefix: str = "", form: str = ".2f") -
     return ["–" if math.isnan(each.value) else f"{each:{form}}" for each in found]
 
 
-def estimate(statistic: Callable[..., float], *arrays: ArrayLike, resamples: int = 1000) -> Estimate:
+def estimate(
+    statistic: Callable[..., float], *arrays: ArrayLike, resamples: int = 1000, reflected: bool = False
+) -> Estimate:
     """`statistic(*arrays)` with the 95% interval of `bootstrap_interval`, whose arguments these are.
 
     `n` counts the entries that are finite in every array. Raises InputError as `bootstrap_interval` does.
     """
-    low, high = bootstrap_interval(statistic, *arrays, resamples=resamples)
+    low, high = bootstrap_interval(statistic, *arrays, resamples=resamples, reflected=reflected)
     known = np.isfinite(np.asarray(arrays, dtype=float)).all(axis=0)
     return Estimate(statistic(*arrays), low, high, int(known.sum()))

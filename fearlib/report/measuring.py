@@ -369,7 +369,7 @@ def _ahead_of_best(rows: pd.DataFrame, fear: str, percent: float) -> tuple[Estim
     others = each.columns.drop(fear)
     accuracy = rows.groupby("index").test_accuracy.mean()[each.index]
     columns = [each[method] for method in (fear, *others)]
-    found = estimate(partial(lead_over_best, percent=percent), *columns, accuracy)
+    found = estimate(partial(lead_over_best, percent=percent), *columns, accuracy, reflected=True)
     of_others = pd.Series({method: top_spearman(each[method], accuracy, percent) for method in others})
     return replace(found, n=len(top_indices(accuracy, percent))), of_others.fillna(-math.inf).idxmax()
 
