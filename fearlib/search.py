@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import torch
 
 from fearlib.data.dataset import Dataset
 from fearlib.errors import InputError, check_whole
+from fearlib.randomness import seeded
 from fearlib.ranking.combinations import rank_product
 from fearlib.scores.images import first_minibatch
 from fearlib.scores.measures import measure_network
@@ -151,8 +151,8 @@ def at_initialisation(measure: str, seed: int, dataset: Dataset, settings: Setti
     def measured(index: int) -> Evaluation:
         architecture = Architecture.from_index(index)
         with plain_arithmetic():
-            torch.manual_seed(seed)
-            network = build_network(architecture, dataset.num_classes, settings.channels, settings.cells)
+            with seeded(seed):
+                network = build_network(architecture, dataset.num_classes, settings.channels, settings.cells)
             found = measure_network(network.to(images.device), images, labels, (measure,), seed)[measure]
             macs = zero_cost_macs(measure, network.macs(images.shape[-1]), len(labels))
         return Evaluation(found.value, math.inf, macs, found.seconds)

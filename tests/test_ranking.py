@@ -462,7 +462,9 @@ def test_a_reflected_interval_of_the_lead_over_many_covers_what_a_plain_one_does
     for _ in range(40):  # none of thirteen equal scores is ahead of the others
         accuracy = rng.normal(size=30)
         scores = accuracy + rng.normal(size=(13, 30))
-        bounds = (bootstrap_interval(lead, *scores, accuracy, resamples=100, reflected=way) for way in (False, True))
+        bounds = (
+            bootstrap_interval(lead, *scores, accuracy, resamples=100, reflected=way) for way in (False, True)
+        )
         covered.append([low < 0 < high for low, high in bounds])
     plain, reflected = np.mean(covered, axis=0)
     assert plain < 0.7 and reflected > 0.85

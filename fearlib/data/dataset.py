@@ -9,6 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from fearlib.data.checks import check_labels, check_tensor
 from fearlib.errors import InputError, check_whole
 
 
@@ -19,8 +20,9 @@ class Dataset:
     Images are (count, 3, side, side): uint8 with a `mean` and `std` to normalise by, or float32 ready to use.
     Labels are int64 (count,). `padding` is how far a training crop may shift, in pixels; 0 turns crop and flip
     off. `verified` is False for files whose checksums differ from the official ones. `num_classes` is one more
-    than the largest training label unless given. Raises InputError for images of another shape, uint8 without
-    both `mean` and `std`, or a padding that is no integer of at least 0.
+    than the largest training label unless given. Raises InputError for images of another shape, labels that are
+    no class number for each, uint8 without both `mean` and `std`, a value a channel, or a padding that is no
+    integer of at least 0.
     """
 
     name: str
@@ -36,15 +38,30 @@ class Dataset:
     num_classes: int | None = None
 
     def __post_init__(self):
-        for part, images in (("training", self.train_images), ("test", self.test_images)):
+        for part, images, labels in (
+            ("training", self.train_images, self.train_labels),
+            ("test", self.test_images, self.test_labels),
+        ):
+            check_tensor(f"the {part} images", images)
             if images.dim() != 4 or images.shape[1] != 3 or images.shape[-1] != images.shape[-2]:
                 raise InputError(
                     f"the {part} images have the shape {tuple(images.shape)}: it must be (count, 3, side, side)."
                 )
             if images.dtype == torch.uint8 and self.mean is None:
                 raise InputError(f"the {part} images are uint8: they need a mean and std to normalise by.")
+            check_labels(f"{self.name}'s {part} labels", labels, len(images))
+        if self.test_images.shape[1:] != self.train_images.shape[1:]:
+            raise InputError(
+                f"the training images have {self.resolution} pixels a side and the test images "
+                f"{self.test_images.shape[-1]}: they must be alike."
+            )
         if (self.mean is None) != (self.std is None):
             raise InputError("a dataset has both a mean and a std, or neither.")
+        for name, value in () if self.mean is None else (("mean", self.mean), ("std", self.std)):
+            check_tensor("the mean and std", value)
+            if value.shape != (3,) or not value.isfinite().all() or name == "std" and not (value > 0).all():
+                numbers = "numbers above 0" if name == "std" else "numbers"
+                raise InputError(f"the {name} is {value.tolist()}: it must be three {numbers}, one a channel.")
         check_whole(0, padding=self.padding)
         if self.num_classes is None:
             object.__setattr__(self, "num_classes", int(self.train_labels.max()) + 1)

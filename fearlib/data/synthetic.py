@@ -14,6 +14,7 @@ from fearlib.data.folder import data_folder
 from fearlib.errors import InputError, check_whole, one_line
 from fearlib.files.outside import check_file
 from fearlib.files.progress import progress
+from fearlib.randomness import seeded
 
 CLASSES = 10
 SEED = 42
@@ -125,8 +126,7 @@ def generate_synthetic(resolution: int, train_images: int) -> dict[str, torch.Te
     """
     cap = _most_of_a_class(train_images)
     draws = train_images * DRAWS_PER_TRAIN_IMAGE
-    with torch.random.fork_rng(devices=[]), torch.inference_mode():
-        torch.manual_seed(SEED)
+    with seeded(SEED), torch.inference_mode():
         networks = labelling_networks(resolution)
         counts = [0] * CLASSES
         kept_images, kept_labels = [], []

@@ -16,6 +16,7 @@ from torch import nn
 
 from fearlib.errors import Undefined
 from fearlib.files.progress import progress
+from fearlib.randomness import seeded
 from fearlib.scores.effective_rank import effective_ranks
 from fearlib.scores.kaiming import (
     NOISE_IMAGES,
@@ -97,12 +98,13 @@ def score_architectures(
 ) -> tuple[pd.DataFrame, list[str]]:
     """Measures of architectures at initialisation: columns index, arch and one a measure; and what is undefined.
 
-    Every network's weights are drawn from `seed`. Raises InputError for an unknown measure or a wrong size.
+    Every network's weights are drawn from `seed`. Raises InputError for an unknown measure, a wrong size or a seed
+    that is no integer.
     """
     lines, undefined, measures = [], [], measure_names(measures)
     for architecture in progress(architectures, "measuring", "architecture"):
-        torch.manual_seed(seed)
-        network = build_network(architecture, num_classes, channels, cells)
+        with seeded(seed):
+            network = build_network(architecture, num_classes, channels, cells)
         results = measure_network(network, images, labels, measures, seed)
         values = {name: result.value for name, result in results.items()}
         lines.append({"index": architecture.index, "arch": str(architecture), **values})

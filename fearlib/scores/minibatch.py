@@ -12,11 +12,13 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from fearlib.data.checks import ordinary
 from fearlib.errors import Undefined, check_seed
+from fearlib.randomness import seeded
 from fearlib.scores.forward_passes import runs_as, without_batch_norm
 from fearlib.scores.second_order import ONE_VALUE, cheap_second_derivatives
 from fearlib.spaces.network import shapes_checked
-from fearlib.training.classifier import check_logits, has_one_value, ordinary
+from fearlib.training.classifier import check_logits, has_one_value
 
 PERTURBATION = 0.01  # of the noise images that `perturbed_features` compares
 NO_LAYER = "it has no convolution or linear layer"
@@ -308,8 +310,7 @@ class Minibatch:
 
     def run(self, state: dict[str, torch.Tensor], images: torch.Tensor) -> torch.Tensor:
         """Logits, with the same random numbers in every pass; parameters are replaced module by module."""
-        with torch.random.fork_rng([images.device] if images.is_cuda else []):
-            torch.manual_seed(self.seed)
+        with seeded(self.seed, images.device):
             try:
                 with shapes_checked(images.shape):
                     output = functional_call(self.network, state, (images,), tie_weights=False)

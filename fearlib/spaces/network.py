@@ -28,6 +28,10 @@ def shapes_checked(images: torch.Size):
     except RuntimeError as error:
         if not OF_SHAPES.search(str(error)):
             raise
+        if "view size is not compatible" in str(error):
+            raise InputError(
+                "the network calls view, which fails in channels-last memory: use flatten or reshape there."
+            ) from error
         raise InputError(
             f"the network does not take images of the shape {tuple(images)} ({one_line(error)})."
         ) from error
@@ -96,8 +100,9 @@ class Network(nn.Module):
         return features
 
     def free_parameters(self, first_free_block: int = 0) -> list[nn.Parameter]:
-        """The parameters that train when everything before `first_free_block` is frozen."""
-        return [parameter for part in self._split(first_free_block)[1] for parameter in part.parameters()]
+        """The parameters that train when everything before `first_free_block` is frozen, each once."""
+        free = (parameter for part in self._split(first_free_block)[1] for parameter in part.parameters())
+        return list(dict.fromkeys(free))
 
     @property
     def num_parameters(self) -> int:

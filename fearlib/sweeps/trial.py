@@ -9,6 +9,7 @@ import torch
 
 from fearlib.data.dataset import Dataset
 from fearlib.files.stays_text import stays_a_text
+from fearlib.randomness import seeded
 from fearlib.scores.registry import MEASURES
 from fearlib.scores.trained import Score
 from fearlib.spaces.darts import Genotype
@@ -39,10 +40,10 @@ def run_trial(
     """
     method, arguments = with_settings(label, settings)
     seed += method.seed_shift
-    with plain_arithmetic():
-        torch.manual_seed(seed)
+    device = dataset.train_images.device
+    with plain_arithmetic(), seeded(seed, device):
         network = build(architecture, dataset.num_classes, settings.channels, settings.cells)
-        network.to(dataset.train_images.device)
+        network.to(device)
         found = method.run(Given(network, dataset, settings, seed, max_macs), **arguments)
     if isinstance(found, Score):
         row = {"method": label, "score": float(found.value), "seconds": found.seconds, "macs": found.macs}

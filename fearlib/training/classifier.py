@@ -1,9 +1,9 @@
 """What a classifier takes and gives, checked once, so that a mistake is a sentence and not a number."""
 
-import numpy as np
 import torch
 from torch import nn
 
+from fearlib.data.checks import check_labels, check_tensor, dtype_text, ordinary
 from fearlib.errors import InputError
 
 PRECISE = (torch.float32, torch.float64)  # sums over all weights leave the range of half precision
@@ -19,7 +19,7 @@ def check_minibatch(
     """
     if not isinstance(network, nn.Module):
         raise InputError(f"the network is a {type(network).__name__}: it must be a torch.nn.Module.")
-    _check_tensor("images", images)
+    check_tensor("images", images)
     if images.dim() != 4 or 0 in images.shape:
         raise InputError(
             f"images have the shape {tuple(images.shape)}: it must be (batch, channels, height, width), "
@@ -30,26 +30,10 @@ def check_minibatch(
         _check_dtype(f"the network's {name} is", parameter)
         if (parameter.dtype, parameter.device) != (images.dtype, images.device):
             raise InputError(
-                f"images are {_text(images.dtype)} on {images.device}, but the network's {name} is "
-                f"{_text(parameter.dtype)} on {parameter.device}: they must be alike."
+                f"images are {dtype_text(images.dtype)} on {images.device}, but the network's {name} is "
+                f"{dtype_text(parameter.dtype)} on {parameter.device}: they must be alike."
             )
     return ordinary(images.detach()), check_labels("labels", labels, len(images)).to(images.device)
-
-
-def check_labels(what: str, labels: torch.Tensor, images: int) -> torch.Tensor:
-    """Labels as int64. Raises InputError unless they are class numbers from 0, one for each of the images."""
-    _check_tensor(what, labels)
-    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
-        raise InputError(f"{what} are {_text(labels.dtype)}: they must be class numbers, integers from 0.")
-    if labels.shape != (images,) or not images:
-        raise InputError(
-            f"{what} have the shape {tuple(labels.shape)} for {images} images: there must be one class number for "
-            "each, and at least one."
-        )
-    labels = ordinary(labels).long()
-    if labels.min() < 0:
-        raise InputError(f"{what} hold {int(labels.min())}: classes are numbered from 0.")
-    return labels
 
 
 def check_logits(output: torch.Tensor, images: int, largest_label: int) -> torch.Tensor:
@@ -76,25 +60,9 @@ def has_one_value(error: ValueError) -> bool:
     return "more than 1 value per channel" in str(error) or "more than 1 spatial element" in str(error)
 
 
-def ordinary(tensor: torch.Tensor) -> torch.Tensor:
-    """The tensor, or a copy if it was made in torch's inference mode, so that it can be differentiated."""
-    return tensor.clone() if tensor.is_inference() else tensor
-
-
-def _check_tensor(what: str, value: object) -> None:
-    if not isinstance(value, torch.Tensor):
-        hint = ", as torch.from_numpy makes one" if isinstance(value, np.ndarray) else ""
-        kind = f"{type(value).__module__}.{type(value).__name__}".removeprefix("builtins.")
-        raise InputError(f"{what} are a {kind}: a torch.Tensor is needed{hint}.")
-
-
 def _check_dtype(what: str, tensor: torch.Tensor) -> None:
     if tensor.dtype not in PRECISE:
         raise InputError(
-            f"{what} {_text(tensor.dtype)}: measures need float32 or float64 (images normalised, the network as "
-            "network.float() makes it)."
+            f"{what} {dtype_text(tensor.dtype)}: measures need float32 or float64 (images normalised, the network "
+            "as network.float() makes it)."
         )
-
-
-def _text(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")

@@ -16,20 +16,26 @@ def recorded_step(
     schedule may change between steps as usual, from a tensor. Batches of another size than `batch_size` run as
     they are. The arithmetic is that of `step`; whether it repeats bit for bit is up to the GPU's libraries.
     """
-    group, graph, side = optimizer.param_groups[0], torch.cuda.CUDAGraph(), torch.cuda.Stream()
-    rate, steps, inputs = torch.empty((), device=group["params"][0].device), 0, ()
+    group = optimizer.param_groups[0]
+    device = group["params"][0].device  # may be another than the current one, of which streams are by default
+    graph, side = torch.cuda.CUDAGraph(), torch.cuda.Stream(device)
+    rate, steps, inputs = torch.empty((), device=device), 0, ()
 
     def record(images: torch.Tensor, labels: torch.Tensor) -> None:
         nonlocal inputs
         inputs, usual_rate = (images.clone(), labels.clone()), group["lr"]
         group["lr"] = rate
         try:
-            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+            with torch.cuda.graph(graph, stream=side, capture_error_mode="thread_local"):
                 step(*inputs)
         finally:
             group["lr"] = usual_rate
 
     def run(images: torch.Tensor, labels: torch.Tensor) -> None:
+        with torch.cuda.device(device):
+            run_there(images, labels)
+
+    def run_there(images: torch.Tensor, labels: torch.Tensor) -> None:
         nonlocal steps
         if len(labels) != batch_size:
             step(images, labels)

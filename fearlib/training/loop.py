@@ -15,10 +15,10 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 from fearlib.data.dataset import Dataset
 from fearlib.errors import InputError, check_seed, check_whole, is_integer, is_number
 from fearlib.spaces.network import Network, shapes_checked
-from fearlib.training.classifier import check_labels, check_logits, has_one_value
+from fearlib.training.classifier import check_logits, has_one_value
 from fearlib.training.cuda_graph import recorded_step
 from fearlib.training.memory import keep_freed_memory
-from fearlib.training.precision import resolve_precision
+from fearlib.training.precision import autocast, resolve_precision
 
 LEARNING_RATE = 0.1
 MOMENTUM = 0.9
@@ -135,9 +135,10 @@ def train(
     `after_record` is called with every record, while the network stands as it was then; its time does not count.
     Forward passes run under autocast at `precision` (`resolve_precision`), in channels-last memory, on the device
     of the network's parameters; on a processor the process keeps the memory it has used (`keep_freed_memory`).
-    Inference mode and no_grad play no part. Raises InputError for an unknown precision, a non-positive count, more
-    epochs than the schedule has, a recorded step that the training has not, a limit that is no number, a seed that
-    is no integer, or a network that `check_trainable` or `trainable_parameters` refuses.
+    Inference mode, no_grad, a caller's autocast and gradients that the network holds play no part. Raises
+    InputError for an unknown precision, a non-positive count, more epochs than the schedule has, a recorded step
+    that the training has not, a limit that is no number, a seed that is no integer, or a network that
+    `check_trainable` or `trainable_parameters` refuses.
     """
     schedule_epochs = epochs if schedule_epochs is None else schedule_epochs
     check_whole(1, epochs=epochs, batch_size=batch_size, records_per_epoch=records_per_epoch)
@@ -152,11 +153,12 @@ def train(
     precision = resolve_precision(precision, device.type)
     if device.type == "cpu":
         keep_freed_memory()
+    macs_per_image = network.training_macs(dataset.resolution, first_free_block)
+    network.zero_grad()
     network.to(memory_format=torch.channels_last)
     dataset = dataset.to(device)
     optimizer, schedule = _optimizer(parameters, schedule_epochs * steps)
     generator = torch.Generator().manual_seed(check_seed(seed))
-    macs_per_image = network.training_macs(dataset.resolution, first_free_block)
     sums = _Sums(torch.zeros((), device=device), torch.zeros((), dtype=torch.int64, device=device))
     step_on = _step(network, parameters, optimizer, sums, first_free_block, precision)
     if device.type == "cuda":
@@ -256,8 +258,8 @@ def check_trainable(network: Network, dataset: Dataset, *batch_sizes: int) -> No
     """Raises InputError unless it is a `Network` that can be trained, with a logit for every class of `dataset`.
 
     So it is refused if in a batch, of those that the positive `batch_sizes` make, it has one value a channel to
-    normalise. One image goes through it in evaluation mode, and one or two through a copy in training mode, which
-    draws no random number of the caller's.
+    normalise. An image or two go through a copy in channels-last memory, in training mode and in evaluation mode,
+    which draws no random number of the caller's.
     """
     if not hasattr(network, "free_parameters"):
         raise InputError(
@@ -269,13 +271,7 @@ def check_trainable(network: Network, dataset: Dataset, *batch_sizes: int) -> No
         raise InputError("the network was built in torch.inference_mode, so that it cannot be trained.")
     if not any(parameter.requires_grad for parameter in parameters):
         raise InputError("the network has no parameter that asks for gradients, so that it cannot be trained.")
-    largest = max(
-        int(check_labels(f"{dataset.name}'s {part} labels", labels, len(images)).max())
-        for part, images, labels in (
-            ("training", dataset.train_images, dataset.train_labels),
-            ("test", dataset.test_images, dataset.test_labels),
-        )
-    )
+    largest = int(max(dataset.train_labels.max(), dataset.test_labels.max()))
     count = len(dataset.train_labels)
     smallest, batch_size = min((count % size or size, size) for size in batch_sizes)
     images = dataset.normalise(dataset.train_images[: min(smallest, 2)]).to(parameters[0].device)
@@ -286,8 +282,10 @@ def check_trainable(network: Network, dataset: Dataset, *batch_sizes: int) -> No
         )
     try:
         with shapes_checked(images.shape), torch.random.fork_rng([images.device] if images.is_cuda else []):
-            check_logits(copy.deepcopy(network).train()(images), len(images), largest)
-            check_logits(network.eval()(images[:1]), 1, largest)
+            images = images.contiguous(memory_format=torch.channels_last)
+            other = copy.deepcopy(network).to(memory_format=torch.channels_last)
+            check_logits(other.train()(images), len(images), largest)
+            check_logits(other.eval()(images[:1]), 1, largest)
     except ValueError as error:
         if not has_one_value(error):
             raise
@@ -324,10 +322,11 @@ def training_step(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Forward and backward of one batch; returns (logits, loss) and leaves the gradients in place."""
     images = images.contiguous(memory_format=torch.channels_last)
-    with torch.autocast(images.device.type, getattr(torch, precision), enabled=precision != "float32"):
+    with autocast(images.device, precision):
         logits = network(images, first_free_block)
-    loss = F.cross_entropy(logits.float(), labels.long())
-    loss.backward()
+    with autocast(images.device, "float32"):
+        loss = F.cross_entropy(logits.float(), labels.long())
+        loss.backward()
     return logits, loss
 
 
@@ -339,7 +338,7 @@ def top1(network: Network, dataset: Dataset, precision: str = "auto", batch_size
     dataset = dataset.to(device)
     precision, correct, finite = resolve_precision(precision, device.type), 0, True
     for images, labels in dataset.test_batches(batch_size):
-        with torch.autocast(images.device.type, getattr(torch, precision), enabled=precision != "float32"):
+        with autocast(images.device, precision):
             logits = network(images.contiguous(memory_format=torch.channels_last))
         correct += (logits.argmax(1) == labels).sum()
         finite &= logits.isfinite().all()

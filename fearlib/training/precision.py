@@ -1,6 +1,13 @@
 """In which numbers a network is trained."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from fearlib.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
 
 PRECISIONS = ("float32", "bfloat16")  # as torch calls them
 
@@ -23,3 +30,14 @@ def resolve_precision(precision: str, device: str | None = None) -> str:
         capabilities = torch.cpu.get_capabilities()
         native = any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16"))
     return "bfloat16" if native else "float32"
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """Within, forward passes run in "bfloat16" or "float32", whatever autocast the caller has.
+
+    It remembers no weights: torch forgets them only where the outermost autocast ends, not after a step in it.
+    """
+    import torch
+
+    numbers = getattr(torch, precision)
+    return torch.autocast(device.type, numbers, enabled=precision != "float32", cache_enabled=False)
