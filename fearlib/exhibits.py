@@ -226,17 +226,17 @@ def run_exhibit(
     dataset = dataset_name(dataset or find_exhibit(name).dataset)
     if truth is not None and dataset == "synthetic":
         raise InputError("the truth of the synthetic dataset is the sweep's own full training: leave truth out.")
+    planned = []  # whatever cannot be honoured is refused before the first trains
     for sweep in exhibit_sweeps(name, scale, dataset):
+        settings = preset(sweep.preset, dataset, space=sweep.space, **sweep.changes | (changes or {}))
+        architectures, methods = _architectures(sweep, count, indices), sweep.methods.split()
+        accuracy = None if truth_method(methods) else _accuracy(truth, dataset, architectures)
+        planned.append((Path(output) / sweep.folder, (dataset, settings, methods, architectures), accuracy))
+    for folder, what, accuracy in planned:
         left = time_budget - (time.monotonic() - started)
         if done and left <= 0:
             break
-        settings = preset(sweep.preset, dataset, space=sweep.space, **sweep.changes | (changes or {}))
-        architectures = _architectures(sweep, count, indices)
-        methods, folder = sweep.methods.split(), Path(output) / sweep.folder
-        accuracy = None if truth_method(methods) else _accuracy(truth, dataset, architectures)
-        done[folder] = run_sweep(
-            folder, dataset, settings, methods, architectures, truth=accuracy, time_budget=max(left, 0.0), **how
-        )
+        done[folder] = run_sweep(folder, *what, truth=accuracy, time_budget=max(left, 0.0), **how)
     return done
 
 

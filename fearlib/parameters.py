@@ -17,12 +17,17 @@ _OF_THE_NOTEBOOK, _CHECKED = ("In", "Out"), "_parameters_are_checked"
 
 
 class _Kind(NamedTuple):
-    allowed: str
+    words: str | Callable[[], str]
     fits: Callable[[object], bool]
+
+    @property
+    def allowed(self) -> str:
+        return self.words if isinstance(self.words, str) else self.words()
 
 
 def _choice(names) -> _Kind:
-    return _Kind(f"one of {', '.join(names)}", lambda value: isinstance(value, str) and value in names)
+    """Of names, to which a user's module may add."""
+    return _Kind(lambda: f"one of {', '.join(names)}", lambda value: isinstance(value, str) and value in names)
 
 
 def _whole(least: int) -> _Kind:
@@ -36,21 +41,22 @@ def _number(least: float, most: float = math.inf) -> _Kind:
 
 def _list_of(kind: _Kind) -> _Kind:
     return _Kind(
-        f"a list, each {kind.allowed}",
+        lambda: f"a list, each {kind.allowed}",
         lambda value: isinstance(value, (list, tuple)) and len(value) > 0 and all(map(kind.fits, value)),
     )
 
 
 def _or(*kinds: _Kind) -> _Kind:
     return _Kind(
-        " or ".join(kind.allowed for kind in kinds), lambda value: any(kind.fits(value) for kind in kinds)
+        lambda: " or ".join(kind.allowed for kind in kinds),
+        lambda value: any(kind.fits(value) for kind in kinds),
     )
 
 
 _NONE = _Kind("None", lambda value: value is None)
 _TEXT = _Kind("text", lambda value: isinstance(value, str) and value != "")
 _NAMED = _Kind("a dictionary by name", lambda value: isinstance(value, dict) and all(map(_TEXT.fits, value)))
-_DATASET = _Kind(_choice(DATASETS).allowed, lambda value: len(spelt(value, DATASETS)) == 1)
+_DATASET = _Kind(_choice(DATASETS).words, lambda value: len(spelt(value, DATASETS)) == 1)
 _EITHER = _Kind("True or False", lambda value: isinstance(value, bool))
 _EXISTING = _Kind("a file or folder that exists", lambda value: _TEXT.fits(value) and Path(value).exists())
 _SEED, _COUNT, _SHARE = _whole(0), _whole(1), _number(0, 1)
@@ -63,9 +69,8 @@ KINDS = {
         _or(_EXISTING, _NONE),
     ),
     **dict.fromkeys(("measured", "rows", "benchmark", "listed"), _EXISTING),
-    **dict.fromkeys(("output", "method", "reference", "chosen_on", "chosen_by"), _TEXT),
+    **dict.fromkeys(("results", "output", "method", "reference", "chosen_on", "chosen_by"), _TEXT),
     "widgets": _EITHER,
-    "results": _or(_TEXT, _list_of(_TEXT)),
     "sweeps": _or(_NAMED, _list_of(_TEXT)),
     **dict.fromkeys(("references", "drawn"), _list_of(_TEXT)),
     "methods": _or(_list_of(_TEXT), _NONE),
@@ -87,9 +92,10 @@ KINDS = {
 }
 
 
-def check_parameters(namespace: MutableMapping[str, object], names: str) -> None:
+def check_parameters(namespace: MutableMapping[str, object], names: str, lists: str = "") -> None:
     """A notebook's parameters, in its own `globals()`: those called `names`, separated by spaces, and no others.
 
+    Those called `lists`, too, may be lists of what their names allow.
     A dataset is given the name under which it is known.
     `~` at the start of a text becomes the home folder, in the namespace itself; no text but a path starts so.
     Others are looked for once: when the cell runs again, the notebook's own names are there. The user's own module
@@ -100,8 +106,9 @@ def check_parameters(namespace: MutableMapping[str, object], names: str) -> None
     names = names.split()
     for name in names:
         namespace[name] = _with_home(namespace[name])
-        if not KINDS[name].fits(namespace[name]):
-            raise InputError(f"parameter {name}={namespace[name]!r:.200}: it must be {KINDS[name].allowed}.")
+        kind = _or(KINDS[name], _list_of(KINDS[name])) if name in lists.split() else KINDS[name]
+        if not kind.fits(namespace[name]):
+            raise InputError(f"parameter {name}={namespace[name]!r:.200}: it must be {kind.allowed}.")
         if KINDS[name] is _DATASET:
             namespace[name] = dataset_name(namespace[name])
     if "overrides" in names:

@@ -98,8 +98,9 @@ def funnel_search(
     `screens` are cheap evaluations by name, such as `at_initialisation("synflow", ...)`; `evaluate` is the costly
     one. `combine` makes one score of a table of them, a column each: of the screens, over all architectures; of
     these and what `evaluate` gives, the column `evaluated`, over those that were kept. One that is dropped is not
-    returned. Of equal scores the earlier wins. Raises InputError without a screen, with one called `evaluated`, or
-    unless `keep` is an integer of at least 1.
+    returned, nor one to which `combine` gives NaN. Of equal scores the earlier is kept, and of those kept the one
+    that was screened better wins. Raises InputError without a screen, with one called `evaluated`, or unless
+    `keep` is an integer of at least 1.
     """
     check_whole(1, keep=keep)
     if not screens or "evaluated" in screens:
@@ -111,7 +112,7 @@ def funnel_search(
     seen: dict[int, Evaluation] = {}
     _evaluate_unseen(evaluate, kept, math.inf, seen)
     both = combine(table.loc[kept].assign(evaluated=[value_of(seen[index]) for index in kept]))
-    both = both[[math.isfinite(seen[index].score) for index in kept]]
+    both = both[[math.isfinite(seen[index].score) for index in kept]].dropna()
     best = None if both.empty else int(both.idxmax())
     cost = [each for found in screened.values() for each in found]
     screening = sum(each.macs for each in cost), sum(each.seconds for each in cost)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fearlib import spearman
+from fearlib import Architecture, InputError, build_network, spearman
 from fearlib.ranking import ablation
 from fearlib.ranking.ablation import (
     Run,
@@ -15,6 +15,7 @@ from fearlib.ranking.ablation import (
     noise_of_two_seeds,
     read_runs,
 )
+from fearlib.spaces.registry import SPACES
 
 PRESET = {
     "cells": 1, "channels": 4, "resolution": 16, "train_images": 100, "threshold": 0.4, "threshold_checks": 4,
@@ -24,25 +25,47 @@ INDEX = pd.RangeIndex(12, name="index")
 ACCURACY = pd.Series(np.linspace(60, 71, 12), INDEX)
 
 
-def run(score, seed=0, settings=PRESET, ends=None):
+def drawn_of_nats(cells):
+    return build_network(Architecture.from_index(5), 10, 4, cells)
+
+
+def drawn_of_darts(cells):
+    (genotype,) = SPACES["darts"].sample(1, 0)
+    return SPACES["darts"].build(genotype, 10, 4, cells)
+
+
+def run(score, seed=0, settings=PRESET, ends=None, of="cifar10, nats-tss"):
     rows = pd.DataFrame({"score": score, "test_accuracy": ACCURACY, "macs": 2e9}, INDEX)
-    return Run("a sweep", seed, settings, rows, pd.Series(0.5, INDEX) if ends is None else ends)
+    return Run("a sweep", of, seed, settings, rows, pd.Series(0.5, INDEX) if ends is None else ends)
 
 
 def test_settings_are_the_labels_else_the_presets():
-    found = fear_settings("fear(threshold=0.3,stage2_epochs=6)", PRESET, ("threshold", "stage2_epochs", "cells"))
+    names = ("threshold", "stage2_epochs", "cells")
+    found = fear_settings("fear(threshold=0.3,stage2_epochs=6)", PRESET, names, "nats-tss")
     assert found == {"threshold": 0.3, "stage2_epochs": 6, "cells": 1}
-    assert (
-        fear_settings("fear", PRESET | {"cells": 2}, ["first_free_block"])["first_free_block"]
-        > (fear_settings("fear", PRESET, ["first_free_block"])["first_free_block"])
-    )
     old = {key: value for key, value in PRESET.items() if key != "threshold_checks"}
-    assert fear_settings("fear", old, ["threshold_checks"]) == {"threshold_checks": 1}
+    assert fear_settings("fear", old, ["threshold_checks"], "nats-tss") == {"threshold_checks": 1}
+
+
+@pytest.mark.parametrize("cells", [1, 3, 6])
+@pytest.mark.parametrize("space, build", [("nats-tss", drawn_of_nats), ("darts", drawn_of_darts)])
+def test_the_freeze_point_is_that_of_the_space(cells, space, build):
+    if space == "darts" and cells < 3:
+        pytest.skip("a DARTS network has at least three cells")
+    (found,) = fear_settings("fear", PRESET | {"cells": cells}, ["first_free_block"], space).values()
+    assert found == build(cells).default_first_free_block
+
+
+def test_fears_on_other_data_are_not_compared():
+    runs = {"a": run(ACCURACY), "b": run(ACCURACY, of="cifar100, nats-tss")}
+    with pytest.raises(InputError, match="of cifar10, nats-tss and of cifar100, nats-tss"):
+        compare_with_references(runs, ["a"])
 
 
 def test_stage_1_ends_where_it_looked_last(monkeypatch):
     """At the latest epoch's worth of images: records of 50, 50 and 50 of 100, all that the dataset has."""
     configuration = {"settings": PRESET | {"train_images": None}, "train_images": 100}
+    configuration |= {"dataset": "cifar10", "space": "nats-tss"}
     trial = {"index": 3, "method": "fear(stage2_epochs=24)", "seed": 1}
     rows = pd.DataFrame([trial | {"score": 0.7, "test_accuracy": 90.0, "macs": 7}])
     curve = [(0.5, 0.1), (1.0, 0.2), (1.5, 0.6)]

@@ -118,6 +118,8 @@ def test_accuracies_come_from_the_table_of_the_papers_architectures(tmp_path, mo
         ({"name": "T2", "truth": "table.csv"}, "leave truth out"),
         ({"name": "T1", "indices": "absent"}, "absent does not exist: run this in the repository's folder"),
         ({"name": "T1", "count": 1001}, "has 1000 architectures, but 1001 were asked for"),
+        ({"name": "F3", "count": 1001}, "has 1000 architectures, but 1001 were asked for"),  # before DARTS trains
+        ({"name": "F3", "truth": "absent.csv"}, "absent.csv is neither a table of accuracies nor"),
     ],
 )
 def test_what_cannot_be_done_is_refused(tmp_path, words, message):

@@ -87,6 +87,14 @@ def test_what_a_funnel_refuses():
         funnel_search({}, one["a"], [0], 1)
     nothing = funnel_search(one, looked_up({0: INF}, 1.0), [0], 1)
     assert nothing.index is None and math.isnan(nothing.score) and nothing.dropped == 1
+    undefined = funnel_search(one, one["a"], [0], 1, combine=lambda table: table["a"] * math.nan)
+    assert undefined.index is None and undefined.dropped == 0
+
+
+def test_of_equal_scores_the_better_screened_wins():
+    screen, trained = looked_up({5: 0.0, 7: 1.0}, 1.0), looked_up({5: 1.0, 7: 0.0}, 1.0)
+    for order in ([5, 7], [7, 5]):
+        assert funnel_search({"a": screen}, trained, order, 2).index == 7
 
 
 SMALL = {"train_images": 100, "batch_size": 16, "threshold": 0.12, "stage1_epochs": 6, "zero_cost_batch": 8}
@@ -224,6 +232,7 @@ def test_a_funnel_takes_what_a_sweep_takes(tmp_path, small):
         (["smoke/synflow"], {"how": "sum"}, "by product or mean, not by 'sum'"),
         (["smoke/fear"], {"keep": 2}, "no measure to choose by"),
         (["smoke/synflow"], {"keep": 0}, "at least 1"),
+        (["smoke/synflow", "smoke/params"], {"keep": 2}, "keep says how many are trained, but no score trains"),
         (["smoke/snip(steps=4,batchsize=64)"], {}, "states batchsize: it may state steps, batch_size"),
         (["smoke/snip(epoch=0.2,schedule=constant,batch_size=32)"], {}, "states batch_size: it may state epoch"),
         (["smoke/snip(epoch=0.25,schedule=constant)"], {}, "whole epochs, and of the first its tenths"),

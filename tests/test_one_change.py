@@ -22,7 +22,7 @@ ACCURACY = 60.0 + INDICES
 def rows_of(method, score, seed=0, train_images=5000):
     return pd.DataFrame(
         {"index": INDICES, "method": method, "score": score, "seed": seed, "test_accuracy": ACCURACY, "macs": 2e9,
-         "end_test_accuracy": -ACCURACY, "outcome": "ok", "train_images": train_images}
+         "end_test_accuracy": -ACCURACY, "outcome": "ok", "train_images": train_images, "space": "nats-tss"}
     )  # fmt: skip
 
 
@@ -65,11 +65,13 @@ def test_chance_between_seeds():
     assert line["seed 0"].startswith(f"{spearman(ACCURACY + step, ACCURACY):.2f} (")
     with pytest.raises(InputError, match="two seeds"):
         chance_table(rows_of(FEAR, ACCURACY), FEAR, 5000)
+    others = chance_table(scores.assign(seed=scores.seed + 5), FEAR, 5000)  # whatever their numbers
+    assert others["seed 5"].tolist() == [line["seed 0"]] and others["mean"].tolist() == [line["mean"]]
 
 
 def test_fears_are_read_where_all_the_sweeps_have_been(monkeypatch):
     sweeps = {"a": rows_of(FEAR, ACCURACY), "b": rows_of(LOWER, ACCURACY)[:9], "twice": rows_of(FEAR, ACCURACY)}
-    sweeps |= {"more images": rows_of(FEAR, ACCURACY), "another block": rows_of(FEAR, ACCURACY)}
+    sweeps |= dict.fromkeys(("more images", "another block", "other data"), rows_of(FEAR, ACCURACY))
     sweeps = {name: rows.drop(columns=["end_test_accuracy", "train_images"]) for name, rows in sweeps.items()}
     sweeps["a"] = pd.concat([sweeps["a"], sweeps["a"].assign(method="snip")])
     curves = pd.DataFrame({"index": [3, 3, 4], "method": FEAR, "seed": 0, "stage": [1, 2, 2], "epoch": 1.0})
@@ -83,6 +85,8 @@ def test_fears_are_read_where_all_the_sweeps_have_been(monkeypatch):
         lambda folder: {
             "configuration": {
                 "train_images": images.get(folder, 5000),
+                "dataset": "cifar100" if folder == "other data" else "cifar10",
+                "space": "nats-tss",
                 "settings": {"preset": folder, "cells": 1, "first_free_block": blocks.get(folder)},
             }
         },
@@ -94,6 +98,8 @@ def test_fears_are_read_where_all_the_sweeps_have_been(monkeypatch):
     assert set(read_fears(["a", "more images"]).train_images) == {5000, 10_000}
     with pytest.raises(InputError, match="another block differs from a in first_free_block: of a"):
         read_fears(["a", "another block"])
+    with pytest.raises(InputError, match="other data differs from a in dataset: of a"):
+        read_fears(["a", "other data"])
     for twice in (["a", "twice"], ["a", "a"]):
         with pytest.raises(InputError, match="seed 0 on architecture 0: each trial must be in one alone"):
             read_fears(twice)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from fearlib import InputError
+from fearlib.data.registry import DATASETS
 from fearlib.exhibits import run_exhibit
 from fearlib.parameters import KINDS, check_parameters
 
@@ -64,6 +65,21 @@ def test_parameters_of_every_notebook(notebook, monkeypatch):
             exec(check, given)
     with pytest.raises(InputError, match="unknown parameter 'presett': the parameters are .*(output|results)"):
         exec(check, as_they_are | {"presett": "compact"})
+
+
+def test_what_may_be_a_list_says_so():
+    folders = {"results": ["a", "b"]}
+    check_parameters(dict(folders), "results", lists="results")
+    with pytest.raises(InputError, match=r"results=\['a', 'b'\]: it must be text\."):
+        check_parameters(dict(folders), "results")
+    with pytest.raises(InputError, match=r"it must be text or a list, each text\."):
+        check_parameters({"results": []}, "results", lists="results")
+
+
+def test_a_refusal_names_what_a_users_module_added(monkeypatch):
+    monkeypatch.setitem(DATASETS._entries, "stripes", object())
+    with pytest.raises(InputError, match="'strpes': it must be one of synthetic, .*, stripes"):
+        check_parameters({"dataset": "strpes"}, "dataset")
 
 
 def test_a_dataset_gets_the_name_under_which_it_is_known():

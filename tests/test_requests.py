@@ -12,9 +12,12 @@ import torch
 import fearlib
 from fearlib import Architecture, InputError, benchmark_accuracy, build_network, preset, ranking_table, read_rows
 from fearlib.figures import save_figure, scatter
+from fearlib.files.outside import existing_path, read_file
+from fearlib.files.write import replace_file
 from fearlib.ranking.noise import noise_of_seeds
 from fearlib.ranking.statistics import bootstrap_interval, spearman
 from fearlib.ranking.tables import top_table
+from fearlib.scores.measures import score_architectures
 from fearlib.scores.registry import measure, measure_names
 from fearlib.search import at_initialisation, funnel_search, live, replay
 from fearlib.spaces.darts_network import build_darts_network
@@ -229,11 +232,21 @@ IMAGES, LABELS = torch.zeros(4, 3, 8, 8), torch.arange(4)
         (IMAGES, {"mean": torch.zeros(3)}, "both a mean and a std, or neither"),
         (IMAGES, {"padding": -1}, "padding is -1"),
         (IMAGES, {"padding": 1.5}, "padding is 1.5"),
+        (IMAGES.numpy(), {}, "training images are a numpy.ndarray: a torch.Tensor is needed, as torch.from_numpy"),
+        (IMAGES[:3], {}, r"own's training labels have the shape \(4,\) for 3 images"),
+        (IMAGES.byte(), {"mean": (1.0, 2.0, 3.0), "std": (1.0, 1.0, 1.0)}, "the mean and std are a tuple"),
+        (IMAGES.byte(), {"mean": torch.tensor(1.0), "std": torch.ones(3)}, "the mean is 1.0: it must be three"),
+        (IMAGES, {"mean": torch.zeros(3), "std": torch.zeros(3)}, "three numbers above 0, one a channel"),
     ],
 )
 def test_a_dataset_that_cannot_be_trained_on(images, more, said):
     with pytest.raises(InputError, match=said):
         fearlib.Dataset("own", "drawn", True, images, LABELS, images, LABELS, **more)
+
+
+def test_training_and_test_images_are_alike():
+    with pytest.raises(InputError, match="training images have 8 pixels a side and the test images 16: they must"):
+        fearlib.Dataset("own", "drawn", True, IMAGES, LABELS, torch.zeros(4, 3, 16, 16), LABELS)
 
 
 @pytest.mark.parametrize(
@@ -253,6 +266,14 @@ def test_a_dataset_that_cannot_be_trained_on(images, more, said):
         (lambda: measure_names(5), "measures=5: it must be a tuple of names"),
         (lambda: measure_names([["snip"]]), r"unknown measure \['snip'\]"),
         (lambda: measure(lambda batch: 0), r"write @measure\(passes=3\)"),
+        (lambda: measure(passes=3, own_images=0), "own_images is 0: it must be an integer of at least 1"),
+        (lambda: measure(passes=3, at_most="64"), "at_most is '64'"),
+        (lambda: preset("smoke", "cifar10", space=["x"]), r"unknown search space \['x'\]"),
+        (lambda: benchmark_accuracy("x.csv", "cifar10", [1], split=["test"]), r"unknown split \['test'\]"),
+        (lambda: existing_path("a" * 300), "cannot be read: File name too long"),
+        (lambda: read_file("a" * 300, 10), "cannot be read: File name too long"),
+        (lambda: replace_file("a\0b", b""), "cannot be written: embedded null byte"),
+        (lambda: score_architectures(SOME, IMAGES, LABELS, 4, seed="a"), "seed is 'a'"),
         (
             lambda: scatter(read_rows(RESULTS / "cifar10_paper"), ["fear"]),
             "methods=.*it must be a list out of fear",
@@ -273,7 +294,11 @@ def test_noise_is_not_taken_from_one_seed():
         noise_of_seeds(values)
 
 
-@pytest.mark.parametrize("how", [{"recorded_steps": (2.5,)}, {"max_seconds": None}, {"max_macs": "1"}])
+@pytest.mark.parametrize(
+    "how",
+    [{"recorded_steps": (2.5,)}, {"recorded_steps": 3}, {"recorded_steps": [1, "a"]}, {"max_seconds": None},
+     {"max_macs": "1"}],
+)  # fmt: skip
 def test_training_limits_that_nothing_reaches(colour_dataset, how):
     network = build_network(SOME[0], colour_dataset.num_classes, 4, 1)
     with pytest.raises(InputError, match=next(iter(how))):

@@ -54,6 +54,71 @@ def reference_training(net, dataset, epochs, batch_size, schedule_epochs, seed):
     return losses, scales
 
 
+def losses(trained, dataset, **how):
+    return [record.loss for record in train(trained, dataset, 3, 100, **how)]
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_callers_autocast_plays_no_part(colour_dataset, precision):
+    alone = losses(network(), colour_dataset, precision=precision)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert losses(network(), colour_dataset, precision=precision) == alone
+
+
+def test_gradients_that_a_network_holds_play_no_part(colour_dataset):
+    used, fixed = network(), network()
+    F.cross_entropy(used.eval()(colour_dataset.test_images), colour_dataset.test_labels).backward()
+    assert losses(used, colour_dataset) == losses(network(), colour_dataset)
+    weight = fixed.stem[0].weight.requires_grad_(False)
+    weight.grad, before = torch.ones_like(weight), weight.clone()
+    train(fixed, colour_dataset, 1)
+    assert torch.equal(weight, before)
+
+
+def test_a_parameter_that_two_blocks_share_is_trained_once(colour_dataset):
+    torch.manual_seed(0)
+    block, stem = nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(3, 4, 3, padding=1)
+    head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 10))
+    shared = Network(stem, [block, block], head, 1)
+    assert len(shared.free_parameters()) == len(list(shared.parameters())) == 6
+    expected = network_of_loss(shared, colour_dataset)
+    train(shared, colour_dataset, 1, len(colour_dataset.train_labels), precision="float32")
+    for parameter, value in zip(shared.parameters(), expected):
+        torch.testing.assert_close(parameter.detach(), value, rtol=1e-4, atol=1e-6)
+
+
+def network_of_loss(net, dataset):
+    """Its parameters after one step on all images: Nesterov's first is 1.9 times the decayed gradient."""
+    parameters = list(net.parameters())
+    gradients = torch.autograd.grad(F.cross_entropy(net(dataset.train_images), dataset.train_labels), parameters)
+    norm = math.sqrt(sum(float(gradient.pow(2).sum()) for gradient in gradients))
+    scale = min(1.0, 5.0 / (norm + 1e-6))
+    return [
+        (value - 0.1 * 1.9 * (gradient * scale + 5e-4 * value)).detach()
+        for value, gradient in zip(parameters, gradients)
+    ]
+
+
+class Views(nn.Module):
+    def forward(self, features):
+        return features.view(features.size(0), -1)
+
+
+def test_a_network_that_needs_contiguous_memory_is_told_so_and_left_alone(colour_dataset):
+    head = nn.Sequential(Views(), nn.Linear(4 * 64, 10))
+    viewing = Network(nn.Conv2d(3, 4, 3, padding=1), [], head, 0).train()
+    with pytest.raises(
+        InputError, match="calls view, which fails in channels-last memory: use flatten or reshape"
+    ):
+        train(viewing, colour_dataset, 1)
+    viewing(colour_dataset.test_images)  # as before
+    assert viewing.training
+    refused = network().train()
+    with pytest.raises(InputError, match="first_free_block is 99"):
+        fear(refused, colour_dataset, 0.1, first_free_block=99)
+    assert refused.training
+
+
 @pytest.mark.parametrize("of_head", [1, 20])
 def test_against_the_optimizer_written_out(colour_dataset, monkeypatch, of_head):
     """In double precision, where rounding cannot hide a difference; with large weights gradients are clipped."""

@@ -322,6 +322,22 @@ def test_times_to_a_training_accuracy_are_those_of_the_mean_curve(genuine):
         archive_times(folder, "synthetic", 0.5)
 
 
+@pytest.mark.parametrize(
+    "accuracy, seconds, said",
+    [
+        (math.nan, 1.0, "nan% after 1.0 seconds"),
+        (101.0, 1.0, "101.0%"),
+        (50.0, -1.0, "50.0% after -1.0 seconds"),
+        (50.0, math.inf, "50.0% after inf seconds"),
+    ],
+)
+def test_times_that_are_no_numbers(genuine, monkeypatch, accuracy, seconds, said):
+    given = {"accuracy": accuracy, "all_time": seconds}
+    monkeypatch.setattr(nats_bench.api_utils.ArchResults, "get_metrics", lambda *where, **what: given)
+    with pytest.raises(InputError, match=f"architecture .* has a training accuracy of {said}"):
+        archive_times(genuine[0], "cifar100", 0.8)
+
+
 @pytest.mark.parametrize("name", ["000000.pickle.pbz2", "meta.pickle.pbz2"])
 def test_truncated_archive_files_are_named(archive, name):
     content = (archive / name).read_bytes()

@@ -14,6 +14,7 @@ from fearlib.errors import InputError, check_threshold, one_line, require
 from fearlib.files import safe_pickle
 from fearlib.files.outside import user_path
 from fearlib.files.progress import progress
+from fearlib.files.tables import percentages
 from fearlib.spaces.listing import agreed
 from fearlib.spaces.nats import SPACE_SIZE
 
@@ -40,13 +41,20 @@ def archive_times(archive: str | Path, dataset: str, threshold: float) -> pd.Dat
         line = {"index": index, "epochs": math.nan, "seconds": math.nan}
         for epoch in range(FULL_EPOCHS):
             record = training.get_metrics(ARCHIVE_NAMES[dataset], "train", iepoch=epoch)
-            if record["accuracy"] / 100 >= threshold:
-                line |= {"epochs": epoch + 1, "seconds": record["all_time"]}
+            accuracy, seconds = record["accuracy"], record["all_time"]
+            if not (0 <= accuracy <= 100 and 0 <= seconds < math.inf):
+                raise InputError(
+                    f"{archive}: architecture {index} has a training accuracy of {accuracy!r:.80}% after "
+                    f"{seconds!r:.80} seconds: these must be a number in 0..100 and one of at least 0."
+                )
+            if accuracy / 100 >= threshold:
+                line |= {"epochs": epoch + 1, "seconds": seconds}
                 break
         return line | {"test_accuracy": _accuracy(api, index, *wanted)}
 
     wanted = (dataset, FULL_EPOCHS, "test")
-    return pd.DataFrame(line for _, line in _each_architecture(archive, held, [wanted], times))
+    table = pd.DataFrame(line for _, line in _each_architecture(archive, held, [wanted], times))
+    return table.assign(test_accuracy=percentages(table.set_index("index").test_accuracy, archive).to_numpy())
 
 
 def held_in(folder: Path) -> list[int]:

@@ -46,8 +46,8 @@ def benchmark_accuracy(
     what is asked for, or has an accuracy for it that is not a number in 0..100.
     """
     dataset = dataset_name(dataset, OF_TABLES)
-    if split not in SPLITS:
-        raise InputError(f"unknown split {split!r}: the splits are {', '.join(SPLITS)}.")
+    if not isinstance(split, str) or split not in SPLITS:
+        raise InputError(f"unknown split {split!r:.80}: the splits are {', '.join(SPLITS)}.")
     indices = [Architecture.from_index(index).index for index in indices]
     source = user_path(source)
     if holds_sweep(source):

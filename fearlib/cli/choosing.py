@@ -6,7 +6,6 @@ from typing import Annotated, Optional
 import typer
 
 from fearlib.cli.options import (
-    SEE_LIST,
     Files,
     PerGpu,
     Retries,
@@ -76,7 +75,9 @@ def funnel(
     seeds: Seeds = "0",
     folder: Files = None,
     truth: Annotated[Optional[Path], typer.Option(help="As for `fear rank`.")] = None,
-    precision: Annotated[str, typer.Option(help=SEE_LIST)] = "auto",
+    precision: Annotated[
+        str, typer.Option(help="float32, bfloat16, or auto: what this machine is fast at.")
+    ] = "auto",
     workers: Workers = 1,
     scheduler: Scheduler = None,
     per_gpu: PerGpu = None,

@@ -46,7 +46,7 @@ def print_ranking(rows) -> None:
     scored = rows[~moments]
     if len(scored) and scored.test_accuracy.isna().all():
         _print_scores(scored)
-    elif rows.empty or len(scored):
+    elif rows.empty or not scored.failed.all():
         print(format_ranking(ranking_table(scored)))
     for sentence in without_a_score(scored):
         print(f"\n{sentence}")

@@ -281,4 +281,4 @@ def _are_labels(labels: object, allowed: range) -> bool:
 
 def _entry(batch: object, key: str) -> object:
     """The value under `key`, which Python 2 wrote as bytes; None without it."""
-    return batch.get(key, batch.get(key.encode())) if isinstance(batch, dict) else None
+    return dict.get(batch, key, dict.get(batch, key.encode())) if isinstance(batch, dict) else None

@@ -1,5 +1,6 @@
 """Paths that users give; files from outside, read whole if they are no larger than files of their kind can be."""
 
+import contextlib
 import json
 from pathlib import Path
 from typing import IO
@@ -18,31 +19,37 @@ def user_path(path: str | Path) -> Path:
 def existing_path(path: str | Path) -> Path:
     """The same of something that is there. Raises InputError if it is not."""
     path = user_path(path)
-    if not path.exists():
-        raise InputError(f"{path} does not exist.")
+    with _cannot_be_read(path):
+        if not path.exists():
+            raise InputError(f"{path} does not exist.")
     return path
 
 
 def check_file(path: str | Path, most: int) -> None:
     """Raises InputError unless it is a file of at most `most` bytes."""
     path = user_path(path)
-    if not path.is_file():  # a pipe would be waited for without end
-        raise InputError(f"{path} is not a file.")
-    if path.stat().st_size > most:
-        raise InputError(
-            f"{path} has {path.stat().st_size} bytes, but no more than {most} are read of such a file."
-        )
+    with _cannot_be_read(path):
+        if not path.is_file():  # a pipe would be waited for without end
+            raise InputError(f"{path} is not a file.")
+        if (size := path.stat().st_size) > most:
+            raise InputError(f"{path} has {size} bytes, but no more than {most} are read of such a file.")
 
 
 def read_file(path: str | Path, most: int) -> bytes:
     """A file's content. Raises InputError unless it is a file of at most `most` bytes that can be read."""
     path = user_path(path)
     check_file(path, most)
+    with _cannot_be_read(path), path.open("rb") as file:
+        return read_at_most(file, most, str(path))
+
+
+@contextlib.contextmanager
+def _cannot_be_read(path: Path):
+    """Within, what the system says of a path, as that its name is too long, is an InputError."""
     try:
-        with path.open("rb") as file:
-            return read_at_most(file, most, str(path))
+        yield
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+        raise InputError(f"{path!s:.200} cannot be read: {error.strerror}.") from error
 
 
 def read_at_most(file: IO[bytes], most: int, what: str) -> bytes:

@@ -23,7 +23,7 @@ def replace_file(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):  # of a folder that cannot be written it fails, too
+    except (OSError, ValueError) as error:  # ValueError of a name with a null in it
+        with contextlib.suppress(OSError, ValueError):  # of a folder that cannot be written it fails, too
             partial.unlink()
-        raise InputError(f"{path} cannot be written: {error.strerror}.") from error
+        raise InputError(f"{path!s:.200} cannot be written: {getattr(error, 'strerror', error)}.") from error

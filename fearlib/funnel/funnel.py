@@ -52,14 +52,14 @@ def run_funnel(
     others of the `keep` that these rank best together, all by default, and averaged over the `seeds`. `how` ranks
     are combined is `product` or `mean`. Each preset's sweep lies in a folder of its own in `output`, and the same
     call goes on where it was. `truth`, `time_budget` and `how_to_run` are what `run_sweep` takes. Raises
-    InputError for a score that no sweep measures, for another `how`, for `keep` without a measure to choose by,
-    for a trial that failed, which the same call tries again, and as `run_sweep` does.
+    InputError for a score that no sweep measures, for another `how`, for `keep` without a measure to choose by or
+    a score that trains, for a trial that failed, which the same call tries again, and as `run_sweep` does.
     """
     check_least(0, time_budget=time_budget)
     ends, dataset = time.monotonic() + time_budget, dataset_name(dataset)
     parts = read_parts(scores, dataset, precision)
     free = [part for part in parts if part.is_free]
-    _check(keep, how, free)
+    _check(keep, how, free, parts)
     architectures, seeds = distinct(architectures, seeds)
     if (space := space_of(architectures)) != "nats-tss":
         raise InputError(f"a funnel takes architectures of nats-tss, not of {space}.")
@@ -91,13 +91,15 @@ def run_funnel(
     return Funnel(_ranking(table, parts, how, architectures), pd.DataFrame(costs))
 
 
-def _check(keep: int | None, how: str, free: list[Part]) -> None:
+def _check(keep: int | None, how: str, free: list[Part], parts: list[Part]) -> None:
     if how not in HOW:
         raise InputError(f"ranks are combined by {' or '.join(HOW)}, not by {how!r}.")
     if keep is not None:
         check_whole(1, keep=keep)
         if not free:
             raise InputError("there is no measure to choose by: leave keep out, or add a measure to the scores.")
+        if len(free) == len(parts):
+            raise InputError("keep says how many are trained, but no score trains: leave keep out.")
 
 
 def _scores(rows: pd.DataFrame, sweep: Sweep) -> pd.DataFrame:

@@ -48,7 +48,7 @@ def read_parts(names: Iterable[str], dataset: str, precision: str) -> list[Part]
 
     Raises InputError if there is none, or one is no score's name.
     """
-    parts = list(dict.fromkeys(_part(name, dataset, precision) for name in names))
+    parts = list({part.name: part for part in (_part(name, dataset, precision) for name in names)}.values())
     if not parts:
         raise InputError("a funnel needs at least one score, such as paper/synflow.")
     return parts

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from fearlib.errors import InputError
 from fearlib.ranking.estimate import estimate
 from fearlib.ranking.finished import finished_rows, methods_of
 from fearlib.ranking.statistics import (
@@ -16,7 +17,7 @@ from fearlib.ranking.statistics import (
     top_spearman,
     top_spearman_difference,
 )
-from fearlib.spaces.nats_network import freeze_point
+from fearlib.spaces import darts_network, nats_network
 from fearlib.sweeps.manifest import read_manifest
 from fearlib.sweeps.methods import parse_method
 from fearlib.sweeps.rows import read_curves, read_rows
@@ -27,21 +28,23 @@ LEAST_SHARED = 10  # architectures, for two settings to be compared
 
 
 class Run(NamedTuple):
-    """FEAR with one setting and seed in one sweep: `score`, `test_accuracy` and `macs` by index in `rows`, and the
-    training accuracy at which stage 1 ended, by index in `ends`."""
+    """FEAR with one setting and seed in one sweep, `of` a dataset and a search space: `score`, `test_accuracy` and
+    `macs` by index in `rows`, and the training accuracy at which stage 1 ended, by index in `ends`."""
 
     sweep: str
+    of: str
     seed: int
     settings: dict
     rows: pd.DataFrame
     ends: pd.Series
 
 
-def fear_settings(label: str, preset: dict, names: Iterable[str]) -> dict:
+def fear_settings(label: str, preset: dict, names: Iterable[str], space: str) -> dict:
     """The named settings of a FEAR: those in its label, else the preset's. What an old manifest lacks was 1."""
     values = preset | parse_method(label)[1]
     if values["first_free_block"] is None:
-        values["first_free_block"] = freeze_point(values["cells"])
+        module = darts_network if space == "darts" else nats_network
+        values["first_free_block"] = module.freeze_point(values["cells"])
     return {name: values.get(name, 1) for name in names}
 
 
@@ -58,8 +61,9 @@ def read_runs(folder: str | Path, methods: Iterable[str] | None = None) -> dict[
         stage1 = curves[(curves.method == method) & (curves.seed == seed) & (curves.stage == 1)]
         runs[f"{folder.name}: {method}, seed {seed}"] = Run(
             folder.name,
+            f"{configuration['dataset']}, {configuration['space']}",
             seed,
-            fear_settings(method, preset, (*NETWORK, *FEAR)),
+            fear_settings(method, preset, (*NETWORK, *FEAR), configuration["space"]),
             each.set_index("index")[["score", "test_accuracy", "macs"]],
             _ends(stage1, configuration["train_images"]),
         )
@@ -104,7 +108,12 @@ def _shared(one: Run, other: Run) -> pd.DataFrame:
 
 
 def compare_with_references(runs: dict[str, Run], references: list[str]) -> pd.DataFrame:
-    """Every run beside every one of the references, once a pair, where enough architectures have both scores."""
+    """Every run beside every one of the references, once a pair, where enough architectures have both scores.
+
+    Raises InputError if the runs are of several datasets or search spaces.
+    """
+    if len(data := {run.of for run in runs.values()}) > 1:
+        raise InputError(f"these FEARs cannot be compared: they are of {' and of '.join(sorted(data))}.")
     lines, compared = [], []
     for one in runs:
         for other in references:

@@ -49,10 +49,11 @@ def read_fears(folders: list[str | Path]) -> pd.DataFrame:
 
 
 def _refuse_other_settings(folders: list[str | Path], configurations: list[dict]) -> None:
-    """Raises InputError if a folder's settings differ from the first one's in more than the training images."""
-    first = configurations[0]["settings"]
-    for folder, configuration in zip(folders, configurations):
-        other = configuration["settings"]
+    """Raises InputError if a folder has other data or settings than the first, but for the training images."""
+    first, *others = (
+        {key: each[key] for key in ("dataset", "space")} | each["settings"] for each in configurations
+    )
+    for folder, other in zip(folders[1:], others):
         different = {key for key in {*first, *other} - _MAY_DIFFER if first.get(key) != other.get(key)}
         if different:
             raise InputError(
@@ -70,12 +71,13 @@ def one_change_table(scores: pd.DataFrame, default: str, preset: dict) -> pd.Dat
     """
     stated = {name for label in scores.method.unique() for name in parse_label(label).arguments}
     names = [*CHANGED, *sorted(stated - set(CHANGED))]
-    standard = fear_settings(default, preset, names)
+    (space,) = scores.space.unique()
+    standard = fear_settings(default, preset, names, space)
     is_default = (scores.method == default) & (scores.train_images == preset["train_images"])
     first = scores[is_default & (scores.seed == 0)].set_index("index")
     lines = []
     for (method, images, seed), each in scores.groupby(["method", "train_images", "seed"]):
-        settings = fear_settings(method, preset, names) | {"train_images": images}
+        settings = fear_settings(method, preset, names, space) | {"train_images": images}
         changed = {name: value for name, value in settings.items() if value != standard[name]}
         if len(changed) > 1:
             raise InputError(f"{method} changes {' and '.join(changed)}: one thing at a time can be compared.")
@@ -107,7 +109,7 @@ def chance_table(scores: pd.DataFrame, default: str, train_images: int) -> pd.Da
     """
     of_default = scores[(scores.method == default) & (scores.train_images == train_images)]
     seeds = of_default.pivot(index="index", columns="seed", values="score").dropna()
-    accuracy = of_default[of_default.seed == 0].set_index("index").test_accuracy[seeds.index]
+    accuracy = of_default.groupby("index").test_accuracy.first()[seeds.index]
     found = noise_of_seeds(seeds.reset_index().melt("index", value_name="value", var_name="seed"))
     noise, count = found["noise"] ** 2, seeds.shape[1]
     line = {"seeds": count, "n": len(seeds), "noise": found["noise"], "spread": found["spread"]}

@@ -142,10 +142,13 @@ def nearest_shortreg(table: pd.DataFrame, method: str) -> pd.DataFrame:
 def common_table(rows: pd.DataFrame, **arguments) -> pd.DataFrame:
     """`ranking_table` on the architectures to which every method gives a score.
 
-    A method that gives no architecture a score is left out of that condition.
+    A method that gives no architecture a score is left out of that condition. Raises InputError if there is no
+    such architecture.
     """
     rows = with_finite_scores(rows)
     each = rows.pivot_table("score", "index", "method", dropna=False).dropna(axis="columns", how="all")
+    if len(each) and each.dropna().empty:
+        raise InputError(f"no architecture has a score of each of {', '.join(each.columns)}.")
     return ranking_table(rows[rows["index"].isin(each.dropna().index)], **arguments)
 
 

@@ -12,7 +12,7 @@ from fearlib.sweeps.indices import read_indices
 from fearlib.sweeps.journal import read_journal
 from fearlib.sweeps.labels import kind_of
 from fearlib.sweeps.manifest import MANIFEST, MAX_BYTES
-from fearlib.sweeps.presets import LENGTHS, PRESETS, as_dict, preset
+from fearlib.sweeps.presets import LENGTHS, PRESETS, as_dict, preset, setting_text
 from fearlib.sweeps.rows import rows_file
 
 ARCHIVE = "archive"  # in a folder of results: sweeps of former presets, and unfinished ones
@@ -136,7 +136,7 @@ def _shared(folder: Path, configuration: dict, name: str) -> list[str]:
     ]
     words = ["fear", "rank", f"results/{name_in_results(folder)}", "--dataset", dataset, "--preset", name]
     words += ["--space", space] if space != "nats-tss" else []
-    return words + [word for key, value in changes for word in ("--set", f"{key}={_plain(value)}")]
+    return words + [word for key, value in changes for word in ("--set", f"{key}={setting_text(value)}")]
 
 
 def _orders(folder: Path, space: str) -> dict[Path, list[int]]:
@@ -155,7 +155,3 @@ def _indices(folder: Path, indices: frozenset[int], orders: dict[Path, list[int]
             place = Path("results", name_in_results(folder), where.relative_to(folder))
             return [place.as_posix(), "--count", str(len(indices))]
     return ["INDICES", "--count", str(len(indices))]
-
-
-def _plain(value: object) -> str:
-    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value).lower()

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import torch
 
 from fearlib.data.dataset import Dataset
-from fearlib.errors import InputError, check_whole
+from fearlib.errors import InputError, check_seed, check_whole, is_number
 from fearlib.scores.measures import Measurement, measure_network
 from fearlib.scores.registry import FIFTEEN, measure_names
 from fearlib.spaces.network import Network
 from fearlib.training.classifier import check_minibatch
 from fearlib.training.loop import Epoch, check_trainable, has_diverged, train
+from fearlib.training.precision import resolve_precision
 
 MOMENTS = 5  # looks at the network in the first epoch, its end included
 ENDLESS_EPOCHS = 10**9  # epochs of a cosine that does not fall
@@ -60,11 +61,14 @@ def degradation(
     for two moments within one step.
     """
     check_whole(1, epochs=epochs, batch_size=batch_size)
+    resolve_precision(precision)
     check_trainable(network, dataset, batch_size)
     check_minibatch(network, images, labels)
     measures = measure_names(measures)
     steps = -(-len(dataset.train_labels) // batch_size)  # of an epoch
     wanted = _default_steps(epochs, steps) if moments is None else steps_of(moments, epochs, steps)
+    last = math.ceil(max(wanted) / steps)
+    check_seed(check_seed(seed) + last - 1 if constant_rate and last else seed)
     curve: list[Epoch] = []
     found = [Moment(0, measure_network(network, images, labels, measures, seed), ())] if 0 in wanted else []
 
@@ -75,7 +79,6 @@ def degradation(
             found.append(Moment(epoch, measure_network(network, images, labels, measures, seed), tuple(curve)))
 
     common = {"batch_size": batch_size, "records_per_epoch": MOMENTS, "precision": precision, "after_record": look}
-    last = math.ceil(max(wanted) / steps)
     runs = [(1, ENDLESS_EPOCHS)] * last if constant_rate else [(last, epochs)] * (last > 0)
     for done, (length, schedule) in enumerate(runs):
         in_run = {step - done * steps for step in wanted if 0 < step - done * steps <= length * steps}
@@ -94,12 +97,23 @@ def degradation(
 
 def check_moments(moments: Sequence[float], epochs: int) -> None:
     """Raises InputError unless the moments are finite, from 0 to `epochs`, in rising order, and at least one."""
-    rising = all(earlier < later for earlier, later in zip(moments, moments[1:]))
-    if not moments or not rising or not all(0 <= moment <= epochs for moment in moments):
+    if not are_rising(moments) or not all(0 <= moment <= epochs for moment in moments):
         raise InputError(
-            f"moments {'+'.join(f'{moment:g}' for moment in moments)!r:.200}: they must be numbers of epochs from "
-            f"0 to {epochs}, in rising order, each once."
+            f"moments {in_words(moments)}: they must be numbers of epochs from 0 to {epochs}, in rising order, "
+            "each once."
         )
+
+
+def are_rising(values: object) -> bool:
+    """Whether it is a sequence of numbers, each larger than the last, and at least one."""
+    numbers = isinstance(values, Sequence) and len(values) > 0 and all(map(is_number, values))
+    return numbers and all(earlier < later for earlier, later in zip(values, values[1:]))
+
+
+def in_words(values: object) -> str:
+    """Numbers as a label has them, `0+0.2+1`; anything else as Python shows it."""
+    numbers = isinstance(values, Sequence) and all(map(is_number, values))
+    return f"{'+'.join(f'{value:g}' for value in values)!r:.200}" if numbers else f"{values!r:.200}"
 
 
 def _default_steps(epochs: int, steps: int) -> set[int]:

@@ -6,7 +6,7 @@ import torch
 
 from fearlib.data.dataset import Dataset
 from fearlib.errors import InputError, check_whole
-from fearlib.scores.degradation import Moment, degradation
+from fearlib.scores.degradation import Moment, are_rising, degradation, in_words
 from fearlib.spaces.network import Network
 
 
@@ -50,9 +50,7 @@ def check_within_epoch(steps: Sequence[int], images: int, batch_size: int) -> No
 
 def check_steps(steps: Sequence[int]) -> None:
     """Raises InputError unless these are whole numbers from 1, in rising order, and at least one."""
-    rising = all(earlier < later for earlier, later in zip(steps, steps[1:]))
-    if not steps or not rising or not all(float(step).is_integer() and step >= 1 for step in steps):
+    if not are_rising(steps) or not all(float(step).is_integer() and step >= 1 for step in steps):
         raise InputError(
-            f"steps {'+'.join(f'{step:g}' for step in steps)!r:.200}: they must be whole numbers from 1, in "
-            "rising order, each once."
+            f"steps {in_words(steps)}: they must be whole numbers from 1, in rising order, each once."
         )

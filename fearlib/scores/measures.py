@@ -119,7 +119,7 @@ def score_architectures(
 def _evaluate(function: Callable[[Minibatch], float], batch: Minibatch) -> Measurement:
     def value_and_reason(batch: Minibatch) -> tuple[float, str]:
         try:
-            value = float(torch.as_tensor(function(batch)).detach())
+            value = _number(function(batch))
             if not math.isfinite(value):
                 raise Undefined(batch.why_not_finite())
             return value, ""
@@ -129,6 +129,13 @@ def _evaluate(function: Callable[[Minibatch], float], batch: Minibatch) -> Measu
     timed = batch.timed(value_and_reason)
     value, undefined = timed.value
     return Measurement(value, timed.seconds + batch.pass_seconds(timed.asked), undefined)
+
+
+def _number(given: object) -> float:
+    try:
+        return float(torch.as_tensor(given).detach())
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise Undefined(f"its function gave a {type(given).__name__}, not one number") from error
 
 
 @measure(passes=3)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, MutableMapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fearlib.errors import InputError, is_integer
+from fearlib.errors import InputError, check_whole, is_integer
 from fearlib.plugin import OTHERS, Registry
 
 if TYPE_CHECKING:
@@ -48,9 +48,10 @@ MEASURES: MutableMapping[str, Measure] = Registry(
 
 
 def measure(passes: int, own_images: int | None = None, at_most: int | None = None):
-    """Register a measure under its function's name. Raises InputError if it is taken or `passes` is no count."""
+    """Register a measure under its function's name. Raises InputError if it is taken or a number is no count."""
     if not is_integer(passes) or passes < 0:
         raise InputError(f"passes is {passes!r:.80}: write @measure(passes=3), an integer of at least 0.")
+    check_whole(1, **{name: n for name, n in (("own_images", own_images), ("at_most", at_most)) if n is not None})
 
     def register(function):
         MEASURES[function.__name__] = Measure(function, passes, own_images, at_most)

@@ -42,8 +42,8 @@ SPACES["darts"] = Space(darts.Genotype, darts.sample_genotypes, _build_darts_net
 
 def find_space(name: str) -> Space:
     """The space of that name. Raises InputError if there is none."""
-    if name not in SPACES:
-        raise InputError(f"unknown search space {name!r}: the spaces are {', '.join(SPACES)}; {OTHERS}.")
+    if not isinstance(name, str) or name not in SPACES:
+        raise InputError(f"unknown search space {name!r:.80}: the spaces are {', '.join(SPACES)}; {OTHERS}.")
     return SPACES[name]
 
 

@@ -194,12 +194,11 @@ def _recorded(
 
     Raises InputError for another step that is not among the training's.
     """
-    others = set(others)
-    if not all(is_integer(step) and 0 < step <= epochs * steps for step in others):
-        raise InputError(
-            f"recorded_steps={sorted(others)}: they must be whole numbers from 1 to {epochs * steps}."
-        )
-    return {-(-steps * part // records_per_epoch) for part in range(1, records_per_epoch + 1)}, others
+    if not isinstance(others, Collection) or not all(
+        is_integer(step) and 0 < step <= epochs * steps for step in others
+    ):
+        raise InputError(f"recorded_steps={others!r:.200}: they must be whole numbers from 1 to {epochs * steps}.")
+    return {-(-steps * part // records_per_epoch) for part in range(1, records_per_epoch + 1)}, set(others)
 
 
 def _step(
