@@ -115,12 +115,14 @@ def _anchor(heading: str) -> str:
 
 
 def count_verdicts(book: pd.DataFrame) -> pd.DataFrame:
-    """How many `claims` of a ledger have each `verdict`, and `what it says`."""
+    """How many `claims` of a ledger have each `verdict`, `of` which exhibits, and `what it says`."""
     counts = book.verdict.value_counts()
+    exhibits = book.id.str.partition(".")[0].groupby(book.verdict).value_counts(sort=False)
     return pd.DataFrame(
         {
             "verdict": VERDICTS.keys(),
             "claims": [counts.get(name, 0) for name in VERDICTS],
+            "of": [", ".join(f"{n} {which}" for which, n in exhibits.get(name, {}).items()) for name in VERDICTS],
             "what it says": VERDICTS.values(),
         }
     )

@@ -44,7 +44,7 @@ from fearlib.ranking.zero_cost import measures_beside
 from fearlib.report.account import commands
 from fearlib.report.rule import NO_WORSE
 from fearlib.report.searches import EPOCHS, RATIO, search_table, searched_pair, searched_rows
-from fearlib.scores.registry import FIFTEEN
+from fearlib.scores.registry import AFTER_FEAR, FIFTEEN
 from fearlib.sweeps.journal import read_journal
 from fearlib.sweeps.labels import kind_of, parse_label, read_label, truth_method
 from fearlib.sweeps.manifest import read_manifest
@@ -353,7 +353,8 @@ def _ahead_with_and_without_later(
     """FEAR less the best of the others, and beside it the same without the measures of later years, if any."""
     fear = preset_method(rows)
     found, best = _ahead_of_best(rows, fear, percent)
-    beside, then = f"the best other is `{best}`", rows[rows.method.isin(FIFTEEN) | rows.kind.isin(_TRAINED)]
+    of_the_time = set(FIFTEEN) - set(AFTER_FEAR)
+    beside, then = f"the best other is `{best}`", rows[rows.method.isin(of_the_time) | rows.kind.isin(_TRAINED)]
     if len(then) < len(rows) and then.dropna(subset="score").method.nunique() > 1:
         beside += f"; without later measures {_ahead_of_best(then, fear, percent)[0]}"
     return _line(claim, folder, made_by, rows[rows.method == fear], found, percent, beside=beside)

@@ -17,6 +17,7 @@ FIFTEEN = (
     "grad_norm", "snip", "grasp", "fisher", "synflow", "synflow_bn", "jacob_cov", "plain", "params", "macs",
     "l2_norm", "nwot", "zen", "epe_nas", "zico",
 )  # fmt: skip
+AFTER_FEAR = ("zico",)  # of the fifteen, those published after it
 LATER = ("meco", "swap", "swap_reg", "az_expressivity", "az_progressivity", "az_trainability", "near")
 
 COMBINED = {  # combinations with a name of their own, of the measures
