@@ -226,7 +226,7 @@ def run_exhibit(
     dataset = dataset_name(dataset or find_exhibit(name).dataset)
     if truth is not None and dataset == "synthetic":
         raise InputError("the truth of the synthetic dataset is the sweep's own full training: leave truth out.")
-    planned = []  # whatever cannot be honoured is refused before the first trains
+    planned = []  # the settings, architectures and accuracies of all are known before the first trains
     for sweep in exhibit_sweeps(name, scale, dataset):
         settings = preset(sweep.preset, dataset, space=sweep.space, **sweep.changes | (changes or {}))
         architectures, methods = _architectures(sweep, count, indices), sweep.methods.split()

@@ -56,6 +56,16 @@ def test_the_freeze_point_is_that_of_the_space(cells, space, build):
     assert found == build(cells).default_first_free_block
 
 
+def test_where_fear_cuts_in_a_space_of_ones_own_is_not_known():
+    with pytest.raises(
+        InputError, match="where fear cuts networks of mine is not known: state its first_free_block"
+    ):
+        fear_settings("fear", PRESET, ["first_free_block"], "mine")
+    assert fear_settings("fear(first_free_block=3)", PRESET, ["first_free_block"], "mine") == {
+        "first_free_block": 3
+    }
+
+
 def test_fears_on_other_data_are_not_compared():
     runs = {"a": run(ACCURACY), "b": run(ACCURACY, of="cifar100, nats-tss")}
     with pytest.raises(InputError, match="of cifar10, nats-tss and of cifar100, nats-tss"):

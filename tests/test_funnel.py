@@ -9,6 +9,7 @@ import pytest
 
 from fearlib import Architecture, InputError, preset, read_rows, run_sweep
 from fearlib.funnel.funnel import run_funnel
+from fearlib.funnel.plan import read_parts
 from fearlib.ranking.combinations import az_nas, rank_mean, rank_product
 from fearlib.report.random_orders import funnel_searches
 from fearlib.search import Evaluation, funnel_search, live, replay
@@ -89,6 +90,13 @@ def test_what_a_funnel_refuses():
     assert nothing.index is None and math.isnan(nothing.score) and nothing.dropped == 1
     undefined = funnel_search(one, one["a"], [0], 1, combine=lambda table: table["a"] * math.nan)
     assert undefined.index is None and undefined.dropped == 0
+
+
+def test_a_score_that_is_spelt_in_two_ways_is_one():
+    one, *others = read_parts(
+        ["smoke/fear(stage2_epochs=8)", "smoke(stage2_epochs=8)/fear"], "synthetic", "float32"
+    )
+    assert one.name == "smoke/fear(stage2_epochs=8)" and not others
 
 
 def test_of_equal_scores_the_better_screened_wins():

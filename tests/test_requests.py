@@ -16,9 +16,12 @@ from fearlib.files.outside import existing_path, read_file
 from fearlib.files.write import replace_file
 from fearlib.ranking.noise import noise_of_seeds
 from fearlib.ranking.statistics import bootstrap_interval, spearman
-from fearlib.ranking.tables import top_table
-from fearlib.scores.measures import score_architectures
-from fearlib.scores.registry import measure, measure_names
+from fearlib.ranking.tables import common_table, top_table
+from fearlib.scores.degradation import check_moments, degradation
+from fearlib.scores.early import check_steps
+from fearlib.scores.images import first_minibatch
+from fearlib.scores.measures import measure_network, score_architectures
+from fearlib.scores.registry import MEASURES, Measure, measure, measure_names
 from fearlib.search import at_initialisation, funnel_search, live, replay
 from fearlib.spaces.darts_network import build_darts_network
 from fearlib.spaces.registry import SPACES, Space
@@ -303,6 +306,53 @@ def test_training_limits_that_nothing_reaches(colour_dataset, how):
     network = build_network(SOME[0], colour_dataset.num_classes, 4, 1)
     with pytest.raises(InputError, match=next(iter(how))):
         fearlib.train(network, colour_dataset, 1, 40, **how)
+
+
+@pytest.mark.parametrize(
+    "how, said",
+    [
+        ({"constant_rate": True, "seed": 2**63 - 1}, "seed is 9223372036854775808"),
+        ({"seed": None}, "seed is None"),
+        ({"precision": "float16"}, "unknown precision 'float16'"),
+        ({"moments": ["0.5"]}, r"moments \['0.5'\]: they must be numbers of epochs"),
+        ({"moments": 1}, "moments 1: they must be"),
+    ],
+)
+def test_degradation_refuses_before_it_measures(colour_dataset, monkeypatch, how, said):
+    network = build_network(SOME[0], colour_dataset.num_classes, 4, 1)
+    images, labels = first_minibatch(colour_dataset, 8, 0)
+    monkeypatch.setattr("fearlib.scores.degradation.measure_network", None)  # nothing is measured
+    with pytest.raises(InputError, match=said):
+        degradation(network, colour_dataset, images, labels, 2, **how)
+
+
+def test_steps_and_moments_may_be_an_array():
+    check_steps(np.array([1, 2]))
+    check_moments(np.linspace(0, 1, 3), 2)
+    for wrong in ([True, 2], "12", 5, {1, 2}):
+        with pytest.raises(InputError, match="steps .*: they must be whole numbers from 1"):
+            check_steps(wrong)
+
+
+@pytest.mark.parametrize("given", [None, "1", [1.0], torch.ones(2), torch.tensor(1j), True])
+def test_what_is_no_number_is_a_reason_and_the_other_measures_stay(colour_dataset, monkeypatch, given):
+    monkeypatch.setitem(MEASURES._entries, "strange", Measure(lambda batch: given, 1))
+    network = build_network(SOME[0], colour_dataset.num_classes, 4, 1)
+    found = measure_network(network, *first_minibatch(colour_dataset, 8, 0), ("strange", "snip"))
+    assert found["strange"].undefined == f"its function gave a {type(given).__name__}, not one number"
+    assert math.isfinite(found["snip"].value)
+
+
+def test_methods_that_score_nothing_alike():
+    rows = read_rows(RESULTS / "cifar10_paper")
+    fear, other = (rows[rows.method == method] for method in ("fear(stage2_epochs=5)", "shortreg(epochs=8)"))
+    known = set(fear.dropna(subset="score")["index"])
+    apart = pd.concat([fear, other[~other["index"].isin(known)]])
+    with pytest.raises(
+        InputError, match=r"no architecture has a score of each of fear\(stage2_epochs=5\), shortreg"
+    ):
+        common_table(apart)
+    assert len(common_table(fear.assign(score=math.nan))) == 1  # nothing to share
 
 
 def test_fear_refuses_a_seed_that_stage_2_could_not_have(colour_dataset, monkeypatch):

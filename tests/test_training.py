@@ -107,9 +107,7 @@ class Views(nn.Module):
 def test_a_network_that_needs_contiguous_memory_is_told_so_and_left_alone(colour_dataset):
     head = nn.Sequential(Views(), nn.Linear(4 * 64, 10))
     viewing = Network(nn.Conv2d(3, 4, 3, padding=1), [], head, 0).train()
-    with pytest.raises(
-        InputError, match="calls view, which fails in channels-last memory: use flatten or reshape"
-    ):
+    with pytest.raises(InputError, match="calls view where .* channels-last memory: use flatten or reshape"):
         train(viewing, colour_dataset, 1)
     viewing(colour_dataset.test_images)  # as before
     assert viewing.training

@@ -29,8 +29,8 @@ def archive_times(archive: str | Path, dataset: str, threshold: float) -> pd.Dat
     `archive` is the folder of NATS-Bench's topology archive, `threshold` a share of training images (0..1). A line
     an architecture: `index`, `epochs` and `seconds` until the mean over seeds of training accuracy first is at
     least the threshold at the end of an epoch (NaN if it never is), and `test_accuracy` in %. The seconds are
-    those of the benchmark's own hardware. Raises InputError if the archive cannot be read or lacks the dataset, or
-    unless 0 < threshold <= 1.
+    those of the benchmark's own hardware. Raises InputError if the archive cannot be read, lacks the dataset, or
+    holds accuracies outside 0..100 or times that are not finite, and unless 0 < threshold <= 1.
     """
     check_threshold(threshold)
     archive, dataset = user_path(archive), dataset_name(dataset, OF_TABLES)
@@ -45,7 +45,7 @@ def archive_times(archive: str | Path, dataset: str, threshold: float) -> pd.Dat
             if not (0 <= accuracy <= 100 and 0 <= seconds < math.inf):
                 raise InputError(
                     f"{archive}: architecture {index} has a training accuracy of {accuracy!r:.80}% after "
-                    f"{seconds!r:.80} seconds: these must be a number in 0..100 and one of at least 0."
+                    f"{seconds!r:.80} seconds: these must be in 0..100, and finite and at least 0."
                 )
             if accuracy / 100 >= threshold:
                 line |= {"epochs": epoch + 1, "seconds": seconds}

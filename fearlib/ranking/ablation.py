@@ -24,6 +24,7 @@ from fearlib.sweeps.rows import read_curves, read_rows
 
 NETWORK = ("cells", "channels", "resolution", "train_images")
 FEAR = ("threshold", "threshold_checks", "stage2_epochs", "stage2_batch", "first_free_block", "precision")
+_FREEZE_POINTS = {"nats-tss": nats_network.freeze_point, "darts": darts_network.freeze_point}
 LEAST_SHARED = 10  # architectures, for two settings to be compared
 
 
@@ -40,11 +41,15 @@ class Run(NamedTuple):
 
 
 def fear_settings(label: str, preset: dict, names: Iterable[str], space: str) -> dict:
-    """The named settings of a FEAR: those in its label, else the preset's. What an old manifest lacks was 1."""
+    """The named settings of a FEAR: those in its label, else the preset's. What an old manifest lacks was 1.
+
+    Raises InputError for another space than the library's where neither states `first_free_block`.
+    """
     values = preset | parse_method(label)[1]
     if values["first_free_block"] is None:
-        module = darts_network if space == "darts" else nats_network
-        values["first_free_block"] = module.freeze_point(values["cells"])
+        if space not in _FREEZE_POINTS:
+            raise InputError(f"where {label} cuts networks of {space} is not known: state its first_free_block.")
+        values["first_free_block"] = _FREEZE_POINTS[space](values["cells"])
     return {name: values.get(name, 1) for name in names}
 
 

@@ -147,7 +147,7 @@ def common_table(rows: pd.DataFrame, **arguments) -> pd.DataFrame:
     """
     rows = with_finite_scores(rows)
     each = rows.pivot_table("score", "index", "method", dropna=False).dropna(axis="columns", how="all")
-    if len(each) and each.dropna().empty:
+    if each.shape[1] and each.dropna().empty:
         raise InputError(f"no architecture has a score of each of {', '.join(each.columns)}.")
     return ranking_table(rows[rows["index"].isin(each.dropna().index)], **arguments)
 

@@ -15,8 +15,8 @@ def ledger_claims(values: pd.DataFrame) -> pd.DataFrame:
 
     `values` has the paper's numbers by `id`, with `source`, `claim` and `paper`. What can never be had again gives
     way to what can: seconds on the paper's hardware to the ratio of two methods' costs, and the accuracies that
-    two searches found among 500 architectures to their difference. From T1 comes FEAR's lead in Spearman, too. What
-    is so by definition, `common` over all, makes no claim, nor do the numbers of source `later`, of other papers.
+    two searches found among 500 architectures to their difference. From T1 comes FEAR's lead in Spearman, too.
+    What is so by definition, `common` over all, makes no claim, nor do numbers of other papers, source `later`.
     """
     values = values[(values.source != "later") & ~values.id.str.fullmatch(r"T1\.(fear|shortreg)\.common\.100")]
     replaced = values.id.str.contains("seconds") | values.id.str.fullmatch(r"T3\..*\.accuracy")

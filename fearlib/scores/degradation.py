@@ -1,9 +1,11 @@
 """Zero-cost measures followed through training (figure F1 of Dey et al. 2021)."""
 
 import math
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from fearlib.data.dataset import Dataset
@@ -106,14 +108,16 @@ def check_moments(moments: Sequence[float], epochs: int) -> None:
 
 def are_rising(values: object) -> bool:
     """Whether it is a sequence of numbers, each larger than the last, and at least one."""
-    numbers = isinstance(values, Sequence) and len(values) > 0 and all(map(is_number, values))
-    return numbers and all(earlier < later for earlier, later in zip(values, values[1:]))
+    return _are_numbers(values) and len(values) > 0 and all(map(operator.lt, values[:-1], values[1:]))
 
 
 def in_words(values: object) -> str:
     """Numbers as a label has them, `0+0.2+1`; anything else as Python shows it."""
-    numbers = isinstance(values, Sequence) and all(map(is_number, values))
-    return f"{'+'.join(f'{value:g}' for value in values)!r:.200}" if numbers else f"{values!r:.200}"
+    return f"{'+'.join(f'{value:g}' for value in values) if _are_numbers(values) else values!r:.200}"
+
+
+def _are_numbers(values: object) -> bool:
+    return isinstance(values, (Sequence, np.ndarray)) and all(map(is_number, values))
 
 
 def _default_steps(epochs: int, steps: int) -> set[int]:

@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from fearlib.errors import Undefined
+from fearlib.errors import Undefined, is_number
 from fearlib.files.progress import progress
 from fearlib.randomness import seeded
 from fearlib.scores.effective_rank import effective_ranks
@@ -132,10 +132,11 @@ def _evaluate(function: Callable[[Minibatch], float], batch: Minibatch) -> Measu
 
 
 def _number(given: object) -> float:
-    try:
-        return float(torch.as_tensor(given).detach())
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise Undefined(f"its function gave a {type(given).__name__}, not one number") from error
+    if isinstance(given, torch.Tensor) and given.numel() == 1 and not given.is_complex():
+        return float(given.detach())
+    if not is_number(given):
+        raise Undefined(f"its function gave a {type(given).__name__}, not one number")
+    return float(given)
 
 
 @measure(passes=3)

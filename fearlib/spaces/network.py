@@ -30,7 +30,8 @@ def shapes_checked(images: torch.Size):
             raise
         if "view size is not compatible" in str(error):
             raise InputError(
-                "the network calls view, which fails in channels-last memory: use flatten or reshape there."
+                "the network calls view where values lie in another order, as in channels-last memory: use "
+                "flatten or reshape there."
             ) from error
         raise InputError(
             f"the network does not take images of the shape {tuple(images)} ({one_line(error)})."
