@@ -158,7 +158,7 @@ def test_what_is_no_path(path):
 def test_home_folders_in_the_parameters_of_notebooks(home):
     given = {"output": "~/out", "data_folder": "~/sweep", "results": ["~/a", "b"]}
     given["sweeps"] = {"~/a": "~/b", "c": None}
-    check_parameters(given, "output data_folder results sweeps")
+    check_parameters(given, "output data_folder results sweeps", lists="results")
     del given["_parameters_are_checked"]
     assert given == {
         "output": f"{home}/out",
