@@ -7,8 +7,8 @@ from fearlib.data.dataset import Dataset as Dataset
 from fearlib.data.registry import DATASETS as DATASETS
 from fearlib.data.registry import load_dataset as load_dataset
 from fearlib.errors import InputError as InputError
+from fearlib.ranking.bootstrap import bootstrap_interval as bootstrap_interval
 from fearlib.ranking.statistics import average_cost as average_cost
-from fearlib.ranking.statistics import bootstrap_interval as bootstrap_interval
 from fearlib.ranking.statistics import common as common
 from fearlib.ranking.statistics import kendall as kendall
 from fearlib.ranking.statistics import nearest_pareto as nearest_pareto

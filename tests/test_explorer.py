@@ -15,7 +15,7 @@ from fearlib import Architecture, InputError, ranking_table
 from fearlib.explorer import folder_to_open, newest_first
 from fearlib.explorer.axes import beside, same_methods, with_combination
 from fearlib.explorer.live import shown_while_it_runs
-from fearlib.explorer.scores import TRUTH, agreement, filter_rows, ranks_of, scores_of
+from fearlib.explorer.scores import TRUTH, agreement, filter_rows, ranks_of, score_table
 from fearlib.explorer.views import agreement_text, draw_curve, scatter_figure, static_view
 from fearlib.explorer.widgets import Explorer
 from fearlib.sweeps.journal import append_to_journal
@@ -34,7 +34,7 @@ def folder(tmp_path):
 
 def test_scores_average_seeds_and_leave_failed_trials_out(rows):  # noqa: F811
     failed = rows[rows.method == "synflow"].head(3).assign(outcome="failed: on purpose", score=1e9, seed=9)
-    scores = scores_of(pd.concat([rows, failed]))
+    scores = score_table(pd.concat([rows, failed]))
     assert list(scores.columns[:2]) == ["arch", TRUTH] and scores.index.tolist() == list(range(40))
     given = rows.to_dict("records")
     for row in scores.reset_index().to_dict("records"):
@@ -45,7 +45,7 @@ def test_scores_average_seeds_and_leave_failed_trials_out(rows):  # noqa: F811
 
 def test_an_infinite_score_is_without_a_score(rows):  # noqa: F811
     given = with_infinities(rows)
-    scores, kept = scores_of(given), filter_rows(given, "synflow", "without a score")
+    scores, kept = score_table(given), filter_rows(given, "synflow", "without a score")
     found, table = agreement(scores, "synflow", TRUTH, 100), ranking_table(given).set_index("method")
     assert (found.n, found.out) == (38, 2) == tuple(table.loc["synflow", ["n", "out"]])
     assert found.spearman == table.spearman["synflow"]
@@ -57,7 +57,7 @@ def test_an_infinite_score_is_without_a_score(rows):  # noqa: F811
 
 
 def test_agreement_is_that_of_the_ranking_table(rows):  # noqa: F811
-    table, scores = ranking_table(rows).set_index("method"), scores_of(rows)
+    table, scores = ranking_table(rows).set_index("method"), score_table(rows)
     for method in table.index:
         for percent, name in ((100, "spearman"), (50, "top 50%")):
             found = agreement(scores, method, TRUTH, percent)
@@ -73,7 +73,7 @@ def best(values, count):
 
 
 def test_two_methods_agree_where_both_have_a_score(rows):  # noqa: F811
-    scores = scores_of(rows)
+    scores = score_table(rows)
     both = scores[["fear", "synflow"]].dropna()
     found = agreement(scores, "fear", "synflow", 100)
     assert found.spearman == pytest.approx(stats.spearmanr(both.fear, both.synflow).statistic)
@@ -84,7 +84,7 @@ def test_two_methods_agree_where_both_have_a_score(rows):  # noqa: F811
 
 def test_ranks_by_counting(rows):  # noqa: F811
     """One more than the number of better ones, and half of the equal ones; none without a score."""
-    scores = scores_of(rows)
+    scores = score_table(rows)
     scores.loc[7, "synflow"] = scores.loc[8, "synflow"] = scores.loc[9, "synflow"]
     for index in (0, 7, 39):
         for row in ranks_of(scores, index).to_dict("records"):
@@ -113,7 +113,7 @@ def test_filters_keep_what_they_say(rows):  # noqa: F811
 
 
 def test_the_figure_has_every_architecture_once_with_its_string(rows):  # noqa: F811
-    scores = scores_of(rows)
+    scores = score_table(rows)
     figure = scatter_figure(scores, "fear", TRUTH, 25, chosen=9)
     others, top, chosen = figure.data
     assert set(top.customdata) == set(best(scores[TRUTH], 10)) - set(range(5))
@@ -250,7 +250,7 @@ def test_an_architecture_without_a_cell_has_its_ranks(folder, monkeypatch):
 
 def test_the_scores_of_another_folder_stand_beside(rows):  # noqa: F811
     """Every value under its own architecture, of those that either folder has."""
-    scores = scores_of(rows)
+    scores = score_table(rows)
     others = scores.loc[20:].assign(**{TRUTH: -scores[TRUTH]})
     others.loc[99] = {"arch": str(Architecture.from_index(99)), TRUTH: 1.0, "fear": 0.5}
     both = beside(scores, others, "there")
@@ -264,7 +264,7 @@ def test_the_scores_of_another_folder_stand_beside(rows):  # noqa: F811
 
 def test_a_combination_is_that_of_the_ranks(rows):  # noqa: F811
     """Written out: from 1, the worst, a missing score having 1, among those that have a score at all."""
-    scores = scores_of(rows)
+    scores = score_table(rows)
     scores.loc[[3, 30], "synflow"] = np.nan
     some = [index for index in scores.index if not scores.loc[index, ["fear", "synflow"]].isna().all()]
     assert 3 not in some and 30 in some
@@ -288,7 +288,7 @@ def test_a_combination_is_that_of_the_ranks(rows):  # noqa: F811
 
 
 def test_a_method_in_two_folders_is_compared_where_both_have_its_score(rows):  # noqa: F811
-    scores = scores_of(rows)
+    scores = score_table(rows)
     others = scores.loc[10:].assign(fear=scores.fear**2 + scores.synflow, **{TRUTH: scores[TRUTH] % 7})
     table = same_methods(scores, others.drop(columns="synflow")).set_index("method")
     assert "synflow" not in table.index

@@ -11,8 +11,9 @@ from fearlib import Architecture, InputError, preset, read_rows, run_sweep
 from fearlib.funnel.funnel import run_funnel
 from fearlib.funnel.plan import read_parts
 from fearlib.ranking.combinations import az_nas, rank_mean, rank_product
-from fearlib.report.random_orders import funnel_searches
-from fearlib.search import Evaluation, funnel_search, live, replay
+from fearlib.search.evaluations import Evaluation, live, replay
+from fearlib.search.random_orders import funnel_searches
+from fearlib.search.searches import funnel_search
 from fearlib.spaces.darts import sample_genotypes
 from fearlib.sweeps.presets import SMOKE
 from fearlib.sweeps.rows import read_curves

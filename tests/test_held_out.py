@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from fearlib.errors import InputError
+from fearlib.ranking.bootstrap import bootstrap_interval
 from fearlib.ranking.candidates import SHORTREG, combined, comparison, comparisons, read_combinations
 from fearlib.ranking.combination_tables import (
     SNIP_80,
@@ -18,14 +19,7 @@ from fearlib.ranking.combination_tables import (
 from fearlib.ranking.combinations import az_nas, rank_mean, rank_product, vote
 from fearlib.ranking.every_score import Scores
 from fearlib.ranking.held_out import budgets, carried_over, choices, held_out, quality, shared
-from fearlib.ranking.statistics import (
-    bootstrap_interval,
-    common,
-    ndcg,
-    spearman,
-    spearman_difference,
-    top_spearman,
-)
+from fearlib.ranking.statistics import common, ndcg, spearman, spearman_difference, top_spearman
 
 FEAR = "compact/fear(stage2_epochs=24)"
 MEASURES = ("synflow", "jacob_cov", "snip", "az_expressivity", "az_progressivity", "az_trainability", "macs")

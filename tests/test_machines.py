@@ -31,7 +31,7 @@ from fearlib.files.outside import read_json, user_path
 from fearlib.parameters import check_parameters
 from fearlib.ranking.finished import finished_architectures, finished_rows
 from fearlib.ranking.tables import save_table
-from fearlib.report import write_report
+from fearlib.report.page import write_report
 from fearlib.sweeps.indices import read_indices
 from fearlib.sweeps.journal import JOURNAL, PACKED, append_to_journal, read_journal
 from fearlib.sweeps.manifest import MANIFEST, read_manifest

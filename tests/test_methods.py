@@ -23,7 +23,7 @@ from fearlib.scores.degradation import degradation
 from fearlib.scores.images import first_minibatch
 from fearlib.scores.measures import measure_network
 from fearlib.scores.registry import FIFTEEN
-from fearlib.search import at_initialisation
+from fearlib.search.evaluations import at_initialisation
 from fearlib.sweeps import trial
 from fearlib.sweeps.methods import Method, expand_methods, most_macs, regular_macs
 from fearlib.sweeps.trial import run_trial

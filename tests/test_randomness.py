@@ -7,7 +7,7 @@ from fearlib import Architecture, InputError
 from fearlib.data.synthetic import generate_synthetic
 from fearlib.randomness import seeded
 from fearlib.scores.measures import score_architectures
-from fearlib.search import at_initialisation, live
+from fearlib.search.evaluations import at_initialisation, live
 
 SOME = [Architecture.from_index(index) for index in (5, 7)]
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from fearlib.errors import InputError
+from fearlib.ranking.bootstrap import bootstrap_interval
 from fearlib.ranking.statistics import (
     average_cost,
-    bootstrap_interval,
     common,
     kendall,
     lead_over_best,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from fearlib import report
+from fearlib.report import page as report
 from fearlib.report.scores import MOST
 
 playwright = pytest.importorskip("playwright.sync_api")

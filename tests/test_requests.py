@@ -14,15 +14,17 @@ from fearlib import Architecture, InputError, benchmark_accuracy, build_network,
 from fearlib.figures import save_figure, scatter
 from fearlib.files.outside import existing_path, read_file
 from fearlib.files.write import replace_file
+from fearlib.ranking.bootstrap import bootstrap_interval
 from fearlib.ranking.noise import noise_of_seeds
-from fearlib.ranking.statistics import bootstrap_interval, spearman
+from fearlib.ranking.statistics import spearman
 from fearlib.ranking.tables import common_table, top_table
 from fearlib.scores.degradation import check_moments, degradation
 from fearlib.scores.early import check_steps
 from fearlib.scores.images import first_minibatch
 from fearlib.scores.measures import measure_network, score_architectures
 from fearlib.scores.registry import MEASURES, Measure, measure, measure_names
-from fearlib.search import at_initialisation, funnel_search, live, replay
+from fearlib.search.evaluations import at_initialisation, live, replay
+from fearlib.search.searches import funnel_search
 from fearlib.spaces.darts_network import build_darts_network
 from fearlib.spaces.registry import SPACES, Space
 from fearlib.sweeps.indices import read_indices

@@ -10,16 +10,10 @@ import pytest
 
 from fearlib import Architecture, preset
 from fearlib.errors import InputError
-from fearlib.report.random_orders import random_search_table, random_searches
 from fearlib.report.searches import papers_t3, shown_t3
-from fearlib.search import (
-    Evaluation,
-    at_initialisation,
-    live,
-    local_search,
-    random_search,
-    replay,
-)
+from fearlib.search.evaluations import Evaluation, at_initialisation, live, replay
+from fearlib.search.random_orders import random_search_table, random_searches
+from fearlib.search.searches import local_search, random_search
 from fearlib.sweeps.rows import read_curves
 from fearlib.sweeps.run import cached_dataset, run_sweep
 

@@ -31,15 +31,10 @@ def list_choices(
     print("\npresets")
     for name, what in PRESETS.items():
         print(f"  {name:10} {what}")
-    columns = [plain_preset(name, dataset) for name in PRESETS]
+    columns = [vars(plain_preset(name, dataset)) for name in PRESETS]
     print(f"\nsettings on {shown_name(dataset)}\n{'':19}" + "".join(f"{name:>18}" for name in PRESETS))
     for field in fields(Settings)[1:]:
-        print(f"  {field.name:17}" + "".join(f"{plain(getattr(column, field.name)):>18}" for column in columns))
-
-
-def plain(value) -> str:
-    """A setting, or what `as_dict` makes of it, as `--set` takes it."""
-    return setting_text(tuple(value) if isinstance(value, list) else value)
+        print(f"  {field.name:17}" + "".join(f"{setting_text(column[field.name]):>18}" for column in columns))
 
 
 def data(

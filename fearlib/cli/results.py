@@ -154,6 +154,6 @@ def report(
     """Write everything in the results as one page that needs no network."""
     if not user_path(results).is_dir():
         raise InputError(f"{results} is not a folder of results: run this in the repository's folder.")
-    from fearlib.report import write_report
+    from fearlib.report.page import write_report
 
     print(f"wrote {output}, {write_report(results, output) / 1e6:.1f} MB")

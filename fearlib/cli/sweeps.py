@@ -9,7 +9,6 @@ from typing import Annotated, Optional
 
 import typer
 
-from fearlib.cli.choices import plain
 from fearlib.cli.options import (
     Changes,
     Files,
@@ -35,7 +34,7 @@ from fearlib.spaces.registry import find_space
 from fearlib.sweeps.labels import truth_method
 from fearlib.sweeps.manifest import MANIFEST
 from fearlib.sweeps.methods import parse_method
-from fearlib.sweeps.presets import as_dict, plain_preset
+from fearlib.sweeps.presets import plain_preset, setting_text
 from fearlib.sweeps.presets import preset as make_settings
 from fearlib.sweeps.status import sweep_status
 
@@ -93,7 +92,7 @@ def rank(
     accuracy = accuracy_of(truth, dataset, architectures)
     from fearlib.sweeps.run import run_sweep
 
-    values = ", ".join(f"{key}={plain(value)}" for key, value in as_dict(settings).items())
+    values = ", ".join(f"{key}={setting_text(value)}" for key, value in vars(settings).items())
     print(f"{settings.preset} on {shown_name(dataset)}: {values}")
     if truth is None and truth_method(chosen) is None:
         print("Without --truth, or the method `full`, there is no accuracy to compare the scores with.")

@@ -15,7 +15,7 @@ from fearlib.ranking.statistics import spearman
 COMBINATIONS = {"rank product": rank_product, "rank mean": rank_mean}
 
 
-def methods_of(scores: pd.DataFrame) -> list[str]:
+def score_axes(scores: pd.DataFrame) -> list[str]:
     """The axes that are scores, not accuracies."""
     return [axis for axis in axes_of(scores) if not axis.endswith(TRUTH)]
 
@@ -23,7 +23,7 @@ def methods_of(scores: pd.DataFrame) -> list[str]:
 def beside(scores: pd.DataFrame, others: pd.DataFrame, name: str) -> pd.DataFrame:
     """`scores` with every axis of `others` as a column `NAME: AXIS`, for the architectures of either.
 
-    Both as `scores_of` makes them, of two folders. Raises InputError if these have no architecture in common.
+    Both as `score_table` makes them, of two folders. Raises InputError if these have no architecture in common.
     """
     if not set(zip(scores.index, scores.arch)) & set(zip(others.index, others.arch)):
         raise InputError(f"{name} has no architecture in common with this folder.")
@@ -48,8 +48,8 @@ def same_methods(scores: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
     resamples.
     """
     lines, correlation = [], partial(estimate, spearman, resamples=RESAMPLES)
-    for method in methods_of(scores):
-        if method in methods_of(others):
+    for method in score_axes(scores):
+        if method in score_axes(others):
             values = {
                 "one": scores[method],
                 "of one": scores[TRUTH],

@@ -20,7 +20,7 @@ SHOWN = ("index", "arch", "method", "seed", "score", "test_accuracy", "seconds",
 _RESAMPLED = 1_000_000  # values that an interval draws, or 100 times all
 
 
-def scores_of(rows: pd.DataFrame) -> pd.DataFrame:
+def score_table(rows: pd.DataFrame) -> pd.DataFrame:
     """A line an architecture, by its index: `arch`, its string, `TRUTH`, and every method's score.
 
     Seeds are averaged and failed trials take no part, as in `fearlib.ranking_table`. NaN: no score, or no
@@ -38,7 +38,7 @@ def scores_of(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def axes_of(scores: pd.DataFrame) -> list[str]:
-    """What of `scores_of` can be drawn against each other: the methods, and the truth where it is known."""
+    """What of `score_table` can be drawn against each other: the methods, and the truth where it is known."""
     return [column for column in scores.columns[1:] if scores[column].notna().any()]
 
 
@@ -64,7 +64,7 @@ def filter_rows(
 
 
 class Agreement(NamedTuple):
-    """How two columns of `scores_of` agree within the top; see `agreement`."""
+    """How two columns of `score_table` agree within the top; see `agreement`."""
 
     n: int
     out: int
@@ -76,7 +76,7 @@ class Agreement(NamedTuple):
 
 
 def agreement(scores: pd.DataFrame, of: str, against: str, percent: float) -> Agreement:
-    """How `of` ranks the top `percent` by `against`, both columns of `scores_of`.
+    """How `of` ranks the top `percent` by `against`, both columns of `score_table`.
 
     `n` architectures of that top have a value of both, `out` have none of `of`; `spearman` is over the former,
     with its 95% percentile bootstrap interval `low` and `high` from that many `resamples`, 1,000 or for many

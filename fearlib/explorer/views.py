@@ -9,7 +9,7 @@ import pandas as pd
 
 from fearlib.data.registry import shown_name
 from fearlib.errors import require
-from fearlib.explorer.scores import TRUTH, agreement, filter_rows, first_axes, scores_of
+from fearlib.explorer.scores import TRUTH, agreement, filter_rows, first_axes, score_table
 from fearlib.ranking.estimate import Estimate
 from fearlib.ranking.statistics import top_indices
 from fearlib.sweeps.reader import Results
@@ -22,7 +22,7 @@ _BEST, _OTHERS, _CHOSEN = "#0072b2", "#b8b8b8", "#d55e00"
 
 
 def scatter_figure(scores: pd.DataFrame, of: str, against: str, percent: float, chosen: int | None = None):
-    """`of` against `against`, two columns of `scores_of`, as an interactive plotly figure.
+    """`of` against `against`, two columns of `score_table`, as an interactive plotly figure.
 
     The top `percent` by `against` is blue, the architecture with the index `chosen` a star; its string and its
     numbers appear where the mouse points. Raises ImportError without plotly.
@@ -129,7 +129,7 @@ def static_view(results: Results) -> str:
 
     Raises InputError if there is no score yet.
     """
-    scores = scores_of(results.rows)
+    scores = score_table(results.rows)
     axes = first_axes(scores)
     return static_html(
         heading_html(results), paragraph(agreement_text(scores, *axes, 100)), results.rows, scores, axes, 100

@@ -7,9 +7,9 @@ from datetime import datetime
 from pathlib import Path
 
 from fearlib.errors import InputError, require
-from fearlib.explorer.axes import COMBINATIONS, beside, methods_of, same_methods, with_combination
+from fearlib.explorer.axes import COMBINATIONS, beside, same_methods, score_axes, with_combination
 from fearlib.explorer.folders import distinct_names
-from fearlib.explorer.scores import EVERY, OUTCOMES, SHOWN, axes_of, filter_rows, first_axes, ranks_of, scores_of
+from fearlib.explorer.scores import EVERY, OUTCOMES, SHOWN, axes_of, filter_rows, first_axes, ranks_of, score_table
 from fearlib.explorer.views import (
     agreement_text,
     count_pages,
@@ -48,7 +48,7 @@ class Explorer:
         widgets = require("ipywidgets", "explore results in a notebook")
         require("anywidget", "explore results in a notebook")
         graph = require("plotly.graph_objects", "draw interactive figures")
-        self.results, self.other, self.other_name, self.scores = results, None, "", scores_of(results.rows)
+        self.results, self.other, self.other_name, self.scores = results, None, "", score_table(results.rows)
         self.lock, self.answering, self.chosen = threading.RLock(), False, None
         self.figure = graph.FigureWidget(scatter_figure(self.scores, *first_axes(self.scores), 100))
         self._make_choices(widgets, folders)
@@ -77,7 +77,7 @@ class Explorer:
         self.against = choice(description="horizontal axis", options=axes, value=against)
         self.percent = widgets.IntSlider(100, 5, 100, 5, description="top x%", continuous_update=False, **_NARROW)
         self.combined = widgets.SelectMultiple(
-            description="combine", options=methods_of(self.scores), rows=4, **_NARROW,
+            description="combine", options=score_axes(self.scores), rows=4, **_NARROW,
             tooltip="Two methods or more become one, which is then an axis",
         )  # fmt: skip
         self.how = choice(description="as their", options=list(COMBINATIONS))
@@ -175,7 +175,7 @@ class Explorer:
 
     def _open(self) -> None:
         results = Results(self.folder.value)
-        scores_of(results.rows)  # refuses one that has none
+        score_table(results.rows)  # refuses one that has none
         self.results, self.other, self.message.value = results, None, ""
         self.beside.value = self.architecture.value = ""  # which may be of another search space
         self.chosen = None
@@ -184,7 +184,7 @@ class Explorer:
     def _open_beside(self) -> None:
         other = Results(self.beside.value) if self.beside.value else None
         if other:  # refuses what cannot stand there
-            beside(scores_of(self.results.rows), scores_of(other.rows), self.beside.label)
+            beside(score_table(self.results.rows), score_table(other.rows), self.beside.label)
         self.other, self.other_name, self.message.value = other, self.beside.label, ""
         self._show_all()
 
@@ -207,14 +207,14 @@ class Explorer:
 
     def _gathered(self):
         """The scores of the folder, those of the one beside it, and the combination that is chosen."""
-        scores, self.compared.value = scores_of(self.results.rows), ""
+        scores, self.compared.value = score_table(self.results.rows), ""
         if self.other:
-            others, name = scores_of(self.other.rows), self.other_name
+            others, name = score_table(self.other.rows), self.other_name
             self.compared.value = table_html(same_methods(scores, others)) + paragraph(
                 f"Spearman with test accuracy here and there, in {name}; together: between a method's two scores."
             )
             scores = beside(scores, others, name)
-        offered = methods_of(scores)
+        offered = score_axes(scores)
         chosen = [name for name in offered if name in self.combined.value]
         if tuple(offered) != tuple(self.combined.options):
             self.combined.options = offered

@@ -10,8 +10,8 @@ from fearlib.scores.registry import MEASURES
 from fearlib.sweeps.labels import Label, parse_label
 from fearlib.sweeps.methods import METHODS, expand_methods, parse_method
 from fearlib.sweeps.presets import Settings, check_settings, preset
+from fearlib.sweeps.taken import BY_SCHEDULE, MEASURING
 
-_IN_TRAINING = {"constant": "degradation_constant", "cosine": "degradation"}  # by the form of the learning rate
 _NAMES = "it is a preset, a slash and a method or measure, such as compact/fear or paper/synflow"
 
 
@@ -82,12 +82,12 @@ def _part(name: str, dataset: str, precision: str) -> Part:
     name = f"{settings.preset}/{label}"
     if not label.arguments and (label.name in DERIVED or label.name in MEASURES):
         return Part(name, settings, "", DERIVED[label.name][0] if label.name in DERIVED else (label.name,))
-    in_training = label.arguments.get("schedule") in _IN_TRAINING and "epoch" in label.arguments
+    in_training = label.arguments.get("schedule") in BY_SCHEDULE and "epoch" in label.arguments
     if in_training and label.name in (*MEASURES, "train_top1"):
         return _in_training(name, label, settings)
     if "steps" in label.arguments and label.name in MEASURES:
         return _after_steps(name, label, settings)
-    if label.name not in METHODS or label.name in ("zero_cost", "early", *_IN_TRAINING.values()):
+    if label.name not in METHODS or label.name in MEASURING:
         raise InputError(f"{name!r:.200} is no score's name: {_NAMES}.")
     labels = expand_methods([text], settings)
     if len(labels) != 1:
@@ -99,7 +99,7 @@ def _in_training(name: str, label: Label, settings: Settings) -> Part:
     """A measure at a moment of training, as in `snip(epoch=0.2,schedule=constant)`."""
     epoch, schedule = label.number("epoch"), label.arguments["schedule"]
     _refuse_others(name, label, ("epoch", "epochs", "schedule"))
-    (method,) = expand_methods([f"{_IN_TRAINING[schedule]}(epochs={label.arguments.get('epochs', 1)})"], settings)
+    (method,) = expand_methods([f"{BY_SCHEDULE[schedule]}(epochs={label.arguments.get('epochs', 1)})"], settings)
     epochs = parse_method(method)[1]["epochs"]
     by_tenths = 0 < epoch < 1 and (schedule != "constant" or f"{round(epoch, 1):g}" == label.arguments["epoch"])
     if not (by_tenths or epoch.is_integer()):

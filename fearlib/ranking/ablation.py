@@ -22,8 +22,8 @@ from fearlib.sweeps.manifest import read_manifest
 from fearlib.sweeps.methods import parse_method
 from fearlib.sweeps.rows import read_curves, read_rows
 
-NETWORK = ("cells", "channels", "resolution", "train_images")
-FEAR = ("threshold", "threshold_checks", "stage2_epochs", "stage2_batch", "first_free_block", "precision")
+NETWORK_SETTINGS = ("cells", "channels", "resolution", "train_images")
+FEAR_SETTINGS = ("threshold", "threshold_checks", "stage2_epochs", "stage2_batch", "first_free_block", "precision")
 _FREEZE_POINTS = {"nats-tss": nats_network.freeze_point, "darts": darts_network.freeze_point}
 LEAST_SHARED = 10  # architectures, for two settings to be compared
 
@@ -68,7 +68,7 @@ def read_runs(folder: str | Path, methods: Iterable[str] | None = None) -> dict[
             folder.name,
             f"{configuration['dataset']}, {configuration['space']}",
             seed,
-            fear_settings(method, preset, (*NETWORK, *FEAR), configuration["space"]),
+            fear_settings(method, preset, (*NETWORK_SETTINGS, *FEAR_SETTINGS), configuration["space"]),
             each.set_index("index")[["score", "test_accuracy", "macs"]],
             _ends(stage1, configuration["train_images"]),
         )

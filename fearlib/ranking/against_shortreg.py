@@ -25,13 +25,11 @@ from fearlib.ranking.tables import (
     top_table,
     with_errors,
 )
-from fearlib.ranking.zero_cost import measures_beside
+from fearlib.ranking.zero_cost import DATASETS, measures_beside
 from fearlib.scores.registry import MEASURES
 
 TOPS = (10, 20, 30, 40, 50, 100)
-
-
-_UNKNOWN = r"nan( \(nan\.\.nan\))?$"  # of two architectures there is no correlation
+_UNKNOWN = r"nan$"  # of two architectures there is no correlation
 SECONDS = {"spearman": "seconds", "common": "common_seconds"}  # in the paper's T1, beside each value
 
 
@@ -231,7 +229,7 @@ def benchmark_short_training(accuracies: pd.DataFrame) -> pd.DataFrame:
     `accuracies` has a column for each dataset, and `..._12ep` where it is known.
     """
     lines = []
-    for dataset in ("cifar10", "cifar100", "imagenet16_120"):
+    for dataset in DATASETS:
         if f"{dataset}_12ep" not in accuracies:
             continue
         short, final = accuracies[f"{dataset}_12ep"].to_numpy(), accuracies[dataset].to_numpy()

@@ -22,6 +22,7 @@ from fearlib.ranking.tables import BETTER_HALF
 # Of full-size networks: `snip` at initialisation and after 80 steps, and what ranks best untrained on CIFAR-10.
 SNIP, SNIP_80 = "paper/snip", "paper/snip(steps=80,batch_size=64)"
 UNTRAINED = "paper/meco * paper/swap * paper/az_nas"
+_SHOWN = 8  # candidates of a set in the table to read
 
 
 def every_combination(found: dict[tuple[str, str, str], Comparison]) -> pd.DataFrame:
@@ -90,14 +91,14 @@ def shown_few_steps(table: pd.DataFrame) -> pd.DataFrame:
     return wide.rename(columns="less `{}`".format).rename_axis(columns=None).reset_index()
 
 
-def shown_combinations(table: pd.DataFrame, best: int = 8) -> pd.DataFrame:
-    """`combinations_table` of each `dataset` and `set` as texts: the `best` of each, and FEAR and short training.
+def shown_combinations(table: pd.DataFrame) -> pd.DataFrame:
+    """`combinations_table` of each `dataset` and `set` as texts: the best of each, and FEAR and short training.
 
     Those on later positions alone are left to the CSV.
     """
     whole = table[table.positions == "all"].reset_index(drop=True)
     place = whole.groupby(["dataset", "set"], sort=False).cumcount()
-    shown = whole[(place < best) | whole.candidate.isin((FEAR, SHORTREG))]
+    shown = whole[(place < _SHOWN) | whole.candidate.isin((FEAR, SHORTREG))]
     return pd.DataFrame(
         {
             "dataset": shown.dataset, "set": shown.set, "score or combination": shown.candidate, "n": shown.n,

@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from fearlib.ranking.statistics import bootstrap_interval
+from fearlib.ranking.bootstrap import bootstrap_interval
 
 
 @dataclass(frozen=True)
 class Estimate:
     """A statistic's `value`, its 95% interval `low`..`high`, and the `n` entries that it rests on.
 
-    Prints as `0.87 (0.81..0.91)`; a format applies to each of the three: `f"{estimate:+.3f}"`.
+    Prints as `0.87 (0.81..0.91)`, or `–` without a value; a format is of each of the three: `f"{estimate:+.3f}"`.
     """
 
     value: float
@@ -27,6 +27,8 @@ class Estimate:
         return f"{self}"
 
     def __format__(self, form: str) -> str:
+        if math.isnan(self.value):
+            return "–"
         form = form or ".2f"
         return f"{self.value:{form}} ({self.low:{form}}..{self.high:{form}})"
 
@@ -41,9 +43,8 @@ class Estimate:
 
 
 def texts(table: pd.DataFrame, name: str, prefix: str = "", form: str = ".2f") -> list[str]:
-    """The estimates that `Estimate.columns` put into a table, a text a line; `–` where there is none."""
-    found = (Estimate.of(line, name, prefix) for line in table.to_dict("records"))
-    return ["–" if math.isnan(each.value) else f"{each:{form}}" for each in found]
+    """The estimates that `Estimate.columns` put into a table, a text a line."""
+    return [f"{Estimate.of(line, name, prefix):{form}}" for line in table.to_dict("records")]
 
 
 def estimate(

@@ -8,6 +8,8 @@ import pandas as pd
 from fearlib.errors import InputError
 from fearlib.ranking.statistics import spearman
 
+_SIMULATIONS = 500  # of noise
+
 
 def noise_of_seeds(values: pd.DataFrame) -> dict[str, float]:
     """The noise that the seed puts in an architecture's mean value, and the ceiling that it puts on correlations.
@@ -50,8 +52,8 @@ def noise_of_seeds(values: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def _rank_ceiling(values: np.ndarray, noise: np.ndarray, simulations: int = 500) -> float:
+def _rank_ceiling(values: np.ndarray, noise: np.ndarray) -> float:
     if not values.any():  # nothing but noise
         return 0.0
     rng = np.random.default_rng(0)
-    return float(np.mean([spearman(values, rng.normal(values, noise)) for _ in range(simulations)]))
+    return float(np.mean([spearman(values, rng.normal(values, noise)) for _ in range(_SIMULATIONS)]))

@@ -28,7 +28,6 @@ def spearman_so_far(rows: pd.DataFrame) -> pd.DataFrame:
         each = of_method.groupby("index")[["score", "seconds", "test_accuracy"]].mean().astype(float)
         score = each.score if method != truth else np.full(len(each), math.nan)
         found = estimate(spearman, score, each.test_accuracy, resamples=RESAMPLES)
-        shown = "–" if math.isnan(found.value) else str(found)
-        lines.append({"method": method, "n": found.n, "spearman": shown, "seconds": each.seconds.mean()})
+        lines.append({"method": method, "n": found.n, "spearman": str(found), "seconds": each.seconds.mean()})
     columns = ("method", "n", "spearman", "seconds")
     return pd.DataFrame(sorted(lines, key=lambda line: method_order(line["method"])), columns=columns)

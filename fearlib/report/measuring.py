@@ -40,22 +40,22 @@ from fearlib.ranking.tables import (
     ranking_table,
     top_table,
 )
-from fearlib.ranking.zero_cost import measures_beside
+from fearlib.ranking.zero_cost import DATASETS, measures_beside
 from fearlib.report.account import commands
 from fearlib.report.rule import NO_WORSE
 from fearlib.report.searches import EPOCHS, RATIO, search_table, searched_pair, searched_rows
 from fearlib.scores.registry import AFTER_FEAR, FIFTEEN
 from fearlib.sweeps.journal import read_journal
-from fearlib.sweeps.labels import kind_of, parse_label, read_label, truth_method
+from fearlib.sweeps.labels import kind_of, read_label, truth_method
 from fearlib.sweeps.manifest import read_manifest
 from fearlib.sweeps.rows import holds_sweep, read_rows, with_finite_scores
+from fearlib.sweeps.taken import BY_SCHEDULE
 
 DATA_AGNOSTIC = (  # some look at noise
     "synflow", "synflow_bn", "params", "macs", "l2_norm", "zen", "meco", "az_expressivity", "az_progressivity",
     "az_trainability",
 )  # fmt: skip
 SCALES = ("paper", "compact")
-DATASETS = ("cifar10", "cifar100", "imagenet16-120")
 NEARLY_ALL = 0.9
 NETWORK = ("channels", "cells", "resolution")  # smaller ones are not of the paper's scale
 CHOSEN = "compact", "cifar10"  # the preset that was chosen with the paper's first architectures, on this dataset
@@ -69,7 +69,7 @@ MISSING = {
 }
 MISSING |= {
     claim.format(dataset): _IMAGES.format(what=what, dataset=dataset, folder=folder.format(dataset))
-    for dataset in DATASETS
+    for dataset in DATASETS.values()
     for claim, what, folder in (
         ("C1.{}", "FEAR", "{}_compact"),
         ("C2.{}", "FEAR and other methods", "{}_compact"),
@@ -154,7 +154,7 @@ def _command(folder: Path, made_by: frozenset, indices: frozenset, seeds: frozen
     trials = [record["trial"] for record in read_journal(folder, curves=False)]
     labels = {t["method"] for t in trials}
     kinds, own_truth = made_by - labels, truth_method(labels)
-    trials = [t for t in trials if t["method"] in made_by or parse_label(t["method"]).name in kinds]
+    trials = [t for t in trials if t["method"] in made_by or kind_of(t["method"]) in kinds]
     trials = [t for t in trials if t["index"] in indices]
     trials = [t for t in trials if t["seed"] in seeds or t["method"] == own_truth]
     with_truth = any(sitting["truth"] for sitting in manifest["sittings"])
@@ -203,7 +203,7 @@ def _degradation(ids: list[str], results: Path) -> Iterator[dict]:
         rows = read_rows(folder)
         for (name, schedule), moments in degradation_moments(rows).groupby(["measure", "schedule"], sort=False):
             epochs = set(moments.epoch[moments.score.notna()])
-            line = partial(_line, folder=folder, made_by=[_TRAINING.get(schedule, "degradation")])
+            line = partial(_line, folder=folder, made_by=[BY_SCHEDULE.get(schedule, "degradation")])
             for claim, (_, epoch) in _asked(ids, f"F1.{name}."):
                 if float(epoch) in epochs:
                     each = moments[moments.epoch == float(epoch)]
@@ -216,9 +216,6 @@ def _degradation(ids: list[str], results: Path) -> Iterator[dict]:
                     each = moments[moments.epoch == epoch]
                     found = estimate(spearman_difference, *with_start(moments, epoch))
                     yield line(claim, each=each, found=found, beside=f"{schedule}, after {epoch:g}")
-
-
-_TRAINING = {"constant": "degradation_constant"}  # methods by schedule, where it is not that of `degradation`
 
 
 def _fear_alone(ids: list[str], results: Path) -> Iterator[dict]:
@@ -313,7 +310,7 @@ def _lead(ids: list[str], folder: Path, methods: list[str], rows: pd.DataFrame) 
 
 def _searches(ids: list[str], results: Path) -> Iterator[dict]:
     """T3 and C3: FEAR at the paper's ratio against short training of as many epochs as the paper's."""
-    for dataset in DATASETS:
+    for dataset in DATASETS.values():
         asked = [claim for claim in ids if claim == f"C3.{dataset}" or claim.startswith(f"T3.{dataset}.")]
         for folder in (
             _sweeps(results, "{dataset}_{scale}", "{dataset}_{scale}_search", dataset=dataset) if asked else ()

@@ -12,10 +12,10 @@ from fearlib.report.score_columns import groups_of_columns
 MAX_BYTES = 2**24
 
 
-def write_pages(root: str | Path = ".") -> None:
-    """Put into the pages of the repository at `root` what its results say now."""
-    for page, blocks in pages(Path(root)).items():
-        fill(Path(root) / page, blocks)
+def write_pages() -> None:
+    """Put into the pages of the repository, the folder in which this runs, what its results say now."""
+    for page, blocks in pages(Path()).items():
+        fill(Path(page), blocks)
 
 
 def pages(root: Path) -> dict[str, dict[str, str]]:

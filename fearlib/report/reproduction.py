@@ -11,17 +11,17 @@ from fearlib.files.tables import read_csv
 from fearlib.ranking.finished import preset_method
 from fearlib.ranking.tables import markdown
 from fearlib.report.claims import CLAIMS, MAX_CLAIMS_BYTES
-from fearlib.scores.degradation import MOMENTS
-from fearlib.scores.registry import FIFTEEN
+from fearlib.scores.registry import FIFTEEN, MOMENTS
 from fearlib.sweeps.labels import read_numbers
 from fearlib.sweeps.manifest import read_manifest
 from fearlib.sweeps.methods import expand_methods, parse_method
 from fearlib.sweeps.presets import preset
 from fearlib.sweeps.rows import read_rows
+from fearlib.sweeps.taken import BY_SCHEDULE
 
 CORE, DARTS_CORE, GPU = ("cifar10_compact", 1), ("darts_cifar10", 1), ("cifar10_paper", 8)
 _MEASURED_IN = {"compact": "cifar10_compact", "paper": "zero_cost_cifar10"}
-_REGULAR, _DEGRADATION = ("shortreg", "full"), ("degradation", "degradation_constant")  # kinds of training
+_REGULAR = "shortreg", "full"  # kinds of training
 _ALL_IMAGES = 50_000  # for training: CIFAR's, and the synthetic dataset's
 _rows = functools.lru_cache(maxsize=8)(read_rows)
 
@@ -132,7 +132,7 @@ def sweep_macs(sweep: Sweep, dataset: str, results: str | Path = "results") -> f
             macs += epoch * _epochs_of_fear(Path(results), dataset, sweep.preset, image)
         else:
             macs += epoch * epochs
-        if name in _DEGRADATION:
+        if name in BY_SCHEDULE.values():
             looks = len(read_numbers(arguments["moments"])) if "moments" in arguments else MOMENTS + epochs
             macs += looks * _macs_of_measures(Path(results) / _MEASURED_IN[sweep.preset])
     return sweep.count * macs

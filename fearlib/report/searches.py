@@ -13,8 +13,8 @@ from fearlib.ranking.estimate import Estimate
 from fearlib.ranking.finished import finished_architectures, finished_rows, methods_of, preset_method
 from fearlib.ranking.tables import beside_paper
 from fearlib.ranking.zero_cost import measures_beside
-from fearlib.report.random_orders import funnel_searches, random_search_table, random_searches
-from fearlib.search import Evaluate, replay
+from fearlib.search.evaluations import Evaluate, replay
+from fearlib.search.random_orders import funnel_searches, random_search_table, random_searches
 from fearlib.sweeps.labels import kind_of, read_label
 from fearlib.sweeps.manifest import read_manifest
 from fearlib.sweeps.methods import parse_method

@@ -11,13 +11,12 @@ import torch
 from fearlib.data.dataset import Dataset
 from fearlib.errors import InputError, check_seed, check_whole, is_number
 from fearlib.scores.measures import Measurement, measure_network
-from fearlib.scores.registry import FIFTEEN, measure_names
+from fearlib.scores.registry import FIFTEEN, MOMENTS, measure_names
 from fearlib.spaces.network import Network
 from fearlib.training.classifier import check_minibatch
 from fearlib.training.loop import Epoch, check_trainable, has_diverged, train
 from fearlib.training.precision import resolve_precision
 
-MOMENTS = 5  # looks at the network in the first epoch, its end included
 ENDLESS_EPOCHS = 10**9  # epochs of a cosine that does not fall
 
 

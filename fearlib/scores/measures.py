@@ -34,7 +34,7 @@ from fearlib.spaces.nats_network import build_network
 from fearlib.spaces.network import in_mode, layer_macs
 from fearlib.training.classifier import check_minibatch
 
-SPACE_PARAMETERS = 0.398554, 0.054191886336  # 10^6, 10^12: `space_parameters(num_classes=10)`
+SPACE_PARAMETERS = 0.398554, 0.054191886336  # mean in 10^6 and variance in 10^12 over the whole space
 K = 1e-5  # keeps logarithms and inverses finite
 
 

@@ -19,6 +19,7 @@ FIFTEEN = (
 )  # fmt: skip
 AFTER_FEAR = ("zico",)  # of the fifteen, those published after it
 LATER = ("meco", "swap", "swap_reg", "az_expressivity", "az_progressivity", "az_trainability", "near")
+MOMENTS = 5  # of `degradation`, in the first epoch, its end included
 
 COMBINED = {  # combinations with a name of their own, of the measures
     "vote": ("synflow", "jacob_cov", "snip"),

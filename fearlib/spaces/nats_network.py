@@ -1,12 +1,10 @@
 """An architecture becomes a network: the NATS-Bench macro skeleton around its cell."""
 
-import statistics
-
 import torch
 from torch import nn
 
 from fearlib.errors import check_whole
-from fearlib.spaces.nats import EDGES, OPERATIONS, Architecture
+from fearlib.spaces.nats import EDGES, Architecture
 from fearlib.spaces.network import AvgPool3x3, Network, check_kind, relu_conv_bn
 
 
@@ -33,19 +31,6 @@ def build_network(architecture: Architecture, num_classes: int, channels: int = 
         nn.BatchNorm2d(width), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, num_classes)
     )
     return Network(stem, blocks, head, freeze_point(cells), stride=4)
-
-
-def space_parameters(num_classes: int, channels: int = 16, cells: int = 5) -> tuple[float, float]:
-    """Mean and variance of the number of parameters over all 15,625 networks of a size.
-
-    Each edge of the cell adds what its operation has: a network's parameters are the mean over its edges of what
-    the network with that edge's operation on all six has.
-    """
-    of_operations = [
-        build_network(Architecture((op,) * len(EDGES)), num_classes, channels, cells).num_parameters
-        for op in OPERATIONS
-    ]
-    return statistics.mean(of_operations), statistics.pvariance(of_operations) / len(EDGES)
 
 
 def freeze_point(cells: int) -> int:

@@ -1,6 +1,7 @@
 """A sweep's manifest: its configuration, and for every sitting who ran it, with what and where."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 from fearlib.errors import InputError
@@ -84,3 +85,9 @@ def _differences(old: dict, new: dict, prefix: str = "") -> list[str]:
 
 def write_manifest(folder: Path, manifest: dict) -> None:
     replace_file(folder / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
+
+
+def count_trials(manifest: dict, of_sitting: Counter) -> None:
+    """Put into the sittings of a manifest how many trials of each the journal has: one that was killed did not."""
+    for number, past in enumerate(manifest["sittings"]):
+        past["trials"] = of_sitting[number]

@@ -19,9 +19,9 @@ from fearlib.sweeps.journal import (
     refuse_two_journals,
 )
 from fearlib.sweeps.labels import has_failed
-from fearlib.sweeps.manifest import MANIFEST, open_manifest, read_manifest, write_manifest
+from fearlib.sweeps.manifest import MANIFEST, count_trials, open_manifest, read_manifest, write_manifest
+from fearlib.sweeps.record import Trial
 from fearlib.sweeps.rows import known_accuracy, refuse_rows_without_journal, write_tables
-from fearlib.sweeps.run import Trial, count_trials
 from fearlib.sweeps.taken import refuse_measures_twice
 from fearlib.sweeps.writer import only_writer
 

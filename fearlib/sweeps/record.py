@@ -1,14 +1,24 @@
-"""One line of a journal: whether it is a finished trial's, in all that is read of it."""
+"""A trial, and its line in a journal: whether it is a finished trial's, in all that is read of it."""
 
 import json
 import math
 import re
+from dataclasses import dataclass
 
 MAX_LINE = 2**22  # bytes
 _TRIAL = ("index", "method", "seed")
 _ROW_NUMBERS = ("score", "seconds", "macs")
 _EPOCH_NUMBERS = ("stage", "epoch", "loss", "train_top1", "val_top1", "seconds", "images", "macs")
 _LARGEST = 2**63
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One method on one architecture with one seed."""
+
+    index: int
+    method: str
+    seed: int
 
 
 def write_record(record: dict) -> bytes:

@@ -28,25 +28,16 @@ from fearlib.spaces.registry import find_space, space_of
 from fearlib.sweeps.given import checked_truth, distinct
 from fearlib.sweeps.journal import append_to_journal, pack_journal, recover_journal
 from fearlib.sweeps.labels import FAILED, has_failed
-from fearlib.sweeps.manifest import open_manifest, write_manifest
+from fearlib.sweeps.manifest import count_trials, open_manifest, write_manifest
 from fearlib.sweeps.methods import expand_methods, most_macs
 from fearlib.sweeps.place import Place
 from fearlib.sweeps.presets import LENGTHS, Settings, as_dict, checked
 from fearlib.sweeps.provenance import code_commit, hardware, sitting, utc_now
-from fearlib.sweeps.record import refuse_unreadable
+from fearlib.sweeps.record import Trial, refuse_unreadable
 from fearlib.sweeps.rows import known_accuracy, refuse_rows_without_journal, rows_of_trials, write_tables
 from fearlib.sweeps.taken import refuse_measures_twice
 from fearlib.sweeps.trial import refuse_nan, run_trial
 from fearlib.sweeps.writer import only_writer
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One method on one architecture with one seed."""
-
-    index: int
-    method: str
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -254,12 +245,6 @@ def _take_up(folder: Path, manifest: dict, truth: pd.Series | None) -> set[Trial
             finished.add(Trial(**record["trial"]))
     count_trials(manifest, of_sitting)
     return finished
-
-
-def count_trials(manifest: dict, of_sitting: Counter) -> None:
-    """A sitting that was killed could not count its own trials."""
-    for number, past in enumerate(manifest["sittings"]):
-        past["trials"] = of_sitting[number]
 
 
 def _check_truth(index: int, recorded: float, truth: pd.Series | None) -> None:

@@ -6,6 +6,9 @@ from fearlib.errors import InputError
 from fearlib.scores.registry import FIFTEEN
 from fearlib.sweeps.labels import Label, read_label
 
+BY_SCHEDULE = {"constant": "degradation_constant", "cosine": "degradation"}  # methods by that of the learning rate
+MEASURING = ("zero_cost", "early", *BY_SCHEDULE.values())  # whose rows are those of measures
+
 
 def measures_named(measures: str | None) -> tuple[str, ...]:
     """Those that a label names, as in `meco+swap`; the fifteen where it names none."""
@@ -43,7 +46,7 @@ def _measures_of(label: Label) -> Iterable[str]:
     measures = measures_named(label.arguments.get("measures"))
     if label.name == "zero_cost":
         return measures
-    if label.name in ("degradation", "degradation_constant"):  # a row's label has these two alone
+    if label.name in BY_SCHEDULE.values():  # a row's label has these two alone
         return [f"every measure in {label.name} of {label.arguments.get('epochs')} epochs"]
     if label.name != "early":
         return ()

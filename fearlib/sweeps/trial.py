@@ -18,9 +18,8 @@ from fearlib.spaces.registry import build
 from fearlib.sweeps.labels import kind_of
 from fearlib.sweeps.methods import METHODS, Given, with_settings
 from fearlib.sweeps.presets import Settings
+from fearlib.sweeps.taken import MEASURING
 from fearlib.training.loop import has_diverged
-
-_MEASURING = ("zero_cost", "early", "degradation", "degradation_constant")  # whose rows are those of measures
 
 
 def run_trial(
@@ -79,7 +78,7 @@ def _number(value) -> int | float:
 def _refuse_names_of_others(rows: list[dict], method: str) -> None:
     """Raises ValueError if a row would count as one of a measure or of another method."""
     for kind in {kind_of(row["method"]) for row in rows} - {method}:
-        if kind in METHODS or kind in MEASURES and method not in _MEASURING:
+        if kind in METHODS or kind in MEASURES and method not in MEASURING:
             raise ValueError(f"{method} gave a row named {kind}, which is not its own: rows need other names")
 
 

@@ -10,7 +10,8 @@ import scipy  # loads its `stats`, which takes a second, when they are first use
 from fearlib.errors import InputError
 from fearlib.files.progress import progress
 from fearlib.ranking.combinations import DIGITS
-from fearlib.search import Evaluate, check_ratio, value_of
+from fearlib.search.evaluations import Evaluate, value_of
+from fearlib.search.searches import check_ratio
 
 # From architectures' indices and orders (searches x length) of places among them, to a line a search.
 Searches = Callable[[list[int], np.ndarray], pd.DataFrame]
