@@ -95,10 +95,10 @@ def test_the_guide_answers_on_the_first_set_that_the_budget_concerns():
 
 
 def test_what_was_measured_is_counted():
-    columns = pd.DataFrame({"score": ["paper/synflow", FEAR], "dataset": ["cifar100", "cifar10"]})
-    columns = columns.assign(n=7, out=2, listed=5)
-    lines = {line.split("|")[1].strip(): line for line in coverage(columns).splitlines()[2:]}
-    assert lines["cifar10"].count("not measured") == 4 and "| 5 " in lines["cifar10"]
+    table = pd.DataFrame({"dataset": ["cifar100", "cifar10", "cifar10"], "set": ["free measures", "FEAR", "FEAR"]})
+    table = table.assign(positions=["all", "101 and up", "all"], n=[5, 3, 7])
+    lines = {line.split("|")[1].strip(): line for line in coverage(table).splitlines()[2:]}
+    assert lines["cifar10"].count("not measured") == 4 and "| 7 " in lines["cifar10"]
     assert lines["cifar100"].split("|")[2].strip() == "5"
     assert any(line.count("not measured") == 5 and "stand-in" in name for name, line in lines.items())
 

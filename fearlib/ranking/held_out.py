@@ -152,21 +152,24 @@ def every_choice(found: dict[tuple[str, str, str], Comparison], halvings: int = 
     """`choices` of every comparison, whose key stands before in `dataset`, `set` and `positions`."""
     tables = {}
     for key, of in found.items():
-        others = [found[other] for other in sorted(found, key=lambda other: other[0] != key[0])]
-        tables[key] = choices(of, of, budgets(of, others), halvings)
+        tables[key] = choices(of, of, budgets(of, _of_dataset_first(key[0], found)), halvings)
     return joined(tables, KEYS)
+
+
+def _of_dataset_first(dataset: str, found: dict[tuple[str, str, str], Comparison]) -> list[Comparison]:
+    return [found[key] for key in sorted(found, key=lambda key: key[0] != dataset)]
 
 
 def carried_over(found: dict[tuple[str, str, str], Comparison], halvings: int = 100) -> pd.DataFrame:
     """`choices` made on one `dataset` and reported `on` another, in every `set` that both have.
 
-    Empty where no two datasets share architectures enough.
+    Budgets are in the costs of the first, `gmacs` in those of the second, which may be above them. Empty where no two datasets share architectures enough.
     """
     tables = {}
     for one, other in itertools.permutations([key for key in found if key[2] == "all"], 2):
         both = shared(found[one], found[other]) if one[1] == other[1] else None
         if both:
-            most = budgets(both[0], [found[one], *found.values()])
+            most = budgets(both[0], [found[one], *_of_dataset_first(one[0], found)])
             tables[one[0], other[0], one[1]] = choices(*both, most, halvings)
     return joined(tables, ("dataset", "on", "set")) if tables else pd.DataFrame()
 

@@ -65,16 +65,16 @@ def shown_guide(table: pd.DataFrame, macs_a_second: float) -> pd.DataFrame:
     )
 
 
-def coverage(columns: pd.DataFrame) -> str:
-    """On how many of the listed architectures of each dataset that was measured, of `columns_table`, as Markdown.
+def coverage(table: pd.DataFrame) -> str:
+    """How many architectures each set of each dataset has, of `every_combination`, as Markdown.
 
-    A column a set, by the score that its architectures have.
+    A column a set, by the first of the scores that its architectures have.
     """
-    counts = columns.set_index(["dataset", "score"]).listed
-    scores = {f"{name}: `{SETS[name][0]}`": SETS[name][0] for name in USED}
+    counts = table[table.positions == "all"].groupby(["dataset", "set"]).n.first()
+    names = {f"{name}: `{SETS[name][0]}`": name for name in USED}
     lines = [
         {"dataset": shown_name(dataset)}
-        | {name: counts.get((dataset, score), "not measured") for name, score in scores.items()}
+        | {title: counts.get((dataset, name), "not measured") for title, name in names.items()}
         for dataset in DATASETS
         if dataset != "synthetic"
     ]

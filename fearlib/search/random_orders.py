@@ -109,7 +109,8 @@ def random_search_table(
     mean number without a score; `lost`, searches that found nothing, which have no accuracy. Of a `reference`
     among the searches, the `difference` of what is found to what it finds, and the `speedup`, its macs over
     theirs. `found`, `difference` and `speedup` have 95% intervals, `found low` and so on: the paired bootstrap
-    over architectures, its resamples searched in `_ORDERS` orders each. Raises InputError if there are fewer than
+    over architectures, its resamples searched in `_ORDERS` orders each; of `found` and `speedup` about the
+    estimate, as wide as the resamples spread about their mean, of the `difference` their percentiles. Raises InputError if there are fewer than
     `length` architectures.
     """
     if not 1 <= length <= len(accuracy):
@@ -154,7 +155,8 @@ def _beside(
     each: dict[tuple, pd.DataFrame], means: dict[tuple, pd.DataFrame], key: tuple, reference: tuple
 ) -> dict[str, float]:
     difference = each[key].found.mean() - each[reference].found.mean()
-    line = _with_interval("difference", difference, means[key].found - means[reference].found)
+    resampled = means[key].found - means[reference].found
+    line = _with_bounds("difference", difference, resampled)
     with np.errstate(divide="ignore", invalid="ignore"):  # what costs nothing is endlessly faster
         speedup = np.log(each[reference].macs.mean() / each[key].macs.mean())
         logarithms = _with_interval("speedup", speedup, np.log(means[reference].macs / means[key].macs))
@@ -163,5 +165,9 @@ def _beside(
 
 def _with_interval(name: str, value: float, resampled: pd.Series) -> dict[str, float]:
     """By the resamples' spread about their mean, for a search of fewer different architectures finds less."""
-    low, high = value + (resampled - resampled.mean()).quantile([0.025, 0.975])
+    return _with_bounds(name, value, value + resampled - resampled.mean())
+
+
+def _with_bounds(name: str, value: float, resampled: pd.Series) -> dict[str, float]:
+    low, high = resampled.quantile([0.025, 0.975])
     return {name: value, f"{name} low": float(low), f"{name} high": float(high)}
