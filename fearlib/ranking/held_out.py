@@ -163,7 +163,8 @@ def _of_dataset_first(dataset: str, found: dict[tuple[str, str, str], Comparison
 def carried_over(found: dict[tuple[str, str, str], Comparison], halvings: int = 100) -> pd.DataFrame:
     """`choices` made on one `dataset` and reported `on` another, in every `set` that both have.
 
-    Budgets are in the costs of the first, `gmacs` in those of the second, which may be above them. Empty where no two datasets share architectures enough.
+    Budgets are in the costs of the first, `gmacs` in those of the second, which may be above them. Empty where no
+    two datasets share architectures enough.
     """
     tables = {}
     for one, other in itertools.permutations([key for key in found if key[2] == "all"], 2):
