@@ -20,7 +20,8 @@ def first(batch):
 def evaluated(batch):
     """Every layer's W and dL/dW in evaluation mode: batch norm with its running statistics."""
     with in_mode(batch.network, training=False):
-        state, weights = batch.differentiable_state()
+        state = batch.differentiable_state()
+        weights = batch.weights_in(state)
         loss = cross_entropy(batch.run(state, batch.images), batch.labels)
     return [(weight.detach(), gradient) for weight, gradient in zip(weights, gradients_of(loss, weights))]
 

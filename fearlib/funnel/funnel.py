@@ -52,8 +52,9 @@ def run_funnel(
     others of the `keep` that these rank best together, all by default, and averaged over those of the `seeds` that
     gave a score. `how` ranks are combined is `product` or `mean`. Each preset's sweep lies in a folder of its own
     in `output`, and the same call goes on where it was. `truth`, `time_budget` and `how_to_run` are what
-    `run_sweep` takes. Raises InputError for a score that no sweep measures, for another `how`, for `keep` without a measure to choose by or
-    a score that trains, for a trial that failed, which the same call tries again, and as `run_sweep` does.
+    `run_sweep` takes. Raises InputError for a score that no sweep measures, for another `how`, for `keep` without
+    a measure to choose by or a score that trains, for a trial that failed, which the same call tries again, and as
+    `run_sweep` does.
     """
     check_least(0, time_budget=time_budget)
     ends, dataset = time.monotonic() + time_budget, dataset_name(dataset)

@@ -117,7 +117,7 @@ def funnel_table(
 def _score_and_both(
     of: Comparison, trained: pd.DataFrame, screen: str, kept: pd.Index
 ) -> tuple[pd.Series, pd.Series]:
-    """The mean of what scores each of the `kept` has, over the seeds in `trained`, and its combination with the screen's."""
+    """The mean of the scores in `trained` of each of the `kept`, and its combination with the screen's."""
     score = trained.groupby("index").score.mean().reindex(kept)
     parts = pd.DataFrame(
         {"how": [of.candidates.how[screen]], "scores": [("trained", *of.candidates.scores[screen])]},

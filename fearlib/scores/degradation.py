@@ -89,7 +89,7 @@ def degradation(
             trained_on = epochs_before * len(dataset.train_labels) + step * batch_size
         train(
             network, dataset, length, schedule_epochs=schedule, seed=seed + done, recorded_steps=in_run,
-            max_macs=trained_on * network.training_macs(dataset.resolution), **common,
+            max_macs=trained_on * (network.training_macs(dataset.resolution) or math.inf), **common,
         )  # fmt: skip
         if has_diverged([curve[-1].loss]):
             break

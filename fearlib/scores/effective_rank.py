@@ -28,7 +28,7 @@ def effective_ranks(batch: Minibatch) -> list[torch.Tensor]:
         start = width * int(torch.randint(starts, (), generator=generator, device=output.device))
         ranks.append(effective_rank(lines[start : start + size]))
 
-    state, _ = batch.differentiable_state(memory_format=torch.channels_last)
+    state = batch.differentiable_state(memory_format=torch.channels_last)
     with torch.no_grad(), hooked(batch.modules(nn.Conv2d, nn.Linear, _BatchNorm, nn.ReLU), look):
         batch.run(state, in_format(batch.images, torch.channels_last))
     if not ranks:

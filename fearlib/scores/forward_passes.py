@@ -11,13 +11,13 @@ from torch.nn.modules.batchnorm import _BatchNorm
 def replaced(forwards: dict[nn.Module, Callable]):
     """Within, the modules run these forward passes; afterwards their own again."""
     before = {module: vars(module).get("forward") for module in forwards}
-    for module, forward in forwards.items():
-        module.forward = forward
     try:
+        for module, forward in forwards.items():
+            module.forward = forward
         yield
     finally:
         for module, own in before.items():
-            del module.forward
+            vars(module).pop("forward", None)
             if own is not None:
                 module.forward = own
 

@@ -130,7 +130,7 @@ def channel_correlations(batch: Minibatch) -> list[torch.Tensor]:
             correlation = torch.atleast_2d(torch.corrcoef(output[0].flatten(1).double()))
             correlations.append(correlation.nan_to_num(0))
 
-    leaves = [module for module in batch.network.modules() if not any(module.children())]
+    leaves = [module for module in batch.network.modules() if next(module.children(), None) is None]
     with torch.no_grad(), hooked(leaves, correlate):
         batch.run(drawn.state, in_format(drawn.images[:PAIR], torch.channels_last))
     if not correlations:

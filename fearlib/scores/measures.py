@@ -168,6 +168,8 @@ def fisher(batch):
     """
     total = torch.zeros(())
     for (layer, activation), gradient in zip(batch.activations, batch.activation_gradients):
+        if len(activation) != len(batch.images):
+            raise Undefined("a layer's output has other rows than one an image")
         product = activation * gradient
         if isinstance(layer, nn.Linear):
             product = product.movedim(-1, 1)
@@ -216,7 +218,8 @@ def params(batch):
 @measure(passes=1)
 def macs(batch):
     """Multiply-accumulates of one image's forward pass through convolutions and linear layers."""
-    return sum(layer_macs(layer, shape) for layer, shape in batch.output_shapes)
+    images, shapes = batch.output_shapes
+    return sum(layer_macs(layer, shape, images) for layer, shape in shapes)
 
 
 @measure(passes=0)

@@ -10,10 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.func import functional_call
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from fearlib.data.checks import ordinary
-from fearlib.errors import Undefined, check_seed
+from fearlib.errors import Undefined, check_seed, one_line
 from fearlib.randomness import seeded
 from fearlib.scores.forward_passes import runs_as, without_batch_norm
 from fearlib.scores.second_order import ONE_VALUE, cheap_second_derivatives
@@ -36,7 +37,7 @@ class Forward(NamedTuple):
     """A forward pass of the images, with its graph: `layers` and `relus` are (module, output)."""
 
     images: torch.Tensor
-    weights: list[torch.Tensor]
+    state: dict[str, torch.Tensor]
     logits: torch.Tensor
     layers: list[tuple[nn.Module, torch.Tensor]]
     relus: list[tuple[nn.Module, torch.Tensor]]
@@ -140,31 +141,35 @@ class Minibatch:
     @shared_pass
     def forward(self) -> Forward:
         """Logits of the images, and the outputs of layers and ReLUs on the way."""
-        state, weights = self.differentiable_state(memory_format=torch.channels_last)
+        state = self.differentiable_state(memory_format=torch.channels_last)
         images = in_format(self.images.detach(), torch.channels_last).requires_grad_()
         logits, outputs, intact = self._watch(state, images, copy=False)
         if not intact:  # something works in place
             logits, outputs, _ = self._watch(state, images, copy=True)
         relus = [(module, output) for module, output in outputs if isinstance(module, nn.ReLU)]
         layers = [(module, output) for module, output in outputs if not isinstance(module, nn.ReLU)]
-        return Forward(images, weights, logits, layers, relus)
+        return Forward(images, state, logits, layers, relus)
 
     @shared_pass
-    def output_shapes(self) -> list[tuple[nn.Module, torch.Size]]:
-        """Every layer that an image goes through, with the shape of its output; no value plays a part."""
+    def output_shapes(self) -> tuple[int, list[tuple[nn.Module, torch.Size]]]:
+        """Of how many images; and every layer that they go through, with the shape of its output.
+
+        No value plays a part.
+        """
         try:
-            outputs = self.forward.layers
+            images, outputs = len(self.images), self.forward.layers
         except Undefined:  # batch norm has one value to normalise
-            outputs, state = [], self.differentiable_state()[0]
+            images = 1
+            outputs, state = [], self.differentiable_state()
             keep = hooked(self.layers, lambda layer, _, output: outputs.append((layer, output)))
             with without_batch_norm(self.network), keep:
                 self.run(state, self.images[:1])
-        return [(layer, output.shape) for layer, output in outputs]
+        return images, [(layer, output.shape) for layer, output in outputs]
 
     @shared_pass
     def backward(self) -> Backward:
         """Gradients of the cross entropy."""
-        weights, outputs = self.forward.weights, [output for _, output in self.forward.layers]
+        weights, outputs = self.weights_in(self.forward.state), [output for _, output in self.forward.layers]
         loss = F.cross_entropy(self.logits, self.labels)
         gradients = gradients_of(loss, weights + outputs, retain_graph=True)
         return Backward(gradients[: len(weights)], gradients[len(weights) :])
@@ -178,22 +183,30 @@ class Minibatch:
 
     @shared_pass
     def hessian_gradient_products(self) -> list[torch.Tensor]:
-        """Hg of every layer, H the Hessian of L and g = dL/dW, by differentiating g . constant(g)."""
-        state, weights = self.differentiable_state(memory_format=torch.channels_last)
-        images = in_format(self.images, torch.channels_last)
-        with cheap_second_derivatives(self.network):
+        """Hg of every layer, H the Hessian of L and g = dL/dW, by differentiating g . constant(g).
+
+        Raises Undefined if an operation of the network has no second derivative.
+        """
+        state = self.differentiable_state(memory_format=torch.channels_last)
+        weights, images = self.weights_in(state), in_format(self.images, torch.channels_last)
+        with cheap_second_derivatives(self.network), sdpa_kernel(SDPBackend.MATH):  # others have no second one
             loss = self._loss(state, images, self.labels)
         gradients = gradients_of(loss, weights, create_graph=True)
         product = sum((gradient * gradient.detach()).sum() for gradient in gradients)
-        products = gradients_of(product, weights)
+        try:
+            products = gradients_of(product, weights)
+        except RuntimeError as error:
+            if "is not implemented" not in str(error):
+                raise
+            raise Undefined(f"it has no second derivative ({one_line(error)})") from error
         self._refuse_other_than_finite(products)
         return products
 
     @shared_pass
     def half_gradients(self) -> list[list[torch.Tensor]]:
         """dL/dW of every layer on each half of the minibatch alone."""
-        state, weights = self.differentiable_state(memory_format=torch.channels_last)
-        gradients = []
+        state, gradients = self.differentiable_state(memory_format=torch.channels_last), []
+        weights = self.weights_in(state)
         for images, labels in zip(self.images.chunk(2), self.labels.chunk(2)):
             with cheap_second_derivatives(self.network):
                 loss = self._loss(state, in_format(images, torch.channels_last), labels)
@@ -204,15 +217,21 @@ class Minibatch:
     def synaptic_flow(self, keep_batch_norm: bool) -> torch.Tensor:
         """Sum of |W * dR/dW|, R the summed logits of one image of ones, all parameters their absolute values.
 
-        Raises Undefined if batch norm is to be removed and has a forward pass of its own.
+        Raises Undefined if batch norm is to be removed and has a forward pass of its own, or if the network does
+        not compute in double precision.
         """
         for norm in [] if keep_batch_norm else self.modules(_BatchNorm):
             if not (runs_as(norm, _BatchNorm) or runs_as(norm, nn.SyncBatchNorm)):
                 raise Undefined(f"its {type(norm).__name__} cannot be removed: it has a forward pass of its own")
-        state, weights = self.differentiable_state(lambda value: value.double().abs())
-        ones = torch.ones_like(self.images[:1], dtype=torch.float64)
-        with contextlib.nullcontext() if keep_batch_norm else without_batch_norm(self.network):
-            flow = self.run(state, ones).sum()
+        state = self.differentiable_state(lambda value: value.double().abs())
+        weights, ones = self.weights_in(state), torch.ones_like(self.images[:1], dtype=torch.float64)
+        try:
+            with contextlib.nullcontext() if keep_batch_norm else without_batch_norm(self.network):
+                flow = self.run(state, ones).sum()
+        except RuntimeError as error:
+            if "dtype" not in str(error) and "scalar type" not in str(error):
+                raise
+            raise Undefined(f"it does not compute in double precision ({one_line(error)})") from error
         return sum(
             (weight * gradient).abs().sum() for weight, gradient in zip(weights, gradients_of(flow, weights))
         )
@@ -252,13 +271,19 @@ class Minibatch:
         return torch.Generator(self.images.device).manual_seed(self.seed)
 
     def redrawn_state(self, draw: Callable[[torch.Tensor], torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Parameters and buffers: the layers' weights as `draw` makes them, biases 0, batch norm's weights 1."""
-        state, _ = self.differentiable_state(memory_format=torch.channels_last)
-        names = {id(module): name for name, module in self.network.named_modules()}
+        """Parameters and buffers: the layers' weights as `draw` makes them, biases 0, batch norm's weights 1.
+
+        A weight that layers share is drawn once. Raises Undefined as `weights_in` does.
+        """
+        state, drawn = self.differentiable_state(memory_format=torch.channels_last), {}
+        self.weights_in(state)
+        own = dict(state)
         for modules, new in ((self.layers, draw), (self.modules(_BatchNorm), torch.ones_like)):
-            for name in (f"{names[id(module)]}.".lstrip(".") for module in modules):
-                if f"{name}weight" in state:
-                    state[f"{name}weight"] = new(state[f"{name}weight"])
+            for name in map(self._name_of, modules):
+                if (weight := own.get(f"{name}weight")) is not None:
+                    if id(weight) not in drawn:
+                        drawn[id(weight)] = new(weight)
+                    state[f"{name}weight"] = drawn[id(weight)]
                 if f"{name}bias" in state:
                     state[f"{name}bias"] = torch.zeros_like(state[f"{name}bias"])
         return state
@@ -284,36 +309,48 @@ class Minibatch:
         self,
         convert: Callable[[torch.Tensor], torch.Tensor] = lambda value: value,
         memory_format: torch.memory_format = torch.contiguous_format,
-    ) -> tuple[dict[str, torch.Tensor], list[torch.Tensor]]:
-        """Detached parameters that ask for gradients, with copies of the buffers; and the layers' weights.
-
-        Shared parameters stay shared. Raises Undefined if a layer's weight is not a parameter.
-        """
-        state, detached, names = {}, {}, {}
-        for path, module in self.network.named_modules():  # each once, under its first name
-            names[id(module)] = f"{path}.".lstrip(".")
+    ) -> dict[str, torch.Tensor]:
+        """Detached parameters that ask for gradients, shared ones once, with copies of the buffers."""
+        state, detached = {}, {}
+        for module in self._names:
             for name, parameter in module.named_parameters(recurse=False):
                 if id(parameter) not in detached:
                     detached[id(parameter)] = in_format(
                         convert(ordinary(parameter.detach())), memory_format
                     ).requires_grad_()
-                state[names[id(module)] + name] = detached[id(parameter)]
+                state[self._name_of(module) + name] = detached[id(parameter)]
             for name, buffer in module.named_buffers(recurse=False):
-                state[names[id(module)] + name] = (
+                state[self._name_of(module) + name] = (
                     convert(buffer.clone()) if buffer.is_floating_point() else buffer.clone()
                 )
-        weights = [f"{names[id(layer)]}weight" for layer in self.layers]
-        for weight in weights:
-            if weight not in state:
-                raise Undefined(f"{weight} is computed from other parameters")
-        return state, [state[weight] for weight in weights]
+        return state
+
+    def weights_in(self, state: dict[str, torch.Tensor]) -> list[torch.Tensor]:
+        """The weights of every layer in a `differentiable_state`. Raises Undefined if one is no parameter."""
+        names = [f"{self._name_of(layer)}weight" for layer in self.layers]
+        for name in names:
+            if name not in state:
+                raise Undefined(f"{name} is computed from other parameters")
+        return [state[name] for name in names]
+
+    @functools.cached_property
+    def _names(self) -> dict[nn.Module, str]:
+        """Of each module the first, as `named_modules` has it."""
+        return {module: name for name, module in self.network.named_modules()}
+
+    def _name_of(self, module: nn.Module) -> str:
+        """As its parameters' names begin: `blocks.3.`, or nothing for the network itself."""
+        return f"{self._names[module]}.".lstrip(".")
 
     def run(self, state: dict[str, torch.Tensor], images: torch.Tensor) -> torch.Tensor:
-        """Logits, with the same random numbers in every pass; parameters are replaced module by module."""
+        """Logits, with the same random numbers in every pass; parameters are replaced module by module.
+
+        The network is given a copy of the images, which it may change.
+        """
         with seeded(self.seed, images.device):
             try:
                 with shapes_checked(images.shape):
-                    output = functional_call(self.network, state, (images,), tie_weights=False)
+                    output = functional_call(self.network, state, (images.clone(),), tie_weights=False)
             except ValueError as error:
                 if has_one_value(error):
                     raise Undefined(ONE_VALUE) from error
@@ -366,13 +403,12 @@ def in_format(value: torch.Tensor, memory_format: torch.memory_format) -> torch.
 
 
 @contextlib.contextmanager
-def hooked(modules: list[nn.Module], hook: Callable):
-    handles = [module.register_forward_hook(hook) for module in modules]
-    try:
+def hooked(modules: Iterable[nn.Module], hook: Callable):
+    """Within, `hook` is called after every forward pass of the modules, each of which is hooked once."""
+    with contextlib.ExitStack() as handles:
+        for module in dict.fromkeys(modules):
+            handles.enter_context(module.register_forward_hook(hook))
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def gradients_of(output: torch.Tensor, inputs: list[torch.Tensor], **options) -> list[torch.Tensor]:

@@ -27,13 +27,13 @@ def cheap_second_derivatives(network: nn.Module):
 
     Batch norm takes its statistics from the batch and leaves its running ones alone; its parameters are
     constants. It raises Undefined if it has a single value to take them of. A layer with a forward pass of its
-    own keeps it.
+    own, or a batch norm that stays in evaluation mode, keeps it.
     """
     forwards = {}
     for module in network.modules():
         if runs_as(module, nn.Conv2d) and module.padding_mode == "zeros" and not isinstance(module.padding, str):
             forwards[module] = _convolution(module)
-        elif runs_as(module, _BatchNorm):
+        elif runs_as(module, _BatchNorm) and (module.training or module.running_mean is None):
             forwards[module] = _batch_norm(module)
     return replaced(forwards)
 

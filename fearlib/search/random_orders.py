@@ -110,8 +110,8 @@ def random_search_table(
     among the searches, the `difference` of what is found to what it finds, and the `speedup`, its macs over
     theirs. `found`, `difference` and `speedup` have 95% intervals, `found low` and so on: the paired bootstrap
     over architectures, its resamples searched in `_ORDERS` orders each; of `found` and `speedup` about the
-    estimate, as wide as the resamples spread about their mean, of the `difference` their percentiles. Raises InputError if there are fewer than
-    `length` architectures.
+    estimate, as wide as the resamples spread about their mean, of the `difference` their percentiles. Raises
+    InputError if there are fewer than `length` architectures.
     """
     if not 1 <= length <= len(accuracy):
         raise InputError(f"a search cannot see {length} of {len(accuracy)} architectures.")

@@ -50,12 +50,12 @@ def in_mode(network: nn.Module, training: bool):
             module.training = mode
 
 
-def layer_macs(layer: nn.Module, output: torch.Size) -> int:
-    """Multiply-accumulates a convolution or linear layer makes for one image, given the shape of its output.
+def layer_macs(layer: nn.Module, output: torch.Size, images: int) -> int:
+    """Multiply-accumulates a convolution or linear layer makes for an image, given its output's shape for so many.
 
-    `output` is (batch, ...): each of an image's values is a sum over the weights of one output channel.
+    Each value of the output is a sum over the weights of one output channel.
     """
-    return layer.weight[0].numel() * output[1:].numel()
+    return layer.weight[0].numel() * output.numel() // images
 
 
 class Network(nn.Module):
@@ -110,7 +110,7 @@ class Network(nn.Module):
         return sum(parameter.numel() for parameter in self.parameters())
 
     def macs(self, resolution: int) -> int:
-        """Multiply-accumulates of one image's forward pass through all convolutions and linear layers.
+        """Multiply-accumulates of one image's forward pass through all `Conv2d` and `Linear` modules.
 
         Raises InputError for a resolution that the network does not take.
         """
@@ -149,14 +149,14 @@ class Network(nn.Module):
     def _macs_of_parts(self, resolution: int) -> list[int]:
         """One forward pass of a black image; on the meta device torch would load its compiler, for seconds."""
         check_whole(1, resolution=resolution)
-        weight = next(self.parameters())
+        weight = next(self.parameters(), torch.zeros(()))
         features = torch.zeros(1, self.in_channels, resolution, resolution, dtype=weight.dtype)
         self._check_images(features.shape)
         network = self if weight.is_cpu else copy.deepcopy(self).to("cpu")
         counts = []
 
         def count(layer, _, output):
-            counts[-1] += layer_macs(layer, output.shape)
+            counts[-1] += layer_macs(layer, output.shape, images=1)
 
         with torch.no_grad(), in_mode(network, training=False), contextlib.ExitStack() as hooks:
             for layer in network.modules():

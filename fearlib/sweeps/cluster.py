@@ -74,8 +74,10 @@ def _loop_deaf_to_ctrl_c(distributed):
     resource_tracker.ensure_running()  # its first start would let the signal through again
     runner = distributed.utils.LoopRunner()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    runner.start()
-    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    try:
+        runner.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     try:
         yield runner.loop
     finally:

@@ -87,7 +87,14 @@ def write_manifest(folder: Path, manifest: dict) -> None:
     replace_file(folder / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
 
 
-def count_trials(manifest: dict, of_sitting: Counter) -> None:
-    """Put into the sittings of a manifest how many trials of each the journal has: one that was killed did not."""
+def count_trials(folder: Path, manifest: dict, of_sitting: Counter) -> None:
+    """Put into the sittings of a manifest how many trials of each the journal has: one that was killed did not.
+
+    Raises InputError if the journal in `folder` has trials of a sitting that the manifest lacks.
+    """
+    if max(of_sitting, default=-1) >= len(manifest["sittings"]):
+        raise InputError(
+            f"{folder}: its journal names a sitting that its {MANIFEST} lacks: put the newer {MANIFEST} back."
+        )
     for number, past in enumerate(manifest["sittings"]):
         past["trials"] = of_sitting[number]

@@ -66,7 +66,7 @@ def merge_sweeps(folder: str | Path, sources: list[str | Path], methods: list[st
                     added += 1
                 elif held[trial].get("sitting", 0) != sitting and not has_failed(held[trial]):  # it is done here
                     merged["sittings"][sitting]["missing"] = _without(merged["sittings"][sitting], trial.method)
-        count_trials(merged, Counter(record.get("sitting", 0) for record in held.values()))
+        count_trials(folder, merged, Counter(record.get("sitting", 0) for record in held.values()))
         write_manifest(folder, merged)
         write_tables(folder, accuracies)
         pack_journal(folder)
@@ -91,10 +91,7 @@ def _read_part(source: Path, configuration: dict, methods: list[str] | None) -> 
     if methods is not None:
         for sitting in manifest["sittings"]:
             sitting["missing"] = {key: n for key, n in sitting.get("missing", {}).items() if key in methods}
-    of_sitting = Counter(record.get("sitting", 0) for record in records)
-    if max(of_sitting, default=-1) >= len(manifest["sittings"]):
-        raise InputError(f"{source} cannot be merged: its journal names a sitting that its manifest lacks.")
-    count_trials(manifest, of_sitting)
+    count_trials(source, manifest, Counter(record.get("sitting", 0) for record in records))
     return manifest, records
 
 

@@ -243,7 +243,7 @@ def _take_up(folder: Path, manifest: dict, truth: pd.Series | None) -> set[Trial
         of_sitting[record.get("sitting", 0)] += 1
         if not has_failed(record):
             finished.add(Trial(**record["trial"]))
-    count_trials(manifest, of_sitting)
+    count_trials(folder, manifest, of_sitting)
     return finished
 
 

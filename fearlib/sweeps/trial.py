@@ -86,14 +86,17 @@ def _refuse_names_of_others(rows: list[dict], method: str) -> None:
 def plain_arithmetic():
     """Within, a CPU computes with one thread, so that a score does not depend on how many workers share the
     machine, and on a GPU float32 is float32, not TF32. Afterwards both are as they were."""
-    threads, allowed = torch.get_num_threads(), torch.backends.cudnn.allow_tf32
-    torch.set_num_threads(1)
-    torch.backends.cudnn.allow_tf32 = False
+    threads, on_gpu = torch.get_num_threads(), torch.cuda.is_available()
+    allowed = on_gpu and torch.backends.cudnn.allow_tf32
     try:
+        torch.set_num_threads(1)
+        if on_gpu:
+            torch.backends.cudnn.allow_tf32 = False
         yield
     finally:
         torch.set_num_threads(threads)
-        torch.backends.cudnn.allow_tf32 = allowed
+        if on_gpu:
+            torch.backends.cudnn.allow_tf32 = allowed
 
 
 def refuse_nan(result: dict) -> None:

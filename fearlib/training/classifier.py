@@ -2,6 +2,7 @@
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from fearlib.data.checks import check_labels, check_tensor, dtype_text, ordinary
 from fearlib.errors import InputError
@@ -27,6 +28,7 @@ def check_minibatch(
         )
     _check_dtype("images are", images)
     for name, parameter in network.named_parameters():
+        check_initialised(name, parameter)
         _check_dtype(f"the network's {name} is", parameter)
         if (parameter.dtype, parameter.device) != (images.dtype, images.device):
             raise InputError(
@@ -34,6 +36,12 @@ def check_minibatch(
                 f"{dtype_text(parameter.dtype)} on {parameter.device}: they must be alike."
             )
     return ordinary(images.detach()), check_labels("labels", labels, len(images)).to(images.device)
+
+
+def check_initialised(name: str, parameter: torch.Tensor) -> None:
+    """Raises InputError for a parameter of a lazy module that no image went through yet."""
+    if is_lazy(parameter):
+        raise InputError(f"the network's {name} is not initialised yet: run an image through the network first.")
 
 
 def check_logits(output: torch.Tensor, images: int, largest_label: int) -> torch.Tensor:

@@ -1,6 +1,6 @@
 """The one training loop: SGD as NATS-Bench uses it, with a record for every epoch."""
 
-import copy
+import itertools
 import math
 import time
 from collections.abc import Callable, Collection, Iterable
@@ -9,13 +9,15 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from torch.func import functional_call
 from torch.optim import SGD
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from fearlib.data.dataset import Dataset
 from fearlib.errors import InputError, check_seed, check_whole, is_integer, is_number
-from fearlib.spaces.network import Network, shapes_checked
-from fearlib.training.classifier import check_logits, has_one_value
+from fearlib.randomness import seeded
+from fearlib.spaces.network import Network, in_mode, shapes_checked
+from fearlib.training.classifier import check_initialised, check_logits, has_one_value
 from fearlib.training.cuda_graph import recorded_step
 from fearlib.training.memory import keep_freed_memory
 from fearlib.training.precision import autocast, resolve_precision
@@ -130,7 +132,8 @@ def train(
     `latest_top1` reaches `stop_at`, or whose loss is not finite (`has_diverged`); or with the step in which
     `max_seconds` have passed or `max_macs` are spent, with a record of what was done until then (`ended_by` says
     which). On a GPU, which lags behind, `max_seconds` may be passed by up to an epoch.
-    `validate` measures test accuracy after every full epoch. `seed` orders images and augmentation.
+    `validate` measures test accuracy after every full epoch. `seed` orders images and augmentation, and decides
+    what the network draws, as dropout does; torch's own generators stay as they are.
     `recorded_steps`, counted from 1 through the whole training, end with a record, too.
     `after_record` is called with every record, while the network stands as it was then; its time does not count.
     Forward passes run under autocast at `precision` (`resolve_precision`), in channels-last memory, on the device
@@ -144,9 +147,10 @@ def train(
     check_whole(1, epochs=epochs, batch_size=batch_size, records_per_epoch=records_per_epoch)
     check_schedule(epochs, schedule_epochs)
     check_limits(stop_at=stop_at, max_seconds=max_seconds, max_macs=max_macs)
+    seed = check_seed(seed)
     check_trainable(network, dataset, batch_size)
     steps = -(-len(dataset.train_labels) // batch_size)
-    of_an_epoch, others = _recorded(epochs, steps, records_per_epoch, recorded_steps)
+    recorded = _recorded(epochs, steps, records_per_epoch, recorded_steps)
     limits = Limits(stop_at, max_seconds, max_macs)
     parameters = trainable_parameters(network, first_free_block)
     device = parameters[0].device
@@ -158,39 +162,38 @@ def train(
     network.to(memory_format=torch.channels_last)
     dataset = dataset.to(device)
     optimizer, schedule = _optimizer(parameters, schedule_epochs * steps)
-    generator = torch.Generator().manual_seed(check_seed(seed))
+    generator = torch.Generator().manual_seed(seed)
     sums = _Sums(torch.zeros((), device=device), torch.zeros((), dtype=torch.int64, device=device))
     step_on = _step(network, parameters, optimizer, sums, first_free_block, precision)
     if device.type == "cuda":
         step_on = recorded_step(step_on, optimizer, batch_size)
 
     records, seconds, macs = [], 0.0, 0
-    for epoch in range(epochs):
-        network.train()
-        sums.restart()
-        for step, (images, labels) in enumerate(dataset.training_batches(batch_size, generator), 1):
-            step_on(images, labels)
-            schedule.step()
-            sums.images += len(labels)
-            spent = limits.spent(seconds + sums.seconds(), macs + sums.images * macs_per_image)
-            if step not in of_an_epoch and epoch * steps + step not in others and not spent:
-                continue
-            record = sums.record(stage, epoch + step / steps, macs_per_image)
-            if validate and step == steps and not has_diverged([record.loss]):
-                record = replace(record, val_top1=top1(network, dataset, precision))
-            records.append(record)
-            after_record(record)
-            if spent or ended_by(records, len(dataset.train_labels), limits):
-                return records
-            seconds, macs = seconds + record.seconds, macs + record.macs
+    with seeded(seed, device):
+        for epoch in range(epochs):
+            network.train()
             sums.restart()
+            for step, (images, labels) in enumerate(dataset.training_batches(batch_size, generator), 1):
+                step_on(images, labels)
+                schedule.step()
+                sums.images += len(labels)
+                spent = limits.spent(seconds + sums.seconds(), macs + sums.images * macs_per_image)
+                if epoch * steps + step not in recorded and not spent:
+                    continue
+                record = sums.record(stage, epoch + step / steps, macs_per_image)
+                if validate and step == steps and not has_diverged([record.loss]):
+                    record = replace(record, val_top1=top1(network, dataset, precision))
+                records.append(record)
+                after_record(record)
+                if spent or ended_by(records, len(dataset.train_labels), limits):
+                    return records
+                seconds, macs = seconds + record.seconds, macs + record.macs
+                sums.restart()
     return records
 
 
-def _recorded(
-    epochs: int, steps: int, records_per_epoch: int, others: Collection[int]
-) -> tuple[set[int], set[int]]:
-    """The steps that end with a record: of every epoch, and others, which count through the whole training.
+def _recorded(epochs: int, steps: int, records_per_epoch: int, others: Collection[int]) -> set[int]:
+    """The steps of the whole training that end with a record: so many of every epoch, and others.
 
     Raises InputError for another step that is not among the training's.
     """
@@ -198,7 +201,8 @@ def _recorded(
         is_integer(step) and 0 < step <= epochs * steps for step in others
     ):
         raise InputError(f"recorded_steps={others!r:.200}: they must be whole numbers from 1 to {epochs * steps}.")
-    return {-(-steps * part // records_per_epoch) for part in range(1, records_per_epoch + 1)}, set(others)
+    of_an_epoch = [-(-steps * part // records_per_epoch) for part in range(1, records_per_epoch + 1)]
+    return {epoch * steps + step for epoch in range(epochs) for step in of_an_epoch} | set(others)
 
 
 def _step(
@@ -257,14 +261,16 @@ def check_trainable(network: Network, dataset: Dataset, *batch_sizes: int) -> No
     """Raises InputError unless it is a `Network` that can be trained, with a logit for every class of `dataset`.
 
     So it is refused if in a batch, of those that the positive `batch_sizes` make, it has one value a channel to
-    normalise. An image or two go through a copy in channels-last memory, in training mode and in evaluation mode,
-    which draws no random number of the caller's.
+    normalise. An image or two go through it in channels-last memory, in training mode and in evaluation mode, with
+    copies of its parameters and buffers, which draws no random number of the caller's.
     """
     if not hasattr(network, "free_parameters"):
         raise InputError(
             f"the network is a {type(network).__name__}: training needs a fearlib.Network, which knows its blocks "
             "and counts its macs: make one by fearlib.Network(stem, blocks, head, default_first_free_block)."
         )
+    for name, parameter in network.named_parameters():
+        check_initialised(name, parameter)
     parameters = list(network.parameters())
     if any(parameter.is_inference() for parameter in parameters):
         raise InputError("the network was built in torch.inference_mode, so that it cannot be trained.")
@@ -281,10 +287,8 @@ def check_trainable(network: Network, dataset: Dataset, *batch_sizes: int) -> No
         )
     try:
         with shapes_checked(images.shape), torch.random.fork_rng([images.device] if images.is_cuda else []):
-            images = images.contiguous(memory_format=torch.channels_last)
-            other = copy.deepcopy(network).to(memory_format=torch.channels_last)
-            check_logits(other.train()(images), len(images), largest)
-            check_logits(other.eval()(images[:1]), 1, largest)
+            for training, some in ((True, images), (False, images[:1])):
+                check_logits(_logits_of_copies(network, some, training), len(some), largest)
     except ValueError as error:
         if not has_one_value(error):
             raise
@@ -294,6 +298,23 @@ def check_trainable(network: Network, dataset: Dataset, *batch_sizes: int) -> No
             f"normalisation has one value a channel at {dataset.resolution}x{dataset.resolution} pixels: choose "
             f"{size}images of which several pixels reach it."
         ) from error
+
+
+def _logits_of_copies(network: Network, images: torch.Tensor, training: bool) -> torch.Tensor:
+    """In that mode and channels-last memory, by copies of the parameters and buffers, and of the images."""
+    copies = {
+        f"{path}.{name}".lstrip("."): _channels_last(value.detach().clone())
+        for path, module in network.named_modules()  # each once
+        for name, value in itertools.chain(
+            module.named_parameters(recurse=False), module.named_buffers(recurse=False)
+        )
+    }
+    with in_mode(network, training):
+        return functional_call(network, copies, (_channels_last(images.clone()),), tie_weights=False)
+
+
+def _channels_last(value: torch.Tensor) -> torch.Tensor:
+    return value.contiguous(memory_format=torch.channels_last) if value.dim() == 4 else value
 
 
 def trainable_parameters(network: Network, first_free_block: int) -> list[torch.nn.Parameter]:
@@ -338,7 +359,7 @@ def top1(network: Network, dataset: Dataset, precision: str = "auto", batch_size
     precision, correct, finite = resolve_precision(precision, device.type), 0, True
     for images, labels in dataset.test_batches(batch_size):
         with autocast(images.device, precision):
-            logits = network(images.contiguous(memory_format=torch.channels_last))
+            logits = network(images.clone(memory_format=torch.channels_last))  # which the network may change
         correct += (logits.argmax(1) == labels).sum()
         finite &= logits.isfinite().all()
     return int(correct) / len(dataset.test_labels) if finite else float("nan")
