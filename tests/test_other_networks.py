@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils import parametrizations
+from torch.utils.checkpoint import checkpoint
 
 from fearlib import Architecture, InputError, Network, fear, shortreg, train, zero_cost
 from fearlib.scores.degradation import degradation
@@ -81,7 +82,10 @@ class Singles(nn.Module):
 
 @pytest.mark.parametrize(
     ("module", "measure", "reason"),
-    [(Distances(), "grasp", "has no second derivative"), (Singles(), "synflow", "not compute in double precision")],
+    [
+        (Distances(), "grasp", "has no second derivative"),
+        (Singles(), "synflow", "not compute in double precision"),
+    ],
 )
 def test_what_a_network_cannot_do_costs_that_measure_alone(minibatch, module, measure, reason):
     torch.manual_seed(0)
@@ -164,6 +168,23 @@ def test_positions_folded_into_the_batch_count(minibatch):
     found = measure_network(folded, *minibatch, ("macs", "fisher"))
     assert found["macs"].value == zero_cost(convolution, *minibatch, ("macs",))["macs"]
     assert "other rows than one an image" in found["fisher"].undefined
+
+
+class Checkpointed(nn.Module):
+    def __init__(self, block):
+        super().__init__()
+        self.block = block
+
+    def forward(self, features):
+        return checkpoint(self.block, features, use_reentrant=False)
+
+
+def test_checkpoints_are_refused_in_a_sentence(minibatch):
+    network = plain(Checkpointed(cell()))
+    before = state_of(network)
+    with pytest.raises(InputError, match=r"\(torch.utils.checkpoint\), which measures cannot follow: switch"):
+        zero_cost(network, *minibatch, ("snip",))
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
 class InPlace(nn.Module):

@@ -425,6 +425,19 @@ def test_a_sitting_that_was_merged_while_it_ran_ends_with_the_next_merge(undistu
     assert sitting["ended"] == ended
 
 
+def test_a_manifest_older_than_its_journal_is_refused(undisturbed, tiny_settings, tmp_path):
+    """Else the journal's trials would count as of the sitting that begins, with its commit and hardware."""
+    folder = tmp_path / "sweep"
+    shutil.copytree(undisturbed, folder)
+    older = (folder / "manifest.json").read_bytes()
+    more = [*ARCHITECTURES, Architecture.from_index(5)]
+    run_sweep(folder, "synthetic", tiny_settings, ["shortreg"], more)
+    (folder / "manifest.json").write_bytes(older)
+    with pytest.raises(InputError, match="its journal names a sitting that its manifest.json lacks: put the newer"):
+        run_sweep(folder, "synthetic", tiny_settings, ["shortreg"], more)
+    assert (folder / "manifest.json").read_bytes() == older
+
+
 def test_a_failed_trial_is_merged_once_and_gives_way_to_a_finished_one(tiny_settings, tmp_path, monkeypatch):
     architectures = ARCHITECTURES[:2]
 
@@ -453,7 +466,7 @@ def test_merging_another_configuration_writes_nothing(undisturbed, tmp_path):
     shutil.copytree(undisturbed, tmp_path / "lacking")
     manifest = json.loads((undisturbed / "manifest.json").read_text())
     (tmp_path / "lacking" / "manifest.json").write_text(json.dumps(manifest | {"sittings": []}))
-    with pytest.raises(InputError, match="names a sitting that its manifest lacks"):
+    with pytest.raises(InputError, match="names a sitting that its manifest.json lacks"):
         merge_sweeps(tmp_path / "whole", [tmp_path / "lacking"])
     assert not (tmp_path / "whole").exists()
 

@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.autograd.graph import disable_saved_tensors_hooks
 from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from fearlib.data.checks import ordinary
-from fearlib.errors import Undefined, check_seed, one_line
+from fearlib.errors import InputError, Undefined, check_seed, one_line
 from fearlib.randomness import seeded
 from fearlib.scores.forward_passes import runs_as, without_batch_norm
 from fearlib.scores.second_order import ONE_VALUE, cheap_second_derivatives
@@ -23,6 +24,7 @@ from fearlib.training.classifier import check_logits, has_one_value
 
 PERTURBATION = 0.01  # of the noise images that `perturbed_features` compares
 NO_LAYER = "it has no convolution or linear layer"
+CHECKPOINTS = "computes activations again in the backward pass (torch.utils.checkpoint)"
 
 
 class Timed(NamedTuple):
@@ -349,8 +351,14 @@ class Minibatch:
         """
         with seeded(self.seed, images.device):
             try:
-                with shapes_checked(images.shape):
+                with shapes_checked(images.shape), disable_saved_tensors_hooks(CHECKPOINTS):
                     output = functional_call(self.network, state, (images.clone(),), tie_weights=False)
+            except RuntimeError as error:
+                if CHECKPOINTS not in str(error):
+                    raise
+                raise InputError(
+                    f"the network {CHECKPOINTS}, which measures cannot follow: switch that off."
+                ) from None
             except ValueError as error:
                 if has_one_value(error):
                     raise Undefined(ONE_VALUE) from error
