@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import platform
 import warnings
 import zipfile
 from pathlib import Path
@@ -44,19 +45,20 @@ def load_synthetic(resolution: int = 32, train_images: int | None = None, folder
 
 def _write_cache(arrays: dict[str, torch.Tensor], path: Path) -> None:
     """In one step; a folder that cannot be written, as shared data often lies in, is no reason to stop."""
-    partial = path.with_suffix(f".{os.getpid()}.part")
+    partial = path.with_suffix(f".{platform.node()}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.save(arrays, partial)
         os.replace(partial, path)
     except (OSError, RuntimeError) as error:  # torch's own is a RuntimeError
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
         warnings.warn(
             f"{path} cannot be written, so the synthetic dataset is drawn again by every process; a folder that "
             f"can be written, as FEARLIB_DATA or `folder`, would keep it ({one_line(error)}).",
             stacklevel=3,
         )
+    finally:  # after Ctrl-C, too
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def _read_cache(path: Path, resolution: int, train_images: int) -> dict[str, torch.Tensor]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import platform
 from pathlib import Path
 
 from fearlib.errors import InputError
@@ -16,7 +17,7 @@ def replace_file(path: Path, content: bytes) -> None:
     path = user_path(path)
     if os.path.isdir(path):
         raise InputError(f"{path} cannot be written: it is a folder.")
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
+    partial = path.with_name(f"{path.name}.{platform.node()}.{os.getpid()}.part")
     try:
         with open(partial, "wb") as file:
             file.write(content)
