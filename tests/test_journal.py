@@ -177,10 +177,11 @@ def test_a_journal_that_another_tool_packed(tmp_path, pack):
     assert names(tmp_path) == {JOURNAL, DAMAGED} and (tmp_path / JOURNAL).read_bytes() == content
 
 
-def test_two_processes_write_a_file_by_different_names(tmp_path, monkeypatch):
+def test_processes_of_any_machine_write_a_file_by_different_names(tmp_path, monkeypatch):
     written = []
     monkeypatch.setattr("os.replace", lambda partial, path: written.append(partial.name))
-    for process in (12, 34):
+    for machine, process in (("here", 12), ("here", 34), ("there", 34)):
+        monkeypatch.setattr("platform.node", lambda machine=machine: machine)
         monkeypatch.setattr("os.getpid", lambda process=process: process)
         replace_file(tmp_path / "rows", b"")
     for folder in (tmp_path, "."):
@@ -188,7 +189,7 @@ def test_two_processes_write_a_file_by_different_names(tmp_path, monkeypatch):
             replace_file(folder, b"")
     with pytest.raises(InputError, match="cannot be written: File name too long"):
         replace_file(tmp_path / ("a" * 300), b"")
-    assert written == ["rows.12.part", "rows.34.part"]
+    assert written == ["rows.here.12.part", "rows.here.34.part", "rows.there.34.part"]
 
 
 def crash(*_):
