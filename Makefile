@@ -2,6 +2,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.installed
+MADE := build/reproduce# of make reproduce alone: the rest of build/ is the user's
 
 # A notebook of analysis/, and what of analysis/comparisons/ it takes where that is not its own.
 ANALYSES := combinations zero_cost "fear_against_shortreg cifar10_compact" "correlations cifar10_compact" \
@@ -23,19 +24,19 @@ $(SETUP): pyproject.toml constraints.txt
 	$(BIN)/python -m compileall -q -j 0 .venv/lib > /dev/null 2>&1 || true  # pip does so on one core alone
 	touch $(SETUP)
 
-# Run notebooks at smoke scale into build/, then the analysis of the committed results.
-reproduce: export FEARLIB_DATA := $(CURDIR)/build/data
+# Run notebooks at smoke scale, then the analysis of the committed results.
+reproduce: export FEARLIB_DATA := $(CURDIR)/$(MADE)/data
 reproduce: $(SETUP)
-	rm -rf build/rank_architectures build/live_search build/degradation && mkdir -p build
-	for name in rank_architectures live_search degradation; do \
-		echo "notebooks/$$name.ipynb, at smoke scale:"; \
-		$(BIN)/papermill --no-progress-bar --stderr-file >(cat >&2) --cwd notebooks \
-			notebooks/$$name.ipynb build/$$name.ipynb 2> build/$$name.log || { cat build/$$name.log; exit 1; }; done
+	rm -rf $(MADE) && mkdir -p $(MADE)
+	for smoke in rank_architectures "live_search -p measured ../$(MADE)/rank_architectures" degradation; do \
+		set -- $$smoke; echo "notebooks/$$1.ipynb, at smoke scale:"; \
+		$(BIN)/papermill --no-progress-bar --stderr-file >(cat >&2) --cwd notebooks -p output ../$(MADE)/$$1 "$${@:2}" \
+			notebooks/$$1.ipynb $(MADE)/$$1.ipynb 2> $(MADE)/$$1.log || { cat $(MADE)/$$1.log; exit 1; }; done
 	@echo "The analysis notebooks, two at a time, for some minutes:"
 	@printf '%s\n' $(ANALYSES) | xargs -P 2 -L 1 sh -c 'name=$$0$${1:+_$$1}; \
 		$(BIN)/papermill --no-progress-bar --cwd analysis $${1:+-f analysis/comparisons/$$1.yaml} \
-		analysis/$$0.ipynb build/$${name}_analysis.ipynb 2> build/$$name.log && echo "$$0 $$1 is done" \
-		|| { cat build/$$name.log; exit 255; }'
+		analysis/$$0.ipynb $(MADE)/$${name}_analysis.ipynb 2> $(MADE)/$$name.log && echo "$$0 $$1 is done" \
+		|| { cat $(MADE)/$$name.log; exit 255; }'
 	$(BIN)/python -c "from fearlib.report.pages import write_pages; write_pages()"
 	@echo
 	@echo "CIFAR-10 (JPEG copy), compact preset, first 100 of the paper's architectures:"
@@ -45,7 +46,7 @@ reproduce: $(SETUP)
 	@echo "claims:    results/claims.md"
 	@echo "tables:    results/tables/"
 	@echo "figures:   results/figures/"
-	@echo "notebooks as executed: build/*.ipynb"
+	@echo "notebooks as executed: $(MADE)/*.ipynb"
 
 test: $(SETUP)
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
@@ -68,4 +69,4 @@ lab: $(SETUP)
 	$(BIN)/jupyter lab
 
 clean:
-	rm -rf build .venv
+	rm -rf $(MADE) .venv

@@ -551,6 +551,14 @@ def test_cifar_is_downloaded_once(tmp_path, monkeypatch, cache, server):
     assert [path.name for path in cache.iterdir()] == ["cifar.tar.gz"]
 
 
+@pytest.mark.parametrize("watched", [True, False])
+def test_a_download_has_a_bar_where_somebody_looks(tmp_path, monkeypatch, cache, server, capsys, watched):
+    serve_cifar10(server, monkeypatch, tmp_path / "made")
+    monkeypatch.setattr(datafiles, "is_watched", lambda: watched)
+    assert read_images("cifar10").verified
+    assert ("100%|" in capsys.readouterr().err) == watched
+
+
 def test_unpacked_files_in_the_cache_need_no_archive(tmp_path, monkeypatch, cache, server):
     """As former versions left them there; once one is lost, the archive is downloaded."""
     serve_cifar10(server, monkeypatch, tmp_path / "made")

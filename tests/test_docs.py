@@ -122,8 +122,6 @@ def test_commands_run(document, folder, monkeypatch):
         elif not line.strip().startswith(ELSEWHERE):
             assert words[0] in (".venv/bin/fear", "fear"), line
             words = words[1:]
-            if words[0] in ("status", "merge"):
-                words = [word.replace("results/", "build/") for word in words]
             if words[0] == "funnel":
                 words = [*words, "--time-budget", "0"]  # what `shrunk` leaves out is not missed
             result = CliRunner().invoke(app, words)

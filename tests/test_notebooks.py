@@ -437,6 +437,18 @@ def test_every_notebook_says_what_it_makes_and_takes_parameters():
         assert not re.search(r"/(work|tmp|home)/", path.read_text())
 
 
+def test_a_notebook_that_writes_over_committed_tables_says_how_not_to():
+    """In its first cell, by a command with parameters that it has."""
+    for path in NOTEBOOKS:
+        cells = ["".join(cell["source"]) for cell in json.loads(path.read_text())["cells"]]
+        parameters = re.findall(r"^(\w+) = ", cells[1], re.MULTILINE)
+        given = re.findall(r" -p (\w+) \.\./mine/", cells[0])
+        assert ('output = "../results"' in cells[1]) == ("unless `output` is another folder" in cells[0]), path
+        assert set(given) <= set(parameters) and ("output" in given) == (
+            f" analysis/{path.name} mine/" in cells[0]
+        )
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_notebooks_are_thin(path):
     cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]

@@ -104,7 +104,7 @@ def test_the_library_s_own_entries_cannot_be_replaced():
     for registry, name, entry in (
         (METHODS, "degradation", METHODS["degradation_constant"]),
         (METHODS, "full", replace(METHODS["full"], seed_shift=0)),
-        (SPACES, "nats-tss", SPACES["nats-tss"]._replace(build=len)),
+        (SPACES, "nats-tss", replace(SPACES["nats-tss"], build=len)),
         (DATASETS, "cifar10", DATASETS["cifar100"]),
     ):
         before = registry[name]

@@ -17,8 +17,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from fearlib import InputError, report
+from fearlib import InputError
 from fearlib.exhibits import EXHIBITS
+from fearlib.report import page as report
 from fearlib.report.account import accounts
 from fearlib.report.captioned import parse_markdown, read_captions
 from fearlib.report.sections import together

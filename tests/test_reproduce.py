@@ -8,6 +8,7 @@ The notebooks read each journal once.
 import json
 import re
 import shlex
+import subprocess
 from pathlib import Path
 from unittest.mock import MagicMock
 
@@ -136,3 +137,13 @@ def test_committed_comparisons_stay_as_they_are_beside_a_half_run_method(tmp_pat
         assert finished == finished_architectures(folder, methods) and len(finished) == architectures
     assert len(finished_architectures(tmp_path)) == 100
     assert finished_architectures(tmp_path, [*methods, longer]) == [each["trial"]["index"] for each in done]
+
+
+def test_make_removes_what_it_made_and_nothing_else():
+    """The notebooks' own outputs, and the sweeps of docs/commands.md, lie beside it in build/."""
+    said = subprocess.run(
+        ["make", "-n", "clean", "reproduce"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    removed = " ".join(re.findall(r"rm -rf ([^&\n]*)", said.stdout)).split()
+    assert set(removed) == {".venv", "build/reproduce"}
+    assert said.stdout.count("-p output ../build/reproduce/") == 1  # in the loop over the three notebooks

@@ -1,11 +1,22 @@
 """Sweeps of the other search space, and what is refused."""
 
+from dataclasses import dataclass
+
 import pandas as pd
 import pytest
 import torch
 
-from fearlib import Architecture, Genotype, InputError, build_darts_network, preset, run_sweep, sample_genotypes
-from fearlib.spaces.registry import SPACES, build, find_space, space_of
+from fearlib import (
+    Architecture,
+    Genotype,
+    InputError,
+    build_darts_network,
+    build_network,
+    preset,
+    run_sweep,
+    sample_genotypes,
+)
+from fearlib.spaces.registry import SPACES, Space, build, find_space, parse_architecture, space_of
 from fearlib.sweeps.indices import read_indices
 from fearlib.sweeps.rows import read_curves
 
@@ -48,3 +59,48 @@ def test_what_is_no_space_is_refused():
         space_of([Architecture.from_index(0), Genotype.from_index(0)])
     with pytest.raises(InputError, match="of one search space"):
         build("|none~0|", 10, 16, 1)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A space of four architectures whose `from_index` takes any number."""
+
+    index: int
+
+    @classmethod
+    def from_index(cls, index):
+        return cls(index % 4)
+
+    def __str__(self):
+        return f"pair-{self.index}"
+
+
+@pytest.fixture
+def pairs(monkeypatch):
+    def draw(count, seed):
+        return [Pair(index) for index in range(4)][:count]
+
+    monkeypatch.setitem(SPACES, "pairs", Space(Pair, draw, build_network))
+
+
+def test_fewer_architectures_than_asked_for_are_refused(pairs):
+    assert [each.index for each in find_space("pairs").sample(4, 0)] == [0, 1, 2, 3]
+    said = "5 architectures were asked for, but the search space of Pair drew 4, 4 of them different."
+    with pytest.raises(InputError, match=said):
+        find_space("pairs").sample(5, 0)
+    twice = Space(Pair, lambda count, seed: [Pair(1), Pair(2), Pair(2)], None)
+    with pytest.raises(InputError, match="3 architectures were asked for.* drew 3, 2 of them different"):
+        twice.sample(3, 0)
+
+
+def test_an_index_that_is_of_another_architecture_is_refused(pairs, tmp_path):
+    said = "there is no architecture 6: Pair.from_index gives architecture 2 for it."
+    for name, text in (("one.txt", "6"), ("one.csv", "index\n6"), ("both.csv", "index,arch\n6,pair-2")):
+        (tmp_path / name).write_text(text + "\n")
+        with pytest.raises(InputError, match=f"{name}.*: {said}"):
+            read_indices(tmp_path / name, space="pairs")
+    with pytest.raises(InputError, match=said):
+        parse_architecture("6", "pairs")
+    with pytest.raises(InputError, match=said):
+        run_sweep(tmp_path / "sweep", "synthetic", preset("smoke", "synthetic"), ["zero_cost"], [Pair(6)])
+    assert not (tmp_path / "sweep").exists()

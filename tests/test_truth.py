@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nats_bench import ArchResults, ResultsCount
 
+from fearlib.benchmark import archive as archive_module
 from fearlib.benchmark.archive import archive_times
 from fearlib.benchmark.truth import benchmark_accuracy, export_truth
 from fearlib.errors import InputError
@@ -177,6 +178,16 @@ def test_the_test_half_is_read_not_the_whole_nor_the_validation_half(genuine):
     value = benchmark_accuracy(folder, "cifar10", [15624])[15624]
     assert value == curves[15624, "cifar10", "ori-test", 777, 200]
     assert value != curves[15624, "cifar10-valid", "ori-test", 777, 200]
+
+
+def test_reading_an_archive_shows_how_far_it_is(genuine, tmp_path, monkeypatch):
+    """Whatever is made of it; of all asked for, each once."""
+    shown = []
+    monkeypatch.setattr(archive_module, "progress", lambda items, *words: shown.append(list(items)) or items)
+    benchmark_accuracy(genuine[0], "cifar10", [INDICES[1], INDICES[0], INDICES[1]])
+    archive_times(genuine[0], "cifar10", 0.5)
+    export_truth(genuine[0], tmp_path / "truth.csv")
+    assert shown == [[INDICES[1], INDICES[0]], sorted(INDICES), sorted(INDICES)]
 
 
 @pytest.mark.parametrize("dataset", ["cifar10-valid", "cifar100", "imagenet16-120"])

@@ -34,7 +34,7 @@ def archive_times(archive: str | Path, dataset: str, threshold: float) -> pd.Dat
     """
     check_threshold(threshold)
     archive, dataset = user_path(archive), dataset_name(dataset, OF_TABLES)
-    held = progress(held_in(archive), "reading the archive", "architecture")
+    held = held_in(archive)
 
     def times(api, index: int) -> dict:
         training = api.arch2infos_dict[index][str(FULL_EPOCHS)]
@@ -94,7 +94,7 @@ def _each_architecture(
     with _nats_bench(folder) as nats_bench:
         with _format_errors(folder / _META):
             api = nats_bench.create(str(folder), "tss", fast_mode=True, verbose=False)
-        for index in indices:
+        for index in progress(indices, "reading the archive", "architecture"):
             path = folder / f"{index:06d}{_EXTENSION}"
             with _format_errors(path):
                 agreed(index, api.arch(index), folder / _META)

@@ -12,7 +12,6 @@ from fearlib.benchmark.tables import check_format, read_table, write_table
 from fearlib.data.registry import dataset_name, stands_for
 from fearlib.errors import InputError
 from fearlib.files.outside import user_path
-from fearlib.files.progress import progress
 from fearlib.files.tables import percentages
 from fearlib.spaces.nats import SPACE_SIZE, Architecture
 from fearlib.sweeps.rows import holds_sweep
@@ -81,7 +80,7 @@ def export_truth(archive: str | Path, output: str | Path) -> int:
     held = held_in(archive)
     wanted = [(dataset, epochs, "test") for epochs in ARCHIVE_EPOCHS for dataset in ARCHIVE_NAMES]
     wanted += [(dataset, FULL_EPOCHS, "validation") for dataset in SPLITS["validation"].names]
-    table = read_archive(archive, progress(held, "reading the archive", "architecture"), wanted)
+    table = read_archive(archive, held, wanted)
     for column in table:
         table[column] = percentages(table[column], archive)
     table.insert(0, "arch", [str(Architecture.from_index(index)) for index in table.index])

@@ -7,6 +7,7 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from fearlib.data.folder import data_folder, named_folder
 from fearlib.errors import InputError, one_line, require
 from fearlib.files import safe_pickle
 from fearlib.files.outside import read_at_most, read_file
+from fearlib.files.progress import is_watched
 from fearlib.files.tar import BoundedMember
 
 MAX_ARCHIVE_BYTES = 2**29  # of an archive's members, unpacked; CIFAR-10's have 186 MB
@@ -188,6 +190,7 @@ def _download(dataset: DatasetFiles, cache: Path) -> None:
             known_hash=f"md5:{dataset.archive_md5}",
             fname=dataset.archive,
             path=cache,
+            progressbar=is_watched() and find_spec("tqdm") is not None,
         )
     except OSError as error:
         reason = type(error).__name__

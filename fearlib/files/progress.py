@@ -12,8 +12,12 @@ def progress(items: Iterable, what: str, unit: str) -> Iterable:
     In a terminal and in a notebook alone. Raises ImportError without tqdm.
     """
     tqdm = require("tqdm", "show progress").tqdm
-    in_notebook = type(sys.stderr).__module__.startswith("ipykernel")
-    return tqdm(items, desc=what, unit=unit, delay=1, leave=False, disable=not (in_notebook or in_terminal()))
+    return tqdm(items, desc=what, unit=unit, delay=1, leave=False, disable=not is_watched())
+
+
+def is_watched() -> bool:
+    """Whether somebody reads the standard error, in a terminal or in a notebook."""
+    return type(sys.stderr).__module__.startswith("ipykernel") or in_terminal()
 
 
 def in_terminal() -> bool:

@@ -64,7 +64,7 @@ def cost_table(results: str | Path = "results") -> str:
     core, darts_core, gpu = (macs_a_second(machine, results) for machine in (CORE, DARTS_CORE, GPU))
     lines = []
     for name, exhibit in EXHIBITS.items():
-        command = f"fear paper {name} results/mine"
+        command = f"fear paper {name} mine/paper"
         compact, paper = (exhibit_sweeps(name, scale) for scale in ("compact", "paper"))
         seconds = sum(
             sweep_macs(sweep, exhibit.dataset, results) / (core if sweep.space == "nats-tss" else darts_core)

@@ -6,7 +6,7 @@ from pathlib import PurePath
 from fearlib.exhibits import EXHIBITS
 from fearlib.report.rule import VERDICTS
 
-OUTPUT = "results/mine"  # where the commands write to
+OUTPUT = "mine/paper"  # where the commands write to
 
 
 def together() -> list[tuple[str, ...]]:

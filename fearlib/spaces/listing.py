@@ -45,7 +45,7 @@ def architectures_of_table(
     if "index" in table and "arch" in table:
         return [agreed(index, arch, path, space) for index, arch in zip(table["index"], table["arch"])]
     of_space = functools.partial(from_string, space=space)
-    for name, read in (("index", find_space(space).kind.from_index), ("arch", of_space)):
+    for name, read in (("index", find_space(space).from_index), ("arch", of_space)):
         if name in table:
             try:
                 return [read(value) for value in table[name]]
@@ -60,7 +60,7 @@ def architectures_of_table(
 def agreed(index: int, arch: str, source: str | Path, space: str = "nats-tss") -> Architecture | Genotype:
     """The architecture of that index. Raises InputError if there is none, or the string `arch` is of another."""
     try:
-        found = find_space(space).kind.from_index(index)
+        found = find_space(space).from_index(index)
     except InputError as error:
         raise InputError(f"{source}: {error}") from error
     if arch != str(found) and not _is_of(arch, found, space):

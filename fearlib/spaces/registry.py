@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, MutableMapping
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from fearlib.errors import InputError
 from fearlib.plugin import OTHERS, Registry
@@ -15,12 +16,34 @@ if TYPE_CHECKING:
     from fearlib.spaces.network import Network
 
 
-class Space(NamedTuple):
-    """`kind` is an architecture's class; `sample` takes a count and a seed, `build` what `build_network` takes."""
+@dataclass(frozen=True)
+class Space:
+    """`kind` is an architecture's class; `draw` takes a count and a seed, `build` what `build_network` takes."""
 
     kind: type
-    sample: Callable[[int, int], list]
+    draw: Callable[[int, int], list]
     build: Callable[..., Network]
+
+    def sample(self, count: int, seed: int) -> list:
+        """As many different architectures, drawn. Raises InputError if the space draws others than asked for."""
+        drawn = self.draw(count, seed)
+        different = len({each.index for each in drawn})
+        if not different == len(drawn) == count:
+            raise InputError(
+                f"{count} architectures were asked for, but the search space of {self.kind.__name__} drew "
+                f"{len(drawn)}, {different} of them different."
+            )
+        return drawn
+
+    def from_index(self, index: int) -> Architecture | darts.Genotype:
+        """The architecture of an index. Raises InputError if there is none, or it has another index."""
+        found = self.kind.from_index(index)
+        if found.index != index:
+            raise InputError(
+                f"there is no architecture {index}: {self.kind.__name__}.from_index gives architecture "
+                f"{found.index} for it."
+            )
+        return found
 
 
 def _build_network(*arguments, **named) -> Network:
@@ -51,7 +74,7 @@ def parse_architecture(text: str, space: str = "nats-tss") -> Architecture | dar
     """The architecture that an index or a string names. Raises InputError if there is none, or no such space."""
     text = text.strip()
     if re.fullmatch(r"-?\d{1,40}", text):
-        return find_space(space).kind.from_index(int(text))
+        return find_space(space).from_index(int(text))
     return from_string(text, space)
 
 

@@ -10,14 +10,14 @@ from fearlib.files.stays_text import stays_a_text
 from fearlib.files.tables import percentages
 from fearlib.spaces.darts import Genotype
 from fearlib.spaces.nats import Architecture
-from fearlib.spaces.registry import space_of
+from fearlib.spaces.registry import SPACES, space_of
 
 
 def distinct(architectures: Iterable, seeds: Iterable[int]) -> tuple[list, list[int]]:
     """Both as lists, each architecture and seed once.
 
-    Raises InputError if there are none, they cannot be lists, the architectures are not of one search space, or
-    the index or string of one could not be read again.
+    Raises InputError if there are none, they cannot be lists, the architectures are not of one search space,
+    the index or string of one could not be read again, or its index is of another.
     """
     for name, given in (("architectures", architectures), ("seeds", seeds)):
         if isinstance(given, str) or not isinstance(given, Iterable):
@@ -25,9 +25,10 @@ def distinct(architectures: Iterable, seeds: Iterable[int]) -> tuple[list, list[
     architectures, seeds = list(architectures), list(dict.fromkeys(map(check_seed, seeds)))
     if not architectures or not seeds:
         raise InputError("a sweep needs at least one architecture and one seed.")
-    space_of(architectures)
+    space = SPACES[space_of(architectures)]
     for each in architectures:
         _check_names(each)
+        space.from_index(each.index)
     return list({each.index: each for each in architectures}.values()), seeds
 
 

@@ -131,7 +131,7 @@ def rows_of_trials(records: Iterable[dict], configuration: dict) -> pd.DataFrame
     """A journal's records as tidy rows, one for every score, with what they share and mean filled in."""
     space, dataset = configuration["space"], configuration["dataset"]
     preset = configuration["settings"]["preset"]
-    string = functools.cache(lambda index: str(find_space(space).kind.from_index(index)))
+    string = functools.cache(lambda index: str(find_space(space).from_index(index)))
     rows = []
     for record in records:
         index, seed = record["trial"]["index"], record["trial"]["seed"]

@@ -303,9 +303,7 @@ def _run(
             raise ValueError(
                 f"the worker found other data ({dataset.fingerprint}) than the driver ({fingerprint})"
             )
-        result = run_trial(
-            find_space(space).kind.from_index(trial.index), trial.method, trial.seed, dataset, settings
-        )
+        result = run_trial(find_space(space).from_index(trial.index), trial.method, trial.seed, dataset, settings)
         refuse_nan(result)
     except Exception as error:
         result = _failure(trial, error)
@@ -319,7 +317,7 @@ def _failure(trial: Trial, error: Exception) -> dict:
 
 
 def _most_macs(trial: Trial, space: str, dataset: Dataset, settings: Settings) -> int:
-    return most_macs(find_space(space).kind.from_index(trial.index), trial.method, dataset, settings)
+    return most_macs(find_space(space).from_index(trial.index), trial.method, dataset, settings)
 
 
 def _accuracy(index: int, truth: pd.Series | None) -> float:
