@@ -99,6 +99,27 @@ def test_rank_prints_its_settings_and_the_table(run, tmp_path):
     assert code == 0 and "12 finished, 0 failed, 0 remaining" in status and "no sweep writes to it now" in status
 
 
+def test_rank_says_what_failed_and_what_remains(run, tmp_path, monkeypatch):
+    """Without time for any trial, too; the table and the status of the folder say the same."""
+
+    def fails_on_odd_ones(architecture, label, *_):
+        if architecture.index % 2:
+            raise MemoryError("no room")
+        row = {"method": label, "score": architecture.index / 10, "seconds": 1.0, "macs": 1, "outcome": "ok"}
+        return {"rows": [row], "curve": []}
+
+    monkeypatch.setattr("fearlib.sweeps.run.run_trial", fails_on_odd_ones)
+    (tmp_path / "five.txt").write_text("0 1 2 3 4")
+    words = ("rank", tmp_path / "out", "--indices", tmp_path / "five.txt", "--methods", "shortreg", *SMALL)
+    code, out, err = run(*words, "--time-budget", 0)
+    assert code == 0 and "Trials: 0 finished, 5 remaining. The same command goes on." in out, err
+    code, out, err = run(*words)
+    failed = "2 of 5 trials of `shortreg(epochs=1)` failed: the sweep's command tries them again"
+    assert code == 0 and failed in out and "remaining" not in out, err
+    assert failed in run("table", tmp_path / "out")[1]
+    assert "3 finished, 2 failed, 0 remaining" in run("status", tmp_path / "out")[1]
+
+
 @pytest.fixture
 def growing(tmp_path, monkeypatch):
     """A folder that this process says it writes to; one trial more at every pause, then nobody writes any more."""
@@ -133,6 +154,14 @@ def test_status_says_when_a_method_has_no_time_yet(run, growing, missing, shown)
     (growing / "manifest.json").write_text(json.dumps(manifest))
     code, out, err = run("status", growing)
     assert code == 0 and f"1 remaining of the last command{shown}" in out, (out, err)
+
+
+def test_status_of_a_sweep_that_has_just_gone_on_knows_no_pace_yet(run, growing):
+    manifest = json.loads((growing / "manifest.json").read_text())
+    manifest["sittings"] = [{}, {"missing": {"shortreg(epochs=1)": 80}}]
+    (growing / "manifest.json").write_text(json.dumps(manifest))
+    code, out, err = run("status", growing)
+    assert code == 0 and "80 remaining of the last command, 2.0 minutes more one by one\n" in out, (out, err)
 
 
 def test_status_redraws_a_terminal_until_ctrl_c(run, growing, monkeypatch):

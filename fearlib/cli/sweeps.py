@@ -98,7 +98,11 @@ def rank(
         print("Without --truth, or the method `full`, there is no accuracy to compare the scores with.")
     with stoppable(output):
         rows = run_sweep(output, dataset, settings, chosen, architectures, truth=accuracy, **how)
-    print_ranking(rows)
+    if len(rows):
+        print_ranking(rows)
+    found = sweep_status(output).total
+    if found.remaining:
+        print(f"\nTrials: {found.finished} finished, {found.remaining} remaining. The same command goes on.")
 
 
 def architectures_of(indices: Path | None, count: int | None, space: str, sample_seed: int) -> list:
