@@ -269,7 +269,7 @@ def test_data_says_what_it_loaded(run):
         (["show", "3", "--results", "."], ". holds neither rows.csv.gz nor journal.jsonl"),
         (["show", "3", "--space", "darts", "--truth", "absent.csv"], "--truth is of nats-tss"),
         (["show", "3", "--truth", "absent.csv"], "absent.csv"),
-        (["status", "absent"], "is not a readable manifest"),
+        (["status", "absent"], "absent does not exist."),
         (["data", "mnist"], "unknown dataset 'mnist'"),
         (["table", "absent"], "absent does not exist."),
         (["table", "."], ". holds neither rows.csv.gz nor journal.jsonl"),
@@ -390,6 +390,10 @@ def test_score_on_a_dataset_and_wrong_words(run):
         (("score", "--", "--5"), "'--5' is not an architecture"),
         (("score", 5, "--resolution", 30), "images of 30x30 pixels: sides must be multiples of 4"),
         (("score", 5, "--measures", "snap", *sizes), "unknown measure 'snap'"),
+        (
+            ("score", 5, "--measures", "meco swap az_nas", *sizes),
+            "az_nas is a combination, for `fear funnel`: name its measures here, az_expressivity, az_progressivity",
+        ),
         (("score", 5, "--measures", " ", *sizes), "--measures names none: leave it out for all of them"),
         (("score", 5, "--dataset", "mnist"), "unknown dataset 'mnist'"),
     ):
@@ -458,8 +462,8 @@ def test_a_funnel_keeps_the_whole_ranking(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     scores = "smoke(train_images=100)/synflow smoke(train_images=100)/params"
     code, out, err = run("funnel", "mine", "--scores", scores, "--count", 12)
-    assert code == 0 and "all 12 are in mine/ranking.csv" in out, err
-    ranking = pd.read_csv("mine/ranking.csv")
+    assert code == 0 and "all 12 are in mine/ranking_synthetic.csv" in out, err
+    ranking = pd.read_csv("mine/ranking_synthetic.csv")
     assert len(ranking) == 12 and list(ranking)[2:] == [*scores.split(), "combined"]
     assert f" {ranking['index'][9]} | |" in out and f" {ranking['index'][10]} | |" not in out
 

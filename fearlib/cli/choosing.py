@@ -23,7 +23,6 @@ from fearlib.errors import InputError, check_least, require
 from fearlib.files.outside import user_path
 from fearlib.files.write import replace_file
 
-RANKING = "ranking.csv"
 _SHOWN = 10  # architectures of a ranking
 _COMBINED = {
     "product": "the mean logarithm of the ranks by the scores, each as a share of the architectures",
@@ -110,5 +109,6 @@ def funnel(
         print(f"\nfound {accuracy[best['index'][0]]:.2f}%; the best of all has {accuracy.max():.2f}%")
     print("\n" + best.to_markdown(index=False, floatfmt=".4g"))
     print(f"\ncombined: {_COMBINED[how]}; the highest is best")
-    replace_file(output / RANKING, ranking.to_csv(index=False).encode())
-    print(f"all {len(ranking)} are in {output / RANKING}")
+    table = output / f"ranking_{dataset}.csv"
+    replace_file(table, ranking.to_csv(index=False).encode())
+    print(f"all {len(ranking)} are in {table}")

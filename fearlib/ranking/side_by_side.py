@@ -33,6 +33,5 @@ def failed_trials(rows: pd.DataFrame) -> Iterator[str]:
     for method, each in rows.groupby("method", sort=False):
         if count := each.failed.sum():
             trials = f"{count} of {len(each)} trials" if count < len(each) else f"{count} trial(s)"
-            yield (
-                f"{trials} of `{method}` failed: the sweep's command tries them again, and `fear status` lists them."
-            )
+            again = "the sweep's command tries them again, and `fear status` lists them"
+            yield f"{trials} of `{method}` failed: {again}."
