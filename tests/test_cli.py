@@ -264,12 +264,16 @@ def test_data_says_what_it_loaded(run):
         (["paper", "--dataset", "cifar100"], "without an exhibit there is nothing to run: name one first"),
         (["show", "3", "--results", "absent"], "absent does not exist."),
         (["show", "3", "--draw", "cell.jpg"], "--draw cell.jpg: the file's name must end in .png, .pdf, .svg."),
+        (["show", "3", "--draw", "nowhere/cell.png"], "nowhere does not exist."),
+        (["score", "3", "--csv", "nowhere/scores.csv"], "nowhere does not exist."),
+        (["score", "3", "--csv", "."], ". cannot be written: it is a folder."),
         (["show", "3", "--dataset", "mnist"], "unknown dataset 'mnist'"),
         (["list", "--dataset", "mnist"], "unknown dataset 'mnist'"),
         (["show", "3", "--results", "."], ". holds neither rows.csv.gz nor journal.jsonl"),
         (["show", "3", "--space", "darts", "--truth", "absent.csv"], "--truth is of nats-tss"),
         (["show", "3", "--truth", "absent.csv"], "absent.csv"),
         (["status", "absent"], "absent does not exist."),
+        (["choose", "--budget", "1e12", "--indices", "absent.txt"], "absent.txt does not exist."),
         (["data", "mnist"], "unknown dataset 'mnist'"),
         (["table", "absent"], "absent does not exist."),
         (["table", "."], ". holds neither rows.csv.gz nor journal.jsonl"),
@@ -321,6 +325,8 @@ score 5 --measures snap
 show 99999
 show 3 --results absent
 show 3 --draw cell.jpg
+show 3 --draw nowhere/cell.png
+score 5 --csv nowhere/scores.csv
 list --dataset mnist
 table absent
 status absent
@@ -392,7 +398,7 @@ def test_score_on_a_dataset_and_wrong_words(run):
         (("score", 5, "--measures", "snap", *sizes), "unknown measure 'snap'"),
         (
             ("score", 5, "--measures", "meco swap az_nas", *sizes),
-            "az_nas is a combination, for `fear funnel`: name its measures here, az_expressivity, az_progressivity",
+            "az_nas is a combination, for `fear funnel`: name its measures here, az_expressivity, az_pr",
         ),
         (("score", 5, "--measures", " ", *sizes), "--measures names none: leave it out for all of them"),
         (("score", 5, "--dataset", "mnist"), "unknown dataset 'mnist'"),
@@ -432,7 +438,8 @@ def test_show_prints_all_that_is_known_of_an_architecture(run, tmp_path, monkeyp
         "truth.csv"
     )
     code, out, _ = run("show", 5, "--truth", "truth.csv", "--dataset", "cifar100")
-    assert code == 0 and "test accuracy on cifar100: 71.25%" in out and "no known score" in out
+    assert code == 0 and "test accuracy on cifar100: 71.25%" in out
+    assert "no known score: there is no folder results with sweeps here" in out
     assert f"paper: {build_network(Architecture.from_index(5), 100).num_parameters:,} parameters" in out
     code, out, _ = run("show", 5, "--space", "darts", "--draw", "cell.svg")
     assert code == 0 and "reduction cell:" in out and "test accuracy: not known" in out

@@ -20,7 +20,7 @@ from fearlib.cli.options import (
 from fearlib.cli.sweeps import accuracy_of, architectures_of, stoppable
 from fearlib.data.registry import dataset_name
 from fearlib.errors import InputError, check_least, require
-from fearlib.files.outside import user_path
+from fearlib.files.outside import existing_path, user_path
 from fearlib.files.write import replace_file
 
 _SHOWN = 10  # architectures of a ranking
@@ -50,6 +50,8 @@ def choose(
         return
     check_least(0, budget=budget)
     dataset = None if dataset is None else dataset_name(dataset)
+    if indices is not None:
+        existing_path(indices)
     from fearlib.report.choosing import answers
 
     print(answers(budget, dataset, results, indices))
