@@ -112,10 +112,10 @@ def test_rank_says_what_failed_and_what_remains(run, tmp_path, monkeypatch):
     (tmp_path / "five.txt").write_text("0 1 2 3 4")
     words = ("rank", tmp_path / "out", "--indices", tmp_path / "five.txt", "--methods", "shortreg", *SMALL)
     code, out, err = run(*words, "--time-budget", 0)
-    assert code == 0 and "Trials: 0 finished, 5 remaining. The same command goes on." in out, err
+    assert code == 0 and "0 finished, 0 failed, 5 remaining; the same command goes on" in out, err
     code, out, err = run(*words)
     failed = "2 of 5 trials of `shortreg(epochs=1)` failed: the sweep's command tries them again"
-    assert code == 0 and failed in out and "remaining" not in out, err
+    assert code == 0 and failed in out and "2 failed, 0 remaining\n" in out, err
     assert failed in run("table", tmp_path / "out")[1]
     assert "3 finished, 2 failed, 0 remaining" in run("status", tmp_path / "out")[1]
 
