@@ -22,9 +22,7 @@ def replace_file(path: Path, content: bytes) -> None:
 
     Raises InputError if it cannot be written; the old content then stays.
     """
-    path = user_path(path)
-    if os.path.isdir(path):
-        raise InputError(f"{path} cannot be written: it is a folder.")
+    path = check_place(path)
     partial = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         with open(partial, "wb") as file:
