@@ -218,7 +218,7 @@ def run_exhibit(
     Raises InputError as `exhibit_sweeps` and `run_sweep` do, or where the files for the paper's 1,000 are not
     there.
     """
-    from fearlib.sweeps.run import run_sweep  # here, for it imports torch
+    from fearlib.sweeps.run import check_sweep, run_sweep  # here, for they import torch
 
     check_least(0, time_budget=time_budget)
     check_settings(changes or {})
@@ -226,12 +226,14 @@ def run_exhibit(
     dataset = dataset_name(dataset or find_exhibit(name).dataset)
     if truth is not None and dataset == "synthetic":
         raise InputError("the truth of the synthetic dataset is the sweep's own full training: leave truth out.")
-    planned = []  # the settings, architectures and accuracies of all are known before the first trains
+    planned = []  # all are known, and can be run, before the first trains
     for sweep in exhibit_sweeps(name, scale, dataset):
         settings = preset(sweep.preset, dataset, space=sweep.space, **sweep.changes | (changes or {}))
         architectures, methods = _architectures(sweep, count, indices), sweep.methods.split()
         accuracy = None if truth_method(methods) else _accuracy(truth, dataset, architectures)
         planned.append((Path(output) / sweep.folder, (dataset, settings, methods, architectures), accuracy))
+    for folder, what, _ in reversed(planned):  # the first then has its images loaded
+        check_sweep(folder, *what, how.get("data_folder"))
     for folder, what, accuracy in planned:
         left = time_budget - (time.monotonic() - started)
         if done and left <= 0:

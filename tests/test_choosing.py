@@ -55,13 +55,21 @@ def test_the_answer_is_a_command_to_copy(measured, tmp_path, monkeypatch):
         (-1, None, "gmacs"),
         (math.nan, None, "gmacs"),
         (5, "imagenet16-120", "no rows on imagenet16-120: the datasets are cifar10, cifar100"),
-        (5, "cifar100", "nothing that costs so little was measured on cifar100"),
+        (math.inf, "cifar100", "too little was measured on cifar100 to say what ranks best"),
+        (0.5, "cifar10", "nothing that costs so little was measured on cifar10"),
         (0.5, None, "0.5 x 10.9 macs: nothing that costs so little was measured there"),
     ],
 )
 def test_what_has_no_answer_is_refused(measured, tmp_path, gmacs, dataset, message):
     with pytest.raises(InputError, match=message):
         choose(gmacs, dataset, tmp_path, tmp_path)
+
+
+def test_a_dataset_without_rows_has_perhaps_a_stand_in(measured, tmp_path, monkeypatch):
+    rows = pd.DataFrame({"dataset": ["cifar10", "tinyimagenet16-120"]})
+    monkeypatch.setattr(choosing, "read_scores", lambda _: rows)
+    with pytest.raises(InputError, match="no rows on imagenet16-120, but on its stand-in tinyimagenet16-120: "):
+        choose(5, "imagenet16-120", tmp_path, tmp_path)
 
 
 def test_outside_the_repository_nothing_is_known(tmp_path):

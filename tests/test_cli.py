@@ -99,6 +99,27 @@ def test_rank_prints_its_settings_and_the_table(run, tmp_path):
     assert code == 0 and "12 finished, 0 failed, 0 remaining" in status and "no sweep writes to it now" in status
 
 
+def test_rank_says_what_failed_and_what_remains(run, tmp_path, monkeypatch):
+    """Without time for any trial, too; the table and the status of the folder say the same."""
+
+    def fails_on_odd_ones(architecture, label, *_):
+        if architecture.index % 2:
+            raise MemoryError("no room")
+        row = {"method": label, "score": architecture.index / 10, "seconds": 1.0, "macs": 1, "outcome": "ok"}
+        return {"rows": [row], "curve": []}
+
+    monkeypatch.setattr("fearlib.sweeps.run.run_trial", fails_on_odd_ones)
+    (tmp_path / "five.txt").write_text("0 1 2 3 4")
+    words = ("rank", tmp_path / "out", "--indices", tmp_path / "five.txt", "--methods", "shortreg", *SMALL)
+    code, out, err = run(*words, "--time-budget", 0)
+    assert code == 0 and "0 finished, 0 failed, 5 remaining; the same command goes on" in out, err
+    code, out, err = run(*words)
+    failed = "2 of 5 trials of `shortreg(epochs=1)` failed: the sweep's command tries them again"
+    assert code == 0 and failed in out and "2 failed, 0 remaining\n" in out, err
+    assert failed in run("table", tmp_path / "out")[1]
+    assert "3 finished, 2 failed, 0 remaining" in run("status", tmp_path / "out")[1]
+
+
 @pytest.fixture
 def growing(tmp_path, monkeypatch):
     """A folder that this process says it writes to; one trial more at every pause, then nobody writes any more."""
@@ -133,6 +154,14 @@ def test_status_says_when_a_method_has_no_time_yet(run, growing, missing, shown)
     (growing / "manifest.json").write_text(json.dumps(manifest))
     code, out, err = run("status", growing)
     assert code == 0 and f"1 remaining of the last command{shown}" in out, (out, err)
+
+
+def test_status_of_a_sweep_that_has_just_gone_on_knows_no_pace_yet(run, growing):
+    manifest = json.loads((growing / "manifest.json").read_text())
+    manifest["sittings"] = [{}, {"missing": {"shortreg(epochs=1)": 80}}]
+    (growing / "manifest.json").write_text(json.dumps(manifest))
+    code, out, err = run("status", growing)
+    assert code == 0 and "80 remaining of the last command, 2.0 minutes more one by one\n" in out, (out, err)
 
 
 def test_status_redraws_a_terminal_until_ctrl_c(run, growing, monkeypatch):
@@ -235,12 +264,16 @@ def test_data_says_what_it_loaded(run):
         (["paper", "--dataset", "cifar100"], "without an exhibit there is nothing to run: name one first"),
         (["show", "3", "--results", "absent"], "absent does not exist."),
         (["show", "3", "--draw", "cell.jpg"], "--draw cell.jpg: the file's name must end in .png, .pdf, .svg."),
+        (["show", "3", "--draw", "nowhere/cell.png"], "nowhere does not exist."),
+        (["score", "3", "--csv", "nowhere/scores.csv"], "nowhere does not exist."),
+        (["score", "3", "--csv", "."], ". cannot be written: it is a folder."),
         (["show", "3", "--dataset", "mnist"], "unknown dataset 'mnist'"),
         (["list", "--dataset", "mnist"], "unknown dataset 'mnist'"),
         (["show", "3", "--results", "."], ". holds neither rows.csv.gz nor journal.jsonl"),
         (["show", "3", "--space", "darts", "--truth", "absent.csv"], "--truth is of nats-tss"),
         (["show", "3", "--truth", "absent.csv"], "absent.csv"),
-        (["status", "absent"], "is not a readable manifest"),
+        (["status", "absent"], "absent does not exist."),
+        (["choose", "--budget", "1e12", "--indices", "absent.txt"], "absent.txt does not exist."),
         (["data", "mnist"], "unknown dataset 'mnist'"),
         (["table", "absent"], "absent does not exist."),
         (["table", "."], ". holds neither rows.csv.gz nor journal.jsonl"),
@@ -292,6 +325,8 @@ score 5 --measures snap
 show 99999
 show 3 --results absent
 show 3 --draw cell.jpg
+show 3 --draw nowhere/cell.png
+score 5 --csv nowhere/scores.csv
 list --dataset mnist
 table absent
 status absent
@@ -361,6 +396,10 @@ def test_score_on_a_dataset_and_wrong_words(run):
         (("score", "--", "--5"), "'--5' is not an architecture"),
         (("score", 5, "--resolution", 30), "images of 30x30 pixels: sides must be multiples of 4"),
         (("score", 5, "--measures", "snap", *sizes), "unknown measure 'snap'"),
+        (
+            ("score", 5, "--measures", "meco swap az_nas", *sizes),
+            "az_nas is a combination, for `fear funnel`: name its measures here, az_expressivity, az_pr",
+        ),
         (("score", 5, "--measures", " ", *sizes), "--measures names none: leave it out for all of them"),
         (("score", 5, "--dataset", "mnist"), "unknown dataset 'mnist'"),
     ):
@@ -399,7 +438,8 @@ def test_show_prints_all_that_is_known_of_an_architecture(run, tmp_path, monkeyp
         "truth.csv"
     )
     code, out, _ = run("show", 5, "--truth", "truth.csv", "--dataset", "cifar100")
-    assert code == 0 and "test accuracy on cifar100: 71.25%" in out and "no known score" in out
+    assert code == 0 and "test accuracy on cifar100: 71.25%" in out
+    assert "no known score: there is no folder results with sweeps here" in out
     assert f"paper: {build_network(Architecture.from_index(5), 100).num_parameters:,} parameters" in out
     code, out, _ = run("show", 5, "--space", "darts", "--draw", "cell.svg")
     assert code == 0 and "reduction cell:" in out and "test accuracy: not known" in out
@@ -429,8 +469,8 @@ def test_a_funnel_keeps_the_whole_ranking(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     scores = "smoke(train_images=100)/synflow smoke(train_images=100)/params"
     code, out, err = run("funnel", "mine", "--scores", scores, "--count", 12)
-    assert code == 0 and "all 12 are in mine/ranking.csv" in out, err
-    ranking = pd.read_csv("mine/ranking.csv")
+    assert code == 0 and "all 12 are in mine/ranking_synthetic.csv" in out, err
+    ranking = pd.read_csv("mine/ranking_synthetic.csv")
     assert len(ranking) == 12 and list(ranking)[2:] == [*scores.split(), "combined"]
     assert f" {ranking['index'][9]} | |" in out and f" {ranking['index'][10]} | |" not in out
 

@@ -109,6 +109,7 @@ def shrunk(folder, dataset, settings, methods, architectures, seeds=(0,), **_):
 @pytest.mark.parametrize("document", sorted(set(with_snippets("sh")) - {"docs/extending.md"}))
 def test_commands_run(document, folder, monkeypatch):
     monkeypatch.setattr("fearlib.sweeps.run.run_sweep", shrunk)
+    monkeypatch.setattr("fearlib.sweeps.run.check_sweep", lambda *_: {"train_images": 40})  # without images
     monkeypatch.setattr("fearlib.scores.images.noise_minibatch", lambda *_: noise_minibatch(4, 8, 0))
     monkeypatch.setenv("COLUMNS", "200")
     known = read_rows("results/zero_cost_cifar10").drop_duplicates("index")

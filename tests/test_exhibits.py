@@ -92,6 +92,7 @@ def test_accuracies_come_from_the_table_of_the_papers_architectures(tmp_path, mo
     """Those of the dataset asked for, in the order of the paper's architectures; none of DARTS networks."""
     asked = []
     monkeypatch.setattr("fearlib.sweeps.run.run_sweep", lambda *words, **named: asked.append((words, named)))
+    monkeypatch.setattr("fearlib.sweeps.run.check_sweep", lambda *_: None)  # which loads images
     run_exhibit("T1", tmp_path, "compact", workers=2)
     (words, named), known = asked.pop(), pd.read_csv(RESULTS / "zero_cost_cifar10" / "accuracies.csv")
     folder, dataset, settings, _, architectures = words
@@ -119,6 +120,10 @@ def test_accuracies_come_from_the_table_of_the_papers_architectures(tmp_path, mo
         ({"name": "T1", "indices": "absent"}, "absent does not exist: run this in the repository's folder"),
         ({"name": "T1", "count": 1001}, "has 1000 architectures, but 1001 were asked for"),
         ({"name": "F3", "count": 1001}, "has 1000 architectures, but 1001 were asked for"),  # before DARTS trains
+        (  # of F2's second sweep, before the first measures
+            {"name": "F2", "scale": "smoke", "dataset": "synthetic", "changes": TINY | {"first_free_block": 99}},
+            "first_free_block is 99",
+        ),
         ({"name": "F3", "truth": "absent.csv"}, "absent.csv is neither a table of accuracies nor"),
     ],
 )

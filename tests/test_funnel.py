@@ -15,6 +15,7 @@ from fearlib.search.evaluations import Evaluation, live, replay
 from fearlib.search.random_orders import funnel_searches
 from fearlib.search.searches import funnel_search
 from fearlib.spaces.darts import sample_genotypes
+from fearlib.sweeps.journal import read_journal
 from fearlib.sweeps.presets import SMOKE
 from fearlib.sweeps.rows import read_curves
 from fearlib.sweeps.run import cached_dataset
@@ -144,7 +145,7 @@ def test_a_live_funnel_is_its_replay_and_goes_on_where_it_was(tmp_path, small):
 
 
 def test_names_of_scores_are_those_of_their_rows(tmp_path, small):
-    """In any order, and without what the settings supply; one that a training has not is refused."""
+    """In any order, and without what the settings supply."""
     scores = ["smoke/snip(batch_size=16,steps=2)", "smoke/snip(schedule=constant,epoch=1)"]
     found = run_funnel(tmp_path, "synthetic", scores, ARCHITECTURES[:2])
     shown = ["smoke/snip(steps=2,batch_size=16)", "smoke/snip(epoch=1,schedule=constant)"]
@@ -156,8 +157,37 @@ def test_names_of_scores_are_those_of_their_rows(tmp_path, small):
         assert list(found.ranking)[2] == name
     own = run_funnel(tmp_path, "synthetic", ["smoke/snip(steps=2)"], ARCHITECTURES[:2])
     assert list(own.ranking)[2] == f"smoke/snip(steps=2,batch_size={small.batch_size})"
-    with pytest.raises(InputError, match="lacks scores of smoke/snip.epoch=0.4,.*, though its trials ran"):
-        run_funnel(tmp_path, "synthetic", ["smoke/snip(epoch=0.4,schedule=constant)"], ARCHITECTURES[:2])
+
+
+def test_a_moment_that_a_training_has_not_is_refused_before_any_runs(tmp_path, small):
+    """A funnel takes the others."""
+    steps = -(-len(cached_dataset("synthetic", None, 16, 100).train_labels) // small.batch_size)
+    reached = [math.ceil(steps * part / 5) / steps for part in (1, 2, 3, 4)]
+    for form, digits in (("schedule=constant", ".1g"), ("epochs=1,schedule=cosine", "g")):
+        moments = list(dict.fromkeys(f"{moment:{digits}}" for moment in reached))
+        missing = next(f"{tenths / 10:g}" for tenths in range(1, 10) if f"{tenths / 10:g}" not in moments)
+        names = [f"smoke/snip(epoch={moment},{form})" for moment in (*moments, missing)]
+        with pytest.raises(InputError, match=f"and in the first at {', '.join(moments)} of it."):
+            run_funnel(tmp_path / form, "synthetic", ["smoke/synflow", names[-1]], ARCHITECTURES[:1])
+        assert not (tmp_path / form).exists()
+        found = run_funnel(tmp_path / form, "synthetic", names[:-1], ARCHITECTURES[:1])
+        assert found.ranking[names[:-1]].notna().all(axis=None)
+
+
+def test_other_measures_join_those_of_a_folder(tmp_path, small):
+    """What it has is not measured again, and the funnel is that of a folder of its own."""
+    run_funnel(tmp_path / "one", "synthetic", ["smoke/synflow", "smoke/params"], ARCHITECTURES[:2])
+    before = read_journal(tmp_path / "one" / "synthetic_smoke")
+    scores = ["smoke/synflow", "smoke/jacob_cov"]
+    joined, apart = (
+        run_funnel(tmp_path / name, "synthetic", scores, ARCHITECTURES[:3]) for name in ("one", "two")
+    )
+    pd.testing.assert_frame_equal(joined.ranking, apart.ranking)
+    assert joined.costs.macs.tolist() == apart.costs.macs.tolist()
+    after = read_journal(tmp_path / "one" / "synthetic_smoke")
+    both = "zero_cost(measures=params+synflow) zero_cost(measures=jacob_cov)"
+    assert after[:2] == before and len(after) == 6 and joined.costs.method.tolist() == [both]
+    assert run_funnel(tmp_path / "one", "synthetic", scores, ARCHITECTURES[:3], time_budget=0).ranking is not None
 
 
 def test_moments_that_two_trainings_have_count_once(tmp_path, small):
@@ -244,7 +274,7 @@ def test_a_funnel_takes_what_a_sweep_takes(tmp_path, small):
         (["smoke/synflow", "smoke/params"], {"keep": 2}, "keep says how many are trained, but no score trains"),
         (["smoke/snip(steps=4,batchsize=64)"], {}, "states batchsize: it may state steps, batch_size"),
         (["smoke/snip(epoch=0.2,schedule=constant,batch_size=32)"], {}, "states batch_size: it may state epoch"),
-        (["smoke/snip(epoch=0.25,schedule=constant)"], {}, "whole epochs, and of the first its tenths"),
+        (["smoke/snip(epoch=0.25,schedule=constant)"], {}, "whole epochs, and of the first its fifths"),
         (["smoke/snip(epoch=1.5,epochs=2,schedule=constant)"], {}, "moments are whole epochs"),
         (["smoke/snip(epoch=x,schedule=constant)"], {}, "moments are whole epochs"),
         (["smoke/snip(epoch=3,schedule=constant)"], {}, "a moment lies from 0 to the 1 epochs of the training"),
@@ -255,6 +285,8 @@ def test_a_funnel_takes_what_a_sweep_takes(tmp_path, small):
         (["smoke/synflow", "smoke/snip(epoch=1,epochs=x,schedule=cosine)"], {}, "epochs='x'"),
         (["smoke/synflow", "smoke/snip(steps=x)"], {}, "'x' is not a list of numbers"),
         (["smoke/synflow", "smoke/snip(steps=0)"], {}, "steps"),
+        (["smoke/synflow", "smoke/fear(first_free_block=99)"], {}, "first_free_block"),
+        (["smoke/synflow", "smoke/snip(steps=100000)"], {}, "steps"),
         (["smoke/synflow"], {"time_budget": math.nan}, "time_budget is nan: it must be a number of at least 0"),
         (["smoke/synflow"], {"time_budget": -5}, "time_budget is -5"),
     ],

@@ -87,6 +87,11 @@ def test_methods_expand_to_trials():
     [
         ("darts", "unknown method 'darts': the methods are fear, shortreg, zero_cost, full"),
         ("fear(", "'fear\\(' is not a name with arguments in brackets"),
+        (
+            "fear,shortreg",
+            "'fear,shortreg' is not a name with .*: blanks separate names, and",
+        ),
+        ("zero_cost(measures=meco,swap)", r"as in zero_cost\(measures=meco\+swap\)"),
         ("synflow", r"synflow is a measure.*: zero_cost takes fifteen.*zero_cost\(measures=synflow\) this one"),
         ("fear(epochs=3)", "fear takes no argument 'epochs': it takes threshold"),
         ("zero_cost(batch=3)", "zero_cost takes no argument 'batch': it takes measures"),

@@ -16,6 +16,7 @@ from fearlib.sweeps.meaning import MEANING
 from fearlib.sweeps.presets import as_dict
 from fearlib.sweeps.reader import Results
 from fearlib.sweeps.rows import ROW_COLUMNS, read_curves, write_tables
+from fearlib.sweeps.status import sweep_status
 
 COMMITTED = Path(__file__).parents[1] / "results" / "archive" / "former_preset" / "compact_seeds"
 CONFIGURATION = {"space": "nats-tss", "dataset": "synthetic", "settings": as_dict(preset("smoke", "synthetic"))}
@@ -177,9 +178,16 @@ def test_committed_results_are_read_from_their_tables_or_their_journal_alike(tmp
 def test_a_sweep_that_has_only_begun_is_empty_and_another_folder_is_refused(tmp_path):
     folder = make(tmp_path / "begun", [])
     assert Results(folder).rows.empty and Results(folder).curves().empty
-    for other in (tmp_path, tmp_path / "absent"):
-        with pytest.raises(InputError, match="holds neither rows.csv.gz nor journal.jsonl"):
-            Results(other)
+    (tmp_path / "empty").mkdir()
+    make(tmp_path / "more", [])
+    for other, message in (
+        ("empty", "empty holds neither rows.csv.gz nor journal.jsonl"),
+        ("absent", "absent does not exist"),
+        ("", "holds the sweeps begun, more: name one, as .*/begun"),
+    ):
+        for read in (Results, sweep_status) if other != "empty" else (Results,):
+            with pytest.raises(InputError, match=message):
+                read(tmp_path / other)
 
 
 def test_a_folder_that_goes_away_leaves_what_was_read(tmp_path):

@@ -461,7 +461,7 @@ def test_merging_another_configuration_writes_nothing(undisturbed, tmp_path):
     run_sweep(tmp_path / "other", "synthetic", other, ["zero_cost"], ARCHITECTURES)
     with pytest.raises(InputError, match="another configuration"):
         merge_sweeps(tmp_path / "whole", [undisturbed, tmp_path / "other"])
-    with pytest.raises(InputError, match="is not a readable manifest"):
+    with pytest.raises(InputError, match="nothing does not exist"):
         merge_sweeps(tmp_path / "whole", [undisturbed, tmp_path / "nothing"])
     shutil.copytree(undisturbed, tmp_path / "lacking")
     manifest = json.loads((undisturbed / "manifest.json").read_text())

@@ -267,6 +267,7 @@ def test_indices_from_a_file(tmp_path):
     assert [a.index for a in read_indices(path)] == [3, 0, 15624]
     assert [a.index for a in read_indices(path, 2)] == [3, 0]
     for text, message in (
+        ("# none\n", "indices.txt names no architecture"),
         ("3\nx\n", "line 2: 'x' is not an architecture"),
         ("3\n99999\n", "line 2: architecture index 99999"),
         ("3\n3\n", "names an architecture twice"),

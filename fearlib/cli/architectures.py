@@ -1,5 +1,6 @@
 """Architectures are scored or looked up: `fear score`, `fear show`."""
 
+import io
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -8,7 +9,8 @@ import typer
 from fearlib.cli.options import LARGEST_SEED, Files, Space, TrainImages, dataset_option
 from fearlib.data.registry import NUM_CLASSES, dataset_name, load_dataset, shown_name
 from fearlib.errors import InputError, require
-from fearlib.files.outside import existing_path, user_path
+from fearlib.files.outside import existing_path
+from fearlib.files.write import check_place, replace_file
 from fearlib.scores.registry import measure_names
 from fearlib.spaces.registry import build, parse_architecture, space_of
 from fearlib.sweeps.presets import preset
@@ -40,6 +42,8 @@ def score(
     measure_names(names)
     if dataset == "noise" and (folder is not None or train_images is not None):
         raise InputError("--folder and --train-images are of a dataset's images: name a --dataset with them.")
+    if csv is not None:
+        check_place(csv)
     from fearlib.scores.images import first_minibatch, noise_minibatch
     from fearlib.scores.measures import score_architectures
 
@@ -57,7 +61,7 @@ def score(
     for reason in undefined:
         print(reason)
     if csv is not None:
-        table.to_csv(user_path(csv), index=False)
+        replace_file(csv, table.to_csv(index=False).encode())
 
 
 def show(
@@ -80,6 +84,8 @@ def show(
         raise InputError(f"--truth is of nats-tss: of {space} there is no benchmark accuracy.")
     if draw is not None and draw.suffix.lower() not in DRAWN:
         raise InputError(f"--draw {draw}: the file's name must end in {', '.join(DRAWN)}.")
+    if draw is not None:
+        check_place(draw)
     for path in (*(results or ()), *([] if truth is None else [truth])):
         existing_path(path)
     from fearlib.benchmark.truth import benchmark_accuracy
@@ -103,13 +109,17 @@ def show(
     cell = f"cell\n{cell_text(found)}\n\n" if has_cell(found) else ""
     print(f"{space} {found.index}\n{found}\n\n{cell}{_sizes_text(found, dataset)}\n")
     for name, values in accuracies.items():
-        for value, folders in values.items():
-            print(f"test accuracy on {shown_name(name)}: {value}{f', {folders[0]}' if len(values) > 1 else ''}")
+        for value, said in values.items():
+            print(f"test accuracy on {shown_name(name)}: {value}{f', {said[0]}' if len(values) > 1 else ''}")
     if not accuracies:
         print("test accuracy: not known; --truth gives the benchmark's")
-    _print_scores(scores)
+    if folders:
+        _print_scores(scores)
+    else:
+        print("\nno known score: there is no folder results with sweeps here; --results names others")
     if draw is not None:
-        draw_cell(found).figure.savefig(user_path(draw))
+        draw_cell(found).figure.savefig(picture := io.BytesIO(), format=draw.suffix[1:].lower())
+        replace_file(draw, picture.getvalue())
         print(f"\nthe cell is drawn in {draw}")
 
 

@@ -20,10 +20,9 @@ from fearlib.cli.options import (
 from fearlib.cli.sweeps import accuracy_of, architectures_of, stoppable
 from fearlib.data.registry import dataset_name
 from fearlib.errors import InputError, check_least, require
-from fearlib.files.outside import user_path
+from fearlib.files.outside import existing_path, user_path
 from fearlib.files.write import replace_file
 
-RANKING = "ranking.csv"
 _SHOWN = 10  # architectures of a ranking
 _COMBINED = {
     "product": "the mean logarithm of the ranks by the scores, each as a share of the architectures",
@@ -51,6 +50,8 @@ def choose(
         return
     check_least(0, budget=budget)
     dataset = None if dataset is None else dataset_name(dataset)
+    if indices is not None:
+        existing_path(indices)
     from fearlib.report.choosing import answers
 
     print(answers(budget, dataset, results, indices))
@@ -110,5 +111,6 @@ def funnel(
         print(f"\nfound {accuracy[best['index'][0]]:.2f}%; the best of all has {accuracy.max():.2f}%")
     print("\n" + best.to_markdown(index=False, floatfmt=".4g"))
     print(f"\ncombined: {_COMBINED[how]}; the highest is best")
-    replace_file(output / RANKING, ranking.to_csv(index=False).encode())
-    print(f"all {len(ranking)} are in {output / RANKING}")
+    table = output / f"ranking_{dataset}.csv"
+    replace_file(table, ranking.to_csv(index=False).encode())
+    print(f"all {len(ranking)} are in {table}")

@@ -36,7 +36,7 @@ def table(folder: Folder) -> None:
 
 def print_ranking(rows) -> None:
     """The ranking table of a sweep's rows, with what a reader should know of it."""
-    from fearlib.ranking.side_by_side import without_a_score
+    from fearlib.ranking.side_by_side import failed_trials, without_a_score
     from fearlib.ranking.tables import format_ranking, ranking_table
     from fearlib.sweeps.rows import own_truth
 
@@ -48,7 +48,7 @@ def print_ranking(rows) -> None:
         _print_scores(scored)
     elif rows.empty or not scored.failed.all():
         print(format_ranking(ranking_table(scored)))
-    for sentence in without_a_score(scored):
+    for sentence in (*without_a_score(scored), *failed_trials(scored)):
         print(f"\n{sentence}")
     if len(scored):
         if own_truth(rows):
@@ -120,7 +120,8 @@ def _counts(found: Status) -> str:
         return counts
     untimed = any(each.remaining and math.isnan(each.seconds) for each in found.methods.values())
     more = f"{'at least ' * untimed}{found.expected / 60:.1f} minutes more"
-    return f"{counts}, {more} at its pace of {60 * found.rate:.1f} trials a minute"
+    pace = "one by one" if math.isnan(found.rate) else f"at its pace of {60 * found.rate:.1f} trials a minute"
+    return f"{counts}, {more} {pace}"
 
 
 def _table(headers: Iterable[str], lines: Iterable[Iterable]) -> str:

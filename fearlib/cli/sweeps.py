@@ -98,7 +98,10 @@ def rank(
         print("Without --truth, or the method `full`, there is no accuracy to compare the scores with.")
     with stoppable(output):
         rows = run_sweep(output, dataset, settings, chosen, architectures, truth=accuracy, **how)
-    print_ranking(rows)
+    if len(rows):
+        print_ranking(rows)
+    print()
+    _print_what_is_left([user_path(output)])
 
 
 def architectures_of(indices: Path | None, count: int | None, space: str, sample_seed: int) -> list:
@@ -166,7 +169,7 @@ def paper(
         print(f"\n{sweep}")
         if len(rows):
             print_ranking(rows)
-    _print_what_is_left(output, folders)
+    _print_what_is_left([output / folder for folder in folders])
     print(f"analysis/{find_exhibit(exhibit).notebook}.ipynb makes tables and figures of these folders.")
 
 
@@ -191,12 +194,11 @@ def stoppable(output: Path):
             signal.signal(number, handler)
 
 
-def _print_what_is_left(output: Path, folders: list[str]) -> None:
+def _print_what_is_left(folders: list[Path]) -> None:
     for folder in folders:
-        if (output / folder / MANIFEST).exists():
-            found = sweep_status(output / folder).total
-            print(
-                f"{output / folder}: {found.finished} finished, {found.failed} failed, {found.remaining} remaining"
-            )
+        if (folder / MANIFEST).exists():
+            found = sweep_status(folder).total
+            more = "; the same command goes on" if found.remaining else ""
+            print(f"{folder}: {found.finished} finished, {found.failed} failed, {found.remaining} remaining{more}")
         else:
-            print(f"{output / folder}: not begun for lack of time")
+            print(f"{folder}: not begun for lack of time; the same command goes on")

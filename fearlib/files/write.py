@@ -6,7 +6,16 @@ import platform
 from pathlib import Path
 
 from fearlib.errors import InputError
-from fearlib.files.outside import user_path
+from fearlib.files.outside import existing_path, user_path
+
+
+def check_place(path: str | Path) -> Path:
+    """The path of a file to be written. Raises InputError if its folder does not exist, or it is one itself."""
+    path = user_path(path)
+    if os.path.isdir(path):
+        raise InputError(f"{path} cannot be written: it is a folder.")
+    existing_path(path.parent)
+    return path
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -14,9 +23,7 @@ def replace_file(path: Path, content: bytes) -> None:
 
     Raises InputError if it cannot be written; the old content then stays.
     """
-    path = user_path(path)
-    if os.path.isdir(path):
-        raise InputError(f"{path} cannot be written: it is a folder.")
+    path = check_place(path)
     partial = path.with_name(f"{path.name}.{platform.node()}.{os.getpid()}.part")
     try:
         with open(partial, "wb") as file:

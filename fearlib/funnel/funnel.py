@@ -10,13 +10,15 @@ import pandas as pd
 
 from fearlib.data.registry import dataset_name
 from fearlib.errors import InputError, check_least, check_whole
-from fearlib.funnel.plan import Part, Sweep, read_parts, sweeps_of
+from fearlib.funnel.plan import Part, Sweep, methods_for, read_parts, refuse_other_moments, sweeps_of
 from fearlib.ranking.candidates import HOW, combined, with_derived
 from fearlib.ranking.every_score import score_name
 from fearlib.ranking.whole_space import best
 from fearlib.spaces.registry import space_of
 from fearlib.sweeps import run
 from fearlib.sweeps.given import checked_truth, distinct
+from fearlib.sweeps.journal import read_journal
+from fearlib.sweeps.labels import has_failed
 
 
 class Funnel(NamedTuple):
@@ -24,8 +26,9 @@ class Funnel(NamedTuple):
 
     `ranking` has a line an architecture that was kept, the best first: `index`, `arch`, each of the scores by its
     name and `combined`, all of them together; last come those without a trained score. It is None where time did
-    not suffice: run the same again. `costs` has a line a sweep: `folder`, `method`, how many `architectures`, and
-    the `macs` and `seconds` of the scores that were asked for, each as computed alone.
+    not suffice: run the same again. `costs` has a line a sweep: `folder`, `method`, more than one where the folder
+    had some of the measures before, how many `architectures`, and the `macs` and `seconds` of the scores that were
+    asked for, each as computed alone.
     """
 
     ranking: pd.DataFrame | None
@@ -51,10 +54,10 @@ def run_funnel(
     `compact/fear(stage2_epochs=24)`. Zero-cost measures are taken of every architecture, with the first seed; the
     others of the `keep` that these rank best together, all by default, and averaged over those of the `seeds` that
     gave a score. `how` ranks are combined is `product` or `mean`. Each preset's sweep lies in a folder of its own
-    in `output`, and the same call goes on where it was. `truth`, `time_budget` and `how_to_run` are what
-    `run_sweep` takes. Raises InputError for a score that no sweep measures, for another `how`, for `keep` without
-    a measure to choose by or a score that trains, for a trial that failed, which the same call tries again, and as
-    `run_sweep` does.
+    in `output`, and the same call goes on where it was; one of other scores takes what the folders have. `truth`,
+    `time_budget` and `how_to_run` are what `run_sweep` takes. Raises InputError, before anything runs, for a score
+    that no sweep measures, for another `how`, for `keep` without a measure to choose by or a score that trains,
+    and as `check_sweep` does; for a trial that failed, which the same call tries again, and as `run_sweep` does.
     """
     check_least(0, time_budget=time_budget)
     ends, dataset = time.monotonic() + time_budget, dataset_name(dataset)
@@ -67,25 +70,27 @@ def run_funnel(
     table, costs = pd.DataFrame(index=[architecture.index for architecture in architectures]), []
     known = pd.Series(dtype=float) if truth is None else checked_truth(truth, list(table.index))
     known = known.rename_axis("index")  # whatever their numbers
-    for sweep in sweeps_of(parts):
+    sweeps = [(sweep, Path(output) / f"{dataset}_{sweep.folder}") for sweep in sweeps_of(parts)]
+    _check_sweeps(sweeps, dataset, architectures, how_to_run.get("data_folder"))
+    for sweep, folder in sweeps:
         if not sweep.is_free and keep is not None:
             kept = set(best(_combined(table, free, how), keep))
             architectures = [each for each in architectures if each.index in kept]
-        folder, of_seeds = Path(output) / f"{dataset}_{sweep.folder}", seeds[:1] if sweep.is_free else seeds
+        of_seeds, methods = seeds[:1] if sweep.is_free else seeds, methods_for(sweep, _finished(folder))
         indices = [each.index for each in architectures]
         of_these = known[known.index.isin(indices)]
         rows = run.run_sweep(
-            folder, dataset, sweep.settings, [sweep.method], architectures, of_seeds,
+            folder, dataset, sweep.settings, methods, architectures, of_seeds,
             truth=of_these if len(of_these) else None, time_budget=max(0.0, ends - time.monotonic()), **how_to_run,
         )  # fmt: skip
         scored = _scores(rows[rows["index"].isin(indices) & rows.seed.isin(of_seeds)], sweep)
         spent = {"macs": scored.macs.sum(), "seconds": scored.seconds.sum()}
-        costs.append({"folder": str(folder), "method": sweep.method, "architectures": len(indices)} | spent)
+        costs.append({"folder": str(folder), "method": " ".join(methods), "architectures": len(indices)} | spent)
         if len(scored) < len(sweep.names) * len(indices) * len(of_seeds):
             if time.monotonic() < ends:
                 raise InputError(
                     f"{folder} lacks scores of {', '.join(sweep.names)}, though its trials ran: they failed, as "
-                    "fear status says, or the sweep has no such score."
+                    "fear status says, and the same command tries them again."
                 )
             return Funnel(None, pd.DataFrame(costs))
         table = table.join(scored.groupby(["index", "name"]).score.mean().unstack())
@@ -101,6 +106,21 @@ def _check(keep: int | None, how: str, free: list[Part], parts: list[Part]) -> N
             raise InputError("there is no measure to choose by: leave keep out, or add a measure to the scores.")
         if len(free) == len(parts):
             raise InputError("keep says how many are trained, but no score trains: leave keep out.")
+
+
+def _check_sweeps(
+    sweeps: list[tuple[Sweep, Path]], dataset: str, architectures: list, data_folder: str | None
+) -> None:
+    """Raises InputError if one of them cannot be run, or would not measure what is asked of it."""
+    for sweep, folder in reversed(sweeps):  # so that the first finds its images loaded
+        what = dataset, sweep.settings, [sweep.method], architectures, data_folder
+        refuse_other_moments(sweep, run.check_sweep(folder, *what)["train_images"])
+
+
+def _finished(folder: Path) -> set[str]:
+    """The methods of which a folder, which may be new, has trials that have not failed."""
+    records = read_journal(folder, curves=False)
+    return {record["trial"]["method"] for record in records if not has_failed(record)}
 
 
 def _scores(rows: pd.DataFrame, sweep: Sweep) -> pd.DataFrame:

@@ -6,11 +6,11 @@ from typing import NamedTuple
 from fearlib.errors import InputError
 from fearlib.ranking.candidates import DERIVED
 from fearlib.ranking.every_score import score_name
-from fearlib.scores.registry import MEASURES
-from fearlib.sweeps.labels import Label, parse_label
+from fearlib.scores.registry import MEASURES, MOMENTS
+from fearlib.sweeps.labels import Label, parse_label, read_label
 from fearlib.sweeps.methods import METHODS, expand_methods, parse_method
 from fearlib.sweeps.presets import Settings, check_settings, preset
-from fearlib.sweeps.taken import BY_SCHEDULE, MEASURING
+from fearlib.sweeps.taken import BY_SCHEDULE, MEASURING, measures_of
 
 _NAMES = "it is a preset, a slash and a method or measure, such as compact/fear or paper/synflow"
 
@@ -65,9 +65,41 @@ def sweeps_of(parts: list[Part]) -> list[Sweep]:
             trained.setdefault((part.settings, part.method), []).append(part.name)
     screens = []
     for settings, measures in free.items():
-        method = f"zero_cost(measures={'+'.join(sorted(measures))})"
-        screens.append(Sweep(settings, method, [f"{settings.preset}/{each}" for each in sorted(measures)], True))
+        names = [f"{settings.preset}/{each}" for each in sorted(measures)]
+        screens.append(Sweep(settings, _taking(measures), names, True))
     return screens + [Sweep(*key, names, False) for key, names in trained.items()]
+
+
+def methods_for(sweep: Sweep, taken: Iterable[str]) -> list[str]:
+    """The methods that measure the sweep's scores in a folder where trials of those `taken` have finished.
+
+    A measure stays with the method that takes it there: of the others one takes the rest.
+    """
+    if not sweep.is_free:
+        return [sweep.method]
+    wanted = set(measures_of(read_label(sweep.method)))
+    found = [method for method in sorted(set(taken)) if wanted & set(measures_of(read_label(method)))]
+    rest = wanted.difference(*(measures_of(read_label(method)) for method in found))
+    return [*found, _taking(rest)] if rest else found
+
+
+def refuse_other_moments(sweep: Sweep, images: int) -> None:
+    """Raises InputError for a measure at a moment at which its training on so many images has none."""
+    method = read_label(sweep.method).name
+    if method not in BY_SCHEDULE.values():
+        return
+    steps, form = -(-images // sweep.settings.batch_size), ".1g" if method == BY_SCHEDULE["constant"] else "g"
+    fifths = dict.fromkeys(f"{-(-steps * part // MOMENTS) / steps:{form}}" for part in range(1, MOMENTS))
+    for name in sweep.names:
+        label = parse_label(name.partition("/")[2])
+        if 0 < label.number("epoch") < 1 and label.arguments["epoch"] not in fifths:
+            raise InputError(
+                f"{name}: {method} measures at whole epochs, and in the first at {', '.join(fifths)} of it."
+            )
+
+
+def _taking(measures: Iterable[str]) -> str:
+    return f"zero_cost(measures={'+'.join(sorted(measures))})"
 
 
 def _part(name: str, dataset: str, precision: str) -> Part:
@@ -103,7 +135,7 @@ def _in_training(name: str, label: Label, settings: Settings) -> Part:
     epochs = parse_method(method)[1]["epochs"]
     by_tenths = 0 < epoch < 1 and (schedule != "constant" or f"{round(epoch, 1):g}" == label.arguments["epoch"])
     if not (by_tenths or epoch.is_integer()):
-        raise InputError(f"{name}: moments are whole epochs, and of the first its tenths, as epoch=0.2.")
+        raise InputError(f"{name}: moments are whole epochs, and of the first its fifths, as epoch=0.2.")
     if not 0 <= epoch <= epochs:
         raise InputError(f"{name}: a moment lies from 0 to the {epochs} epochs of the training.")
     row = Label(label.name, {"epoch": f"{epoch:g}", "epochs": f"{epochs}", "schedule": schedule})

@@ -1,4 +1,4 @@
-"""Scores side by side, where there is no accuracy to compare with; and which methods gave none."""
+"""Scores side by side, where there is no accuracy to compare with; which methods gave none, and which failed."""
 
 from collections.abc import Iterator
 
@@ -26,3 +26,12 @@ def without_a_score(rows: pd.DataFrame) -> Iterator[str]:
             (reason, count), *_ = each.outcome.value_counts().items()
             times = f" ({count} times)" if count < len(each) else ""
             yield f"{method} gave none of {each['index'].nunique()} a score: {reason}{times}."
+
+
+def failed_trials(rows: pd.DataFrame) -> Iterator[str]:
+    """A sentence for every method of which trials failed: each left a row of the method's own name."""
+    for method, each in rows.groupby("method", sort=False):
+        if count := each.failed.sum():
+            trials = f"{count} of {len(each)} trials" if count < len(each) else f"{count} trial(s)"
+            again = "the sweep's command tries them again, and `fear status` lists them"
+            yield f"{trials} of `{method}` failed: {again}."

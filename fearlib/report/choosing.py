@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from fearlib.data.registry import DATASETS, shown_name
+from fearlib.data.registry import DATASETS, shown_name, stands_for
 from fearlib.errors import InputError, check_least
 from fearlib.ranking.candidates import SETS, comparison, read_combinations
 from fearlib.ranking.estimate import Estimate, texts
@@ -95,19 +95,21 @@ def choose(
     `dataset` is one of those measured in the folder `results`, None stands for all; `listed` is the list of
     combinations. A dataset is answered on the set of `SETS` that has what the budget allows. `how` and `scores`
     say what the best candidate `on all` is made of, and `cost` what it costs. Raises InputError for a budget below
-    0, or where nothing was measured that it allows.
+    0, or where nothing was measured that it allows, or too little to compare.
     """
     check_least(0, gmacs=gmacs)
     for path in (Path(results), Path(listed)):
         if not path.exists():
             raise InputError(f"{path} does not exist: run this in the repository's folder.")
     rows, place, combinations = read_scores(results), positions(results), read_combinations(listed)
-    lines, measured = [], list(rows.dataset.unique())
+    lines, measured, is_compared = [], list(rows.dataset.unique()), False
     if dataset not in (None, *measured):
-        raise InputError(f"there are no rows on {dataset}: the datasets are {', '.join(measured)}.")
+        stand_ins = "".join(f", but on its stand-in {name}" for name in measured if stands_for(name) == dataset)
+        raise InputError(f"there are no rows on {dataset}{stand_ins}: the datasets are {', '.join(measured)}.")
     for name in [dataset] if dataset else measured:
         scores = scores_of(rows, name)
         found = {each: comparison(scores, SETS[each], place, combinations) for each in ANSWERING}
+        is_compared |= any(found.values())
         allowed = [each for each, of in found.items() if of and (of.candidates.gmacs <= gmacs).any()]
         if not allowed:
             continue
@@ -120,6 +122,8 @@ def choose(
         lines.append(line | {"how": best.how, "scores": best.scores, "cost": best.gmacs})
     if not lines:
         where = f"on {dataset}" if dataset else "there"
+        if not is_compared:
+            raise InputError(f"too little was measured {where} to say what ranks best: name another dataset.")
         raise InputError(f"{gmacs:g} x 10^9 macs: nothing that costs so little was measured {where}.")
     return pd.DataFrame(lines)
 

@@ -70,6 +70,9 @@ def measure_names(names: Iterable[str] | None) -> tuple[str, ...]:
         raise InputError(f"measures={names!r:.80}: it must be a tuple of names, as ('snip',).")
     names = tuple(MEASURES if names is None else names)
     for name in names:
+        if isinstance(name, str) and name in COMBINED and name not in MEASURES:
+            parts = ", ".join(COMBINED[name])
+            raise InputError(f"{name} is a combination, for `fear funnel`: name its measures here, {parts}.")
         if not isinstance(name, str) or name not in MEASURES:
             raise InputError(f"unknown measure {name!r}: the measures are {', '.join(MEASURES)}; {OTHERS}.")
     return names

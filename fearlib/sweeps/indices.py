@@ -23,7 +23,7 @@ def read_indices(path: str | Path, count: int | None = None, space: str = "nats-
     architecture may have several rows; or a results folder, in the order in which its sweep came to them.
 
     Raises InputError if a line is none of these, an index and a string contradict each other, a text names an
-    architecture twice, or there are fewer than `count`.
+    architecture twice, or there are none, or fewer than `count`.
     """
     path = user_path(path)
     if path.is_dir():
@@ -38,6 +38,8 @@ def read_indices(path: str | Path, count: int | None = None, space: str = "nats-
         architectures = list(dict.fromkeys(architectures_of_table(table, path, space)))
     else:
         architectures = architectures_of_lines(read_file(path, MAX_INDICES_BYTES), path, space)
+    if not architectures:
+        raise InputError(f"{path} names no architecture.")
     if count is not None and not 0 <= count <= len(architectures):
         raise InputError(f"{path} has {len(architectures)} architectures, but {count} were asked for.")
     return architectures[:count]

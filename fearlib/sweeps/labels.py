@@ -38,7 +38,11 @@ def parse_label(text: str) -> Label:
     items = [item.split("=") for item in inner.split(",") if item.strip()]
     is_name = name.strip() and not set(name) & set("),=")
     if not is_name or bracket and inner == rest or any(len(item) != 2 or not item[0].strip() for item in items):
-        raise InputError(f"{text!r:.200} is not a name with arguments in brackets, as in fear(threshold=0.5).")
+        hint = ": blanks separate names, and + what one argument lists, as in zero_cost(measures=meco+swap)"
+        hint = hint if "," in text else ""
+        raise InputError(
+            f"{text!r:.200} is not a name with arguments in brackets, as in fear(threshold=0.5){hint}."
+        )
     arguments = {}
     for key, value in ((key.strip(), value.strip()) for key, value in items):
         if key in arguments:

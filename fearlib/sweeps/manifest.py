@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 from fearlib.errors import InputError
-from fearlib.files.outside import read_json, user_path
+from fearlib.files.outside import existing_path, read_json, user_path
 from fearlib.files.write import replace_file
 from fearlib.plugin import is_name
 from fearlib.sweeps.journal import has_journal
@@ -35,6 +35,8 @@ def open_manifest(folder: Path, configuration: dict) -> dict:
 def read_manifest(folder: str | Path) -> dict:
     """What a sweep says of itself: `configuration` and `sittings`. Raises InputError if it cannot be read."""
     path = user_path(folder) / MANIFEST
+    if not path.exists():
+        refuse_absent_or_several(folder)
     try:
         manifest = read_json(path, MAX_BYTES, levels=8)
     except InputError as error:
@@ -45,6 +47,14 @@ def read_manifest(folder: str | Path) -> dict:
             f"{path} is not a manifest of a sweep, for {wrong}: restore it, or choose another folder."
         )
     return manifest
+
+
+def refuse_absent_or_several(folder: str | Path) -> None:
+    """Raises InputError if what should hold a sweep is not there, or has sweeps in folders of their own."""
+    folder = existing_path(folder)
+    sweeps = sorted(path.parent.name for path in folder.glob(f"*/{MANIFEST}"))
+    if sweeps:
+        raise InputError(f"{folder} holds the sweeps {', '.join(sweeps):.200}: name one, as {folder / sweeps[0]}.")
 
 
 def _wrong(manifest: object) -> str | None:

@@ -16,7 +16,7 @@ from fearlib.files.write import replace_file
 from fearlib.spaces.registry import find_space
 from fearlib.sweeps.journal import FORMS, JOURNAL, START, Position, end_of_journal, has_journal, read_journal
 from fearlib.sweeps.labels import UNDEFINED, has_failed, truth_method
-from fearlib.sweeps.manifest import MANIFEST, read_manifest
+from fearlib.sweeps.manifest import MANIFEST, read_manifest, refuse_absent_or_several
 from fearlib.sweeps.meaning import MEANING, with_meaning
 
 ROWS = "rows.csv.gz"
@@ -267,4 +267,5 @@ def known_accuracy(folder: str | Path) -> pd.Series:
 
 
 def _no_sweep(folder: str | Path) -> InputError:
+    refuse_absent_or_several(folder)
     return InputError(f"{folder} holds neither {ROWS} nor {JOURNAL}: run a sweep into it first.")

@@ -111,6 +111,24 @@ def run_sweep(
         return _close(folder, manifest, plan.truth)
 
 
+def check_sweep(
+    folder: str | Path,
+    dataset: str,
+    settings: Settings,
+    methods: list[str],
+    architectures: list[Architecture] | list[Genotype],
+    data_folder: str | None = None,
+) -> dict:
+    """The configuration that `run_sweep` would have for these; nothing is written.
+
+    Raises InputError if they cannot be run, or the folder holds results of another configuration.
+    """
+    import_plugin()
+    plan = _planned(dataset, settings, methods, architectures, (0,), data_folder, truth=None)
+    open_manifest(user_path(folder), plan.configuration)
+    return plan.configuration
+
+
 def _cheap_methods_first(plan: Plan) -> list[Trial]:
     """Methods by what they cost at most; of each the longest trials first."""
     costs, of_method = {trial: plan.most_macs(trial) for trial in plan.trials}, {}

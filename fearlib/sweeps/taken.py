@@ -33,7 +33,7 @@ def refuse_measures_twice(methods: Iterable[str], settings: Mapping) -> None:
                 f"{' and '.join(constant.values())} train otherwise, and their moments would count as one "
                 "training's: choose another folder for one of them."
             )
-        for measure in _measures_of(label):
+        for measure in measures_of(label):
             if taken.setdefault(measure, method) != method:
                 raise InputError(
                     f"{measure} is taken by {taken[measure]} and by {method}: leave it out of one, or choose "
@@ -41,7 +41,7 @@ def refuse_measures_twice(methods: Iterable[str], settings: Mapping) -> None:
                 )
 
 
-def _measures_of(label: Label) -> Iterable[str]:
+def measures_of(label: Label) -> Iterable[str]:
     """The measures that a trial takes, after how many steps, in words."""
     measures = measures_named(label.arguments.get("measures"))
     if label.name == "zero_cost":
