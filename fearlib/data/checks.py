@@ -22,6 +22,21 @@ def check_labels(what: str, labels: torch.Tensor, images: int) -> torch.Tensor:
     return labels
 
 
+def check_images(what: str, images: torch.Tensor) -> None:
+    """Raises InputError unless they are (count, 3, side, side)."""
+    check_tensor(what, images)
+    if images.dim() != 4 or images.shape[1] != 3 or images.shape[-1] != images.shape[-2]:
+        raise InputError(f"{what} have the shape {tuple(images.shape)}: it must be (count, 3, side, side).")
+
+
+def check_mean_and_std(mean: torch.Tensor, std: torch.Tensor) -> None:
+    """Raises InputError unless both are three finite numbers, those of the std above 0."""
+    for name, value, numbers in (("mean", mean, "numbers"), ("std", std, "numbers above 0")):
+        check_tensor("the mean and std", value)
+        if value.shape != (3,) or not value.isfinite().all() or name == "std" and not (value > 0).all():
+            raise InputError(f"the {name} is {value.tolist()}: it must be three {numbers}, one a channel.")
+
+
 def check_tensor(what: str, value: object) -> None:
     """Raises InputError unless it is a torch.Tensor."""
     if not isinstance(value, torch.Tensor):

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from fearlib.data.checks import check_labels, check_tensor
+from fearlib.data.checks import check_images, check_labels, check_mean_and_std
 from fearlib.errors import InputError, check_whole
 
 
@@ -42,11 +42,7 @@ class Dataset:
             ("training", self.train_images, self.train_labels),
             ("test", self.test_images, self.test_labels),
         ):
-            check_tensor(f"the {part} images", images)
-            if images.dim() != 4 or images.shape[1] != 3 or images.shape[-1] != images.shape[-2]:
-                raise InputError(
-                    f"the {part} images have the shape {tuple(images.shape)}: it must be (count, 3, side, side)."
-                )
+            check_images(f"the {part} images", images)
             if images.dtype == torch.uint8 and self.mean is None:
                 raise InputError(f"the {part} images are uint8: they need a mean and std to normalise by.")
             check_labels(f"{self.name}'s {part} labels", labels, len(images))
@@ -57,11 +53,8 @@ class Dataset:
             )
         if (self.mean is None) != (self.std is None):
             raise InputError("a dataset has both a mean and a std, or neither.")
-        for name, value in () if self.mean is None else (("mean", self.mean), ("std", self.std)):
-            check_tensor("the mean and std", value)
-            if value.shape != (3,) or not value.isfinite().all() or name == "std" and not (value > 0).all():
-                numbers = "numbers above 0" if name == "std" else "numbers"
-                raise InputError(f"the {name} is {value.tolist()}: it must be three {numbers}, one a channel.")
+        if self.mean is not None:
+            check_mean_and_std(self.mean, self.std)
         check_whole(0, padding=self.padding)
         if self.num_classes is None:
             object.__setattr__(self, "num_classes", int(self.train_labels.max()) + 1)
