@@ -22,9 +22,9 @@ SETS = {
     "free measures": ("paper/synflow",),
     "later measures": ("paper/meco",),
     "FEAR": (FEAR, SHORTREG, _MEASURES),
-    "short training": ("compact/shortreg(epochs=4)", FEAR, SHORTREG, _MEASURES),
     "a few steps": ("paper/snip(steps=40,batch_size=64)", FEAR, SHORTREG, _MEASURES),
     "a little training": ("paper/snip(epoch=0.2,schedule=constant)", FEAR, SHORTREG, _MEASURES),
+    "short training": ("compact/shortreg(epochs=4)", FEAR, SHORTREG, _MEASURES),
 }
 FEWEST = 20  # architectures of a comparison
 CHOSEN_WITH = 100  # architectures of the paper's list from which the preset `compact` was chosen
