@@ -68,10 +68,10 @@ def shown_guide(table: pd.DataFrame, macs_a_second: float) -> pd.DataFrame:
 def coverage(table: pd.DataFrame) -> str:
     """How many architectures each set of each dataset has, of `every_combination`, as Markdown.
 
-    A column a set, by the first of the scores that its architectures have.
+    A column a set that is in the table, by the first of the scores that its architectures have.
     """
     counts = table[table.positions == "all"].groupby(["dataset", "set"]).n.first()
-    names = {f"{name}: `{SETS[name][0]}`": name for name in USED}
+    names = {f"{name}: `{SETS[name][0]}`": name for name in USED if name in set(table["set"])}
     lines = [
         {"dataset": shown_name(dataset)}
         | {title: counts.get((dataset, name), "not measured") for title, name in names.items()}
