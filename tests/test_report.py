@@ -23,6 +23,7 @@ from fearlib.report import page as report
 from fearlib.report.account import accounts
 from fearlib.report.captioned import parse_markdown, read_captions
 from fearlib.report.sections import together
+from fearlib.sweeps.indices import read_indices
 from fearlib.sweeps.journal import read_journal
 from fearlib.sweeps.methods import parse_method
 from fearlib.sweeps.presets import as_dict, preset
@@ -177,9 +178,8 @@ def test_commands_give_the_settings_and_trials_of_the_manifest(account, measure_
         of_these = {t["index"] for t in trials if t["method"] in methods and t["seed"] in seeds}
         assert len(of_these) == int(named["--count"][0])
         if named["--indices"][0] != "INDICES":
-            source = ROOT / named["--indices"][0]
-            indices = (t["index"] for t in trials) if source == folder else pd.read_csv(source)["index"]
-            assert set(list(dict.fromkeys(indices))[: len(of_these)]) == of_these
+            listed = read_indices(ROOT / named["--indices"][0], len(of_these), space)
+            assert {each.index for each in listed} == of_these
     assert counted == len({tuple(trial.values()) for trial in trials})
 
 
@@ -187,9 +187,9 @@ def test_the_ledgers_commands_find_their_trials_done(ledger):
     for command in {claim["command"] for claim in ledger} - {""}:
         for part in command.split(" && "):
             where, named = options(part)
-            assert named["--indices"] == [where] and named.get("--truth", [where]) == [where]
+            assert named["--indices"] != ["INDICES"] and named.get("--truth", [where]) == [where]
             trials = [record["trial"] for record in read_journal(ROOT / where)]
-            first = list(dict.fromkeys(trial["index"] for trial in trials))[: int(named["--count"][0])]
+            first = [each.index for each in read_indices(ROOT / named["--indices"][0], int(named["--count"][0]))]
             methods = named["--methods"][0].split()
             seeds = [int(seed) for seed in named.get("--seeds", ["0"])[0].split(",")]
             wanted = set(itertools.product(first, methods, seeds))

@@ -140,9 +140,10 @@ def _shared(folder: Path, configuration: dict, name: str) -> list[str]:
 
 
 def _orders(folder: Path, space: str) -> dict[Path, list[int]]:
-    """The sweep's architectures as it came to them, and as its sorted rows name them, where these can be read."""
+    """The sweep's architectures as it came to them, as its sorted rows name them, and as texts beside its folder
+    list them, where these can be read."""
     orders = {}
-    for where in filter(None, (folder, rows_file(folder))):
+    for where in filter(None, (folder, rows_file(folder), *sorted(folder.parent.glob("*.txt")))):
         with contextlib.suppress(InputError):
             orders[where] = [each.index for each in read_indices(where, space=space)]
     return orders
@@ -152,6 +153,9 @@ def _indices(folder: Path, indices: frozenset[int], orders: dict[Path, list[int]
     """The first architectures in one of the orders, where these are meant; else a file."""
     for where, order in orders.items():
         if set(order[: len(indices)]) == indices:
-            place = Path("results", name_in_results(folder), where.relative_to(folder))
+            inside = (
+                [name_in_results(folder), where.relative_to(folder)] if folder in (where, *where.parents) else []
+            )
+            place = Path("results", *(inside or [where.name]))
             return [place.as_posix(), "--count", str(len(indices))]
     return ["INDICES", "--count", str(len(indices))]
