@@ -153,9 +153,8 @@ def _indices(folder: Path, indices: frozenset[int], orders: dict[Path, list[int]
     """The first architectures in one of the orders, where these are meant; else a file."""
     for where, order in orders.items():
         if set(order[: len(indices)]) == indices:
-            inside = (
-                [name_in_results(folder), where.relative_to(folder)] if folder in (where, *where.parents) else []
-            )
-            place = Path("results", *(inside or [where.name]))
+            beside = not where.is_relative_to(folder)
+            place = where.name if beside else Path(name_in_results(folder), where.relative_to(folder))
+            place = Path("results", place)
             return [place.as_posix(), "--count", str(len(indices))]
     return ["INDICES", "--count", str(len(indices))]
