@@ -102,7 +102,6 @@ def shrunk(folder, dataset, settings, methods, architectures, seeds=(0,), **_):
     """The sweep that was asked for, at the least size: one architecture, the synthetic dataset, this process."""
     space = space_of(architectures)
     small = preset("smoke", "synthetic", space=space, **SMALL)
-    folder = str(folder).replace("results/", "build/")  # results/ is the repository's own
     return run_sweep(folder, "synthetic", small, methods, architectures[:1], seeds)
 
 

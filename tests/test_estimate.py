@@ -41,7 +41,7 @@ def test_it_prints_as_tables_do():
         == "0.87 (0.81..0.91)"
     )
     assert f"{Estimate(0.5, -0.25, 1.0, 3):+.1f}" == "+0.5 (-0.2..+1.0)"
-    assert str(estimate(spearman, [1.0, 2.0], [1.0, 2.0])) == "nan (nan..nan)"
+    assert str(estimate(spearman, [1.0, 2.0], [1.0, 2.0])) == "–"
 
 
 def test_it_fills_a_line_of_a_table_in_order():

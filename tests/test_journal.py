@@ -187,6 +187,8 @@ def test_processes_of_any_machine_write_a_file_by_different_names(tmp_path, monk
     for folder in (tmp_path, "."):
         with pytest.raises(InputError, match="cannot be written: it is a folder"):
             replace_file(folder, b"")
+    with pytest.raises(InputError, match="/dev/null cannot be written: it is no plain file"):
+        replace_file("/dev/null", b"")
     with pytest.raises(InputError, match="cannot be written: File name too long"):
         replace_file(tmp_path / ("a" * 300), b"")
     assert written == ["rows.here.12.part", "rows.here.34.part", "rows.there.34.part"]

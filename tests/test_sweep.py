@@ -435,6 +435,8 @@ def test_a_manifest_older_than_its_journal_is_refused(undisturbed, tiny_settings
     (folder / "manifest.json").write_bytes(older)
     with pytest.raises(InputError, match="names a sitting that its manifest.json lacks: put the newer"):
         run_sweep(folder, "synthetic", tiny_settings, ["shortreg"], more)
+    with pytest.raises(InputError, match="names a sitting that its manifest.json lacks: put the newer"):
+        merge_sweeps(folder, [undisturbed])
     assert (folder / "manifest.json").read_bytes() == older
 
 

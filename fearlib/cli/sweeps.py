@@ -159,7 +159,7 @@ def paper(
         return
     folders = [sweep.folder for sweep in exhibit_sweeps(exhibit, preset, dataset)]
     if output is None:
-        raise InputError(f"fear paper {exhibit} needs a folder to write to, such as results/mine.")
+        raise InputError(f"fear paper {exhibit} needs a folder to write to, such as mine/paper.")
     how, output = how_to_run(seeds, folder, workers, scheduler, per_gpu, retries, time_budget), user_path(output)
     with stoppable(output):
         done = run_exhibit(

@@ -10,10 +10,11 @@ from fearlib.files.outside import existing_path, user_path
 
 
 def check_place(path: str | Path) -> Path:
-    """The path of a file to be written. Raises InputError if its folder does not exist, or it is one itself."""
+    """The path of a file to be written. Raises InputError if its folder is not there, or something else is."""
     path = user_path(path)
-    if os.path.isdir(path):
-        raise InputError(f"{path} cannot be written: it is a folder.")
+    if os.path.exists(path) and not os.path.isfile(path):
+        kind = "a folder" if os.path.isdir(path) else "no plain file"
+        raise InputError(f"{path} cannot be written: it is {kind}.")
     existing_path(path.parent)
     return path
 

@@ -113,7 +113,7 @@ def _check_sweeps(
 ) -> None:
     """Raises InputError if one of them cannot be run, or would not measure what is asked of it."""
     for sweep, folder in reversed(sweeps):  # so that the first finds its images loaded
-        what = dataset, sweep.settings, [sweep.method], architectures, data_folder
+        what = dataset, sweep.settings, methods_for(sweep, _finished(folder)), architectures, data_folder
         refuse_other_moments(sweep, run.check_sweep(folder, *what)["train_images"])
 
 

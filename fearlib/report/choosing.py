@@ -148,6 +148,6 @@ def answers(
             f"  {line['cost']:.3g} x 10^9 macs an architecture, {time}\n"
             f"  held out, chosen on one half of {line['n']} architectures and measured on the other:\n"
             f"  Spearman {over_all}, in the better half {better}{alone}\n"
-            f"  fear funnel results/mine {shlex.join(words)}"
+            f"  fear funnel mine/funnel {shlex.join(words)}"
         )
     return "\n\n".join(texts)

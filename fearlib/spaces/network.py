@@ -1,7 +1,6 @@
 """A network of any space: a stem, numbered blocks and a head."""
 
 import contextlib
-import copy
 import re
 
 import torch
@@ -150,20 +149,19 @@ class Network(nn.Module):
         """One forward pass of a black image; on the meta device torch would load its compiler, for seconds."""
         check_whole(1, resolution=resolution)
         weight = next(self.parameters(), torch.zeros(()))
-        features = torch.zeros(1, self.in_channels, resolution, resolution, dtype=weight.dtype)
+        features = torch.zeros(1, self.in_channels, resolution, resolution).to(weight)
         self._check_images(features.shape)
-        network = self if weight.is_cpu else copy.deepcopy(self).to("cpu")
         counts = []
 
         def count(layer, _, output):
             counts[-1] += layer_macs(layer, output.shape, images=1)
 
-        with torch.no_grad(), in_mode(network, training=False), contextlib.ExitStack() as hooks:
-            for layer in network.modules():
+        with torch.no_grad(), in_mode(self, training=False), contextlib.ExitStack() as hooks:
+            for layer in self.modules():
                 if isinstance(layer, (nn.Conv2d, nn.Linear)):
                     hooks.enter_context(layer.register_forward_hook(count))
             hooks.enter_context(shapes_checked(features.shape))
-            for part in network._parts:
+            for part in self._parts:
                 counts.append(0)
                 features = part(features)
         return counts

@@ -55,6 +55,7 @@ def merge_sweeps(folder: str | Path, sources: list[str | Path], methods: list[st
         refuse_rows_without_journal(folder)
         merged = open_manifest(folder, configuration)
         held = {Trial(**record["trial"]): record for record in recover_journal(folder)}
+        count_trials(folder, merged, Counter(record.get("sitting", 0) for record in held.values()))
         for manifest, records in parts:
             sittings = [_place(merged["sittings"], sitting) for sitting in manifest["sittings"]]
             write_manifest(folder, merged)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from fearlib.errors import InputError
 from fearlib.plugin import OTHERS, Registry
-from fearlib.randomness import seeded
 from fearlib.scores.registry import MEASURES
 from fearlib.spaces.darts import Genotype
 from fearlib.spaces.nats import Architecture
@@ -155,6 +154,8 @@ def most_macs(architecture: Architecture | Genotype, label: str, dataset: Datase
 
 @functools.cache
 def _training_macs(architecture, num_classes, channels, cells, resolution, first_free_block) -> int:
+    from fearlib.randomness import seeded
+
     with seeded(0):
         network = build(architecture, num_classes, channels, cells)
     if first_free_block is None:

@@ -150,7 +150,7 @@ def train(
     seed = check_seed(seed)
     check_trainable(network, dataset, batch_size)
     steps = -(-len(dataset.train_labels) // batch_size)
-    recorded = _recorded(epochs, steps, records_per_epoch, recorded_steps)
+    of_an_epoch, others = _recorded(epochs, steps, records_per_epoch, recorded_steps)
     limits = Limits(stop_at, max_seconds, max_macs)
     parameters = trainable_parameters(network, first_free_block)
     device = parameters[0].device
@@ -178,7 +178,7 @@ def train(
                 schedule.step()
                 sums.images += len(labels)
                 spent = limits.spent(seconds + sums.seconds(), macs + sums.images * macs_per_image)
-                if epoch * steps + step not in recorded and not spent:
+                if step not in of_an_epoch and epoch * steps + step not in others and not spent:
                     continue
                 record = sums.record(stage, epoch + step / steps, macs_per_image)
                 if validate and step == steps and not has_diverged([record.loss]):
@@ -192,8 +192,10 @@ def train(
     return records
 
 
-def _recorded(epochs: int, steps: int, records_per_epoch: int, others: Collection[int]) -> set[int]:
-    """The steps of the whole training that end with a record: so many of every epoch, and others.
+def _recorded(
+    epochs: int, steps: int, records_per_epoch: int, others: Collection[int]
+) -> tuple[set[int], set[int]]:
+    """The steps that end with a record: of every epoch, and others, which count through the whole training.
 
     Raises InputError for another step that is not among the training's.
     """
@@ -201,8 +203,7 @@ def _recorded(epochs: int, steps: int, records_per_epoch: int, others: Collectio
         is_integer(step) and 0 < step <= epochs * steps for step in others
     ):
         raise InputError(f"recorded_steps={others!r:.200}: they must be whole numbers from 1 to {epochs * steps}.")
-    of_an_epoch = [-(-steps * part // records_per_epoch) for part in range(1, records_per_epoch + 1)]
-    return {epoch * steps + step for epoch in range(epochs) for step in of_an_epoch} | set(others)
+    return {-(-steps * part // records_per_epoch) for part in range(1, records_per_epoch + 1)}, set(others)
 
 
 def _step(
