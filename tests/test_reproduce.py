@@ -17,8 +17,7 @@ import pytest
 import yaml
 
 from fearlib import figures
-from fearlib.ranking import estimate
-from fearlib.ranking import statistics as ranking
+from fearlib.ranking import bootstrap, estimate
 from fearlib.ranking.finished import finished_architectures
 from fearlib.report import forest, measuring
 from fearlib.report.captioned import read_captions
@@ -69,7 +68,7 @@ def test_every_committed_table_and_figure_is_made_again(tmp_path, monkeypatch):
         return parsed[key]
 
     monkeypatch.setattr(journal, "_records", records_once)
-    for module in (ranking, estimate):
+    for module in (bootstrap, estimate):
         monkeypatch.setattr(module, "bootstrap_interval", lambda *_, **__: (0.0, 0.0))
     for name in figures.__all__:
         monkeypatch.setattr(figures, name, save_figure if name == "save_figure" else MagicMock())

@@ -9,11 +9,12 @@ from test_report import small  # noqa: F401
 from test_tinyimagenet import write_arrays
 from typer.testing import CliRunner
 
-from fearlib import ranking_table, read_rows, report
+from fearlib import ranking_table, read_rows
 from fearlib.cli.commands import app
 from fearlib.explorer.views import static_view
 from fearlib.figures import scatter
 from fearlib.ranking.tables import save_table
+from fearlib.report import page as report
 from fearlib.report.account import provenance
 from fearlib.sweeps.reader import Results
 
@@ -39,7 +40,7 @@ def sweep(tmp_path_factory):
 
 def test_the_command_line(run, sweep):  # noqa: F811
     data, folder, said = sweep
-    assert f"on {SHOWN}: preset=" in said and said.splitlines()[-1].startswith(NOTE)
+    assert f"on {SHOWN}: preset=" in said and f"\n{NOTE}" in said
     rows, known = read_rows(folder), pd.read_csv(f"{ZERO_COST}/accuracies.csv").set_index("index")
     assert set(rows.dataset) == {NAME} and rows["index"].nunique() == COUNT
     assert rows.test_accuracy.tolist() == pytest.approx(known.imagenet16_120[rows["index"]].tolist(), abs=1e-3)
@@ -71,6 +72,6 @@ def test_what_is_made_of_its_rows(sweep, small):  # noqa: F811
     before = report.render(small)
     assert before.count(NOTE) == 1 and SHOWN not in before
     shutil.copytree(folder, small / "mine")
-    page = report.render(small)
-    assert page.count(NOTE) == 2  # of the table's text, and of what it rests on
-    assert page.count(SHOWN) == 4  # in its table's section, twice in its own, and beside its plot
+    whole = report.render(small)
+    assert whole.count(NOTE) == 2  # of the table's text, and of what it rests on
+    assert whole.count(SHOWN) == 4  # in its table's section, twice in its own, and beside its plot
