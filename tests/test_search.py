@@ -253,6 +253,16 @@ def test_the_interval_of_a_search_is_that_of_the_mean_where_the_search_is_a_mean
     assert table.found[0] == pytest.approx(accuracy.mean(), abs=0.06)
 
 
+def test_a_difference_that_rests_on_one_architecture_may_be_chance():
+    """One search never finds the best of forty, and else they find the same: a third of the resamples lack it."""
+    accuracy = pd.Series([*range(39), 100.0])
+    blind = partial(random_searches, lambda index, limit: Evaluation(INF if index == 39 else index, INF, 1.0, 1.0))
+    sees = partial(random_searches, lambda index, limit: Evaluation(index, INF, 1.0, 1.0))
+    searches = {("blind", INF): blind, ("sees", INF): sees}
+    table = random_search_table(searches, accuracy, 20, reference=("sees", INF))
+    assert table["difference low"][0] < table.difference[0] < -20 and table["difference high"][0] == 0
+
+
 @pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
 def test_a_score_that_is_not_finite_is_dropped(wrong):
     scores = {0: 1.0, 1: wrong, 2: 2.0}
