@@ -9,6 +9,7 @@ from torch.nn.functional import cross_entropy
 from fearlib.scores.measures import grad_norm, measure, snip
 from fearlib.scores.minibatch import Minibatch, gradients_of
 from fearlib.spaces.network import in_mode
+from fearlib.spaces.state import copied_state
 
 FIRST = 64  # images
 
@@ -20,7 +21,7 @@ def first(batch):
 def evaluated(batch):
     """Every layer's W and dL/dW in evaluation mode: batch norm with its running statistics."""
     with in_mode(batch.network, training=False):
-        state = batch.differentiable_state()
+        state = copied_state(batch.network)
         weights = batch.weights_in(state)
         loss = cross_entropy(batch.run(state, batch.images), batch.labels)
     return [(weight.detach(), gradient) for weight, gradient in zip(weights, gradients_of(loss, weights))]

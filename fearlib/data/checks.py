@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from fearlib.errors import InputError
+from fearlib.spaces.state import ordinary
 
 
 def check_labels(what: str, labels: torch.Tensor, images: int) -> torch.Tensor:
@@ -43,11 +44,6 @@ def check_tensor(what: str, value: object) -> None:
         hint = ", as torch.from_numpy makes one" if isinstance(value, np.ndarray) else ""
         kind = f"{type(value).__module__}.{type(value).__name__}".removeprefix("builtins.")
         raise InputError(f"{what} are a {kind}: a torch.Tensor is needed{hint}.")
-
-
-def ordinary(tensor: torch.Tensor) -> torch.Tensor:
-    """The tensor, or a copy if it was made in torch's inference mode, so that it can be differentiated."""
-    return tensor.clone() if tensor.is_inference() else tensor
 
 
 def dtype_text(dtype: torch.dtype) -> str:

@@ -5,8 +5,10 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from fearlib.errors import Undefined
+from fearlib.scores.forward_passes import hooked
 from fearlib.scores.kaiming import by_position
-from fearlib.scores.minibatch import NO_LAYER, Minibatch, hooked, in_format
+from fearlib.scores.minibatch import NO_LAYER, Minibatch
+from fearlib.spaces.state import copied_state, in_format
 
 
 def effective_ranks(batch: Minibatch) -> list[torch.Tensor]:
@@ -28,7 +30,7 @@ def effective_ranks(batch: Minibatch) -> list[torch.Tensor]:
         start = width * int(torch.randint(starts, (), generator=generator, device=output.device))
         ranks.append(effective_rank(lines[start : start + size]))
 
-    state = batch.differentiable_state(memory_format=torch.channels_last)
+    state = copied_state(batch.network, memory_format=torch.channels_last)
     with torch.no_grad(), hooked(batch.modules(nn.Conv2d, nn.Linear, _BatchNorm, nn.ReLU), look):
         batch.run(state, in_format(batch.images, torch.channels_last))
     if not ranks:

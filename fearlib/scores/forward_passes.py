@@ -1,7 +1,7 @@
-"""Forward passes of a network's modules that others take the place of for a while."""
+"""Forward passes of a network's modules that are watched for a while, or that others take the place of."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -20,6 +20,15 @@ def replaced(forwards: dict[nn.Module, Callable]):
             vars(module).pop("forward", None)
             if own is not None:
                 module.forward = own
+
+
+@contextlib.contextmanager
+def hooked(modules: Iterable[nn.Module], hook: Callable):
+    """Within, `hook` is called after every forward pass of the modules, each of which is hooked once."""
+    with contextlib.ExitStack() as handles:
+        for module in dict.fromkeys(modules):
+            handles.enter_context(module.register_forward_hook(hook))
+        yield
 
 
 def without_batch_norm(network: nn.Module):

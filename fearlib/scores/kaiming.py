@@ -9,9 +9,11 @@ from typing import NamedTuple
 import torch
 
 from fearlib.errors import Undefined
-from fearlib.scores.minibatch import Minibatch, gradients_of, hooked, in_format, noise, shared_pass
+from fearlib.scores.forward_passes import hooked
+from fearlib.scores.minibatch import Minibatch, gradients_of, noise, shared_pass
 from fearlib.scores.second_order import cheap_second_derivatives
 from fearlib.spaces.network import Network
+from fearlib.spaces.state import in_format
 
 NOISE_IMAGES = 64
 PAIR = 2  # noise images of which the first is looked at

@@ -14,12 +14,12 @@ from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from fearlib.data.checks import ordinary
 from fearlib.errors import InputError, Undefined, check_seed, one_line
 from fearlib.randomness import seeded
-from fearlib.scores.forward_passes import runs_as, without_batch_norm
+from fearlib.scores.forward_passes import hooked, runs_as, without_batch_norm
 from fearlib.scores.second_order import ONE_VALUE, cheap_second_derivatives
 from fearlib.spaces.network import shapes_checked
+from fearlib.spaces.state import copied_state, in_format
 from fearlib.training.classifier import check_logits, has_one_value
 
 PERTURBATION = 0.01  # of the noise images that `perturbed_features` compares
@@ -143,7 +143,7 @@ class Minibatch:
     @shared_pass
     def forward(self) -> Forward:
         """Logits of the images, and the outputs of layers and ReLUs on the way."""
-        state = self.differentiable_state(memory_format=torch.channels_last)
+        state = copied_state(self.network, memory_format=torch.channels_last)
         images = in_format(self.images.detach(), torch.channels_last).requires_grad_()
         logits, outputs, intact = self._watch(state, images, copy=False)
         if not intact:  # something works in place
@@ -162,7 +162,7 @@ class Minibatch:
             images, outputs = len(self.images), self.forward.layers
         except Undefined:  # batch norm has one value to normalise
             images = 1
-            outputs, state = [], self.differentiable_state()
+            outputs, state = [], copied_state(self.network)
             keep = hooked(self.layers, lambda layer, _, output: outputs.append((layer, output)))
             with without_batch_norm(self.network), keep:
                 self.run(state, self.images[:1])
@@ -189,7 +189,7 @@ class Minibatch:
 
         Raises Undefined if an operation of the network has no second derivative.
         """
-        state = self.differentiable_state(memory_format=torch.channels_last)
+        state = copied_state(self.network, memory_format=torch.channels_last)
         weights, images = self.weights_in(state), in_format(self.images, torch.channels_last)
         with cheap_second_derivatives(self.network), sdpa_kernel(SDPBackend.MATH):  # others have no second one
             loss = self._loss(state, images, self.labels)
@@ -207,7 +207,7 @@ class Minibatch:
     @shared_pass
     def half_gradients(self) -> list[list[torch.Tensor]]:
         """dL/dW of every layer on each half of the minibatch alone."""
-        state, gradients = self.differentiable_state(memory_format=torch.channels_last), []
+        state, gradients = copied_state(self.network, memory_format=torch.channels_last), []
         weights = self.weights_in(state)
         for images, labels in zip(self.images.chunk(2), self.labels.chunk(2)):
             with cheap_second_derivatives(self.network):
@@ -225,7 +225,7 @@ class Minibatch:
         for norm in [] if keep_batch_norm else self.modules(_BatchNorm):
             if not (runs_as(norm, _BatchNorm) or runs_as(norm, nn.SyncBatchNorm)):
                 raise Undefined(f"its {type(norm).__name__} cannot be removed: it has a forward pass of its own")
-        state = self.differentiable_state(lambda value: value.double().abs())
+        state = copied_state(self.network, lambda value: value.double().abs())
         weights, ones = self.weights_in(state), torch.ones_like(self.images[:1], dtype=torch.float64)
         try:
             with contextlib.nullcontext() if keep_batch_norm else without_batch_norm(self.network):
@@ -277,7 +277,7 @@ class Minibatch:
 
         A weight that layers share is drawn once. Raises Undefined as `weights_in` does.
         """
-        state, drawn = self.differentiable_state(memory_format=torch.channels_last), {}
+        state, drawn = copied_state(self.network, memory_format=torch.channels_last), {}
         self.weights_in(state)
         own = dict(state)
         for modules, new in ((self.layers, draw), (self.modules(_BatchNorm), torch.ones_like)):
@@ -307,28 +307,8 @@ class Minibatch:
             logits = self.run(state, images)
         return logits, outputs, all(output._version == version for (_, output), version in zip(outputs, versions))
 
-    def differentiable_state(
-        self,
-        convert: Callable[[torch.Tensor], torch.Tensor] = lambda value: value,
-        memory_format: torch.memory_format = torch.contiguous_format,
-    ) -> dict[str, torch.Tensor]:
-        """Detached parameters that ask for gradients, shared ones once, with copies of the buffers."""
-        state, detached = {}, {}
-        for module in self._names:
-            for name, parameter in module.named_parameters(recurse=False):
-                if id(parameter) not in detached:
-                    detached[id(parameter)] = in_format(
-                        convert(ordinary(parameter.detach())), memory_format
-                    ).requires_grad_()
-                state[self._name_of(module) + name] = detached[id(parameter)]
-            for name, buffer in module.named_buffers(recurse=False):
-                state[self._name_of(module) + name] = (
-                    convert(buffer.clone()) if buffer.is_floating_point() else buffer.clone()
-                )
-        return state
-
     def weights_in(self, state: dict[str, torch.Tensor]) -> list[torch.Tensor]:
-        """The weights of every layer in a `differentiable_state`. Raises Undefined if one is no parameter."""
+        """The weights of every layer in a `copied_state`. Raises Undefined if one is no parameter."""
         names = [f"{self._name_of(layer)}weight" for layer in self.layers]
         for name in names:
             if name not in state:
@@ -404,19 +384,6 @@ class Minibatch:
 def noise(like: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Standard normal, the same in single precision as in double."""
     return torch.randn(like.shape, generator=generator, device=like.device, dtype=torch.float64).to(like)
-
-
-def in_format(value: torch.Tensor, memory_format: torch.memory_format) -> torch.Tensor:
-    return value.contiguous(memory_format=memory_format) if value.dim() == 4 else value
-
-
-@contextlib.contextmanager
-def hooked(modules: Iterable[nn.Module], hook: Callable):
-    """Within, `hook` is called after every forward pass of the modules, each of which is hooked once."""
-    with contextlib.ExitStack() as handles:
-        for module in dict.fromkeys(modules):
-            handles.enter_context(module.register_forward_hook(hook))
-        yield
 
 
 def gradients_of(output: torch.Tensor, inputs: list[torch.Tensor], **options) -> list[torch.Tensor]:

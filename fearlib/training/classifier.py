@@ -4,8 +4,9 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from fearlib.data.checks import check_labels, check_tensor, dtype_text, ordinary
+from fearlib.data.checks import check_labels, check_tensor, dtype_text
 from fearlib.errors import InputError
+from fearlib.spaces.state import ordinary
 
 PRECISE = (torch.float32, torch.float64)  # sums over all weights leave the range of half precision
 

@@ -1,6 +1,5 @@
 """The one training loop: SGD as NATS-Bench uses it, with a record for every epoch."""
 
-import itertools
 import math
 import time
 from collections.abc import Callable, Collection, Iterable
@@ -17,6 +16,7 @@ from fearlib.data.dataset import Dataset
 from fearlib.errors import InputError, check_seed, check_whole, is_integer, is_number
 from fearlib.randomness import seeded
 from fearlib.spaces.network import Network, in_mode, shapes_checked
+from fearlib.spaces.state import copied_state
 from fearlib.training.classifier import check_initialised, check_logits, has_one_value
 from fearlib.training.cuda_graph import recorded_step
 from fearlib.training.memory import keep_freed_memory
@@ -303,19 +303,11 @@ def check_trainable(network: Network, dataset: Dataset, *batch_sizes: int) -> No
 
 def _logits_of_copies(network: Network, images: torch.Tensor, training: bool) -> torch.Tensor:
     """In that mode and channels-last memory, by copies of the parameters and buffers, and of the images."""
-    copies = {
-        f"{path}.{name}".lstrip("."): _channels_last(value.detach().clone())
-        for path, module in network.named_modules()  # each once
-        for name, value in itertools.chain(
-            module.named_parameters(recurse=False), module.named_buffers(recurse=False)
-        )
-    }
+    copies = copied_state(network, memory_format=torch.channels_last)
     with in_mode(network, training):
-        return functional_call(network, copies, (_channels_last(images.clone()),), tie_weights=False)
-
-
-def _channels_last(value: torch.Tensor) -> torch.Tensor:
-    return value.contiguous(memory_format=torch.channels_last) if value.dim() == 4 else value
+        return functional_call(
+            network, copies, (images.clone(memory_format=torch.channels_last),), tie_weights=False
+        )
 
 
 def trainable_parameters(network: Network, first_free_block: int) -> list[torch.nn.Parameter]:
