@@ -5,7 +5,7 @@ import importlib
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from collections.abc import Callable, Container, Iterable, Iterator, MutableMapping
 from typing import NamedTuple
 
 from fearlib.errors import InputError, one_line
@@ -20,9 +20,10 @@ class Registry(MutableMapping):
 
     `what` an entry is in words, its `kind`, and the function or class that it is `made_by`: if that is the same
     again, as when a notebook's cell runs twice, a user's entry replaces itself. The entries of `beside` stand in
-    one column with these, so they share the names. The library's `own` names are known from the start; the module
-    that they are `added_by` is imported when one of these entries is first asked for. Adding raises InputError if
-    the name is taken or cannot be one, or the entry is of another kind.
+    one column with these, so they share the names; those `reserved` stand for something else. The library's `own`
+    names are known from the start; the module that they are `added_by` is imported when one of these entries is
+    first asked for. Two closures of one function, or instances of one class, count as the same. Adding raises
+    InputError if the name is taken or cannot be one, or the entry is of another kind.
     """
 
     def __init__(
@@ -33,8 +34,10 @@ class Registry(MutableMapping):
         beside: "Registry | None" = None,
         own: Iterable[str] = (),
         added_by: str = "",
+        reserved: Container[str] = (),
     ):
         self.what, self._kind, self._made_by, self._beside = what, kind, made_by, beside
+        self._reserved = reserved
         self._entries, self._added_by = dict.fromkeys(own), added_by
         if beside is not None:
             beside._beside = self
@@ -47,6 +50,8 @@ class Registry(MutableMapping):
             )
         if not isinstance(entry, self._kind):
             raise InputError(f"a {self.what} must be a {self._kind.__name__}: {name!r} was given {entry!r:.80}.")
+        if name in self._reserved:
+            raise InputError(f"{name!r} has a meaning of its own already: choose another name.")
         if self._beside is not None and name in self._beside:
             raise InputError(f"there is a {self._beside.what} {name!r} already: choose another name.")
         if name in self and not self._is_the_same(self._entries[name], entry):

@@ -47,6 +47,13 @@ def test_settings_are_the_labels_else_the_presets():
     assert fear_settings("fear", old, ["threshold_checks"], "nats-tss") == {"threshold_checks": 1}
 
 
+@pytest.mark.parametrize("lacking", ["threshold", "cells", "first_free_block"])
+def test_settings_that_a_manifest_lacks_are_not_guessed(lacking):
+    altered = {key: value for key, value in PRESET.items() if key != lacking}
+    with pytest.raises(InputError, match=f"lack {lacking}: its manifest was altered"):
+        fear_settings("fear", altered, ["threshold"], "nats-tss")
+
+
 @pytest.mark.parametrize("cells", [1, 3, 6])
 @pytest.mark.parametrize("space, build", [("nats-tss", drawn_of_nats), ("darts", drawn_of_darts)])
 def test_the_freeze_point_is_that_of_the_space(cells, space, build):

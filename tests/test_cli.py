@@ -16,7 +16,7 @@ import pytest
 import torch
 from test_results import make, trial
 
-from fearlib import MEASURES, METHODS, Architecture, build_network, cli, zero_cost
+from fearlib import MEASURES, METHODS, Architecture, build_network, cli, sample_architectures, zero_cost
 from fearlib.scores.images import noise_minibatch
 from fearlib.scores.registry import FIFTEEN
 from fearlib.spaces.registry import SPACES, Space
@@ -468,10 +468,18 @@ def test_a_funnel_keeps_the_whole_ranking(run, tmp_path, monkeypatch):
     """Of which it prints ten lines."""
     monkeypatch.chdir(tmp_path)
     scores = "smoke(train_images=100)/synflow smoke(train_images=100)/params"
-    code, out, err = run("funnel", "mine", "--scores", scores, "--count", 12)
+    drawn = [each.index for each in sample_architectures(12, 0)]
+    pd.DataFrame({"index": drawn, "arch": "?", "synthetic": range(12)}).to_csv("truth.csv", index=False)
+    words = ("funnel", "mine", "--scores", scores, "--count", 12, "--truth", "truth.csv")
+    code, out, err = run(*words, "--time-budget", 0)
+    assert code == 0 and "The time was too short for all of it: the same command goes on." in out, err
+    assert not Path("mine/ranking_synthetic.csv").exists()
+    code, out, err = run(*words)
     assert code == 0 and "all 12 are in mine/ranking_synthetic.csv" in out, err
     ranking = pd.read_csv("mine/ranking_synthetic.csv")
-    assert len(ranking) == 12 and list(ranking)[2:] == [*scores.split(), "combined"]
+    assert len(ranking) == 12 and list(ranking)[2:] == [*scores.split(), "combined", "test_accuracy"]
+    assert ranking.test_accuracy.tolist() == [drawn.index(index) for index in ranking["index"]]
+    assert f"found {ranking.test_accuracy[0]:.2f}%; the best of all has 11.00%" in out
     assert f" {ranking['index'][9]} | |" in out and f" {ranking['index'][10]} | |" not in out
 
 

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from fearlib import Genotype, InputError, build_darts_network, fear, sample_genotypes, shortreg, train, zero_cost
-from fearlib.spaces.darts import OPERATIONS, SPACE_SIZE
-from fearlib.spaces.darts_network import DartsCell, freeze_point
+from fearlib import Genotype, InputError, build_darts_network, fear, sample_genotypes, train, zero_cost
+from fearlib.spaces.darts import OPERATIONS, SPACE_SIZE, freeze_point
+from fearlib.spaces.darts_network import DartsCell
 
 DARTS_V2 = """
 Genotype(
@@ -323,12 +323,6 @@ def test_fear_trains_the_last_cells_alone_in_stage_two(colour_dataset):
     free = {id(parameter) for parameter in network.free_parameters(2)}
     for ours, theirs in zip(network.parameters(), alone.parameters()):
         assert torch.equal(ours, theirs) == (id(ours) not in free)
-
-
-def test_shortreg(colour_dataset):
-    result = shortreg(tiny(), colour_dataset, 2, 50)
-    assert result.value == max(epoch.train_top1 for epoch in result.curve)
-    assert 0 <= result.curve[-1].val_top1 <= 1
 
 
 def test_zero_cost_measures_are_all_defined():

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 import pytest
 import torch
 
-from fearlib import Architecture, InputError, build_network, preset, train, zero_cost
+from fearlib import Architecture, InputError, Network, build_network, preset, train, zero_cost
 from fearlib.scores.degradation import MOMENTS, degradation
 from fearlib.scores.images import first_minibatch
 from fearlib.scores.registry import FIFTEEN
@@ -119,6 +119,27 @@ def test_a_training_that_diverges_ends_there_with_reasons(colour_dataset, consta
     assert math.isnan(moments[-1].curve[-1].train_top1) and math.isnan(last["snip"].value)
     assert last["snip"].undefined == "the network's stem.0.weight holds NaN or an infinity"
     assert last["macs"].value == network().macs(8)
+
+
+def test_nor_of_a_network_without_macs(colour_dataset):
+    """Which has neither convolutions nor linear layers."""
+
+    class Scale(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.ones(1))
+
+        def forward(self, features):
+            return self.weight * features
+
+    head = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d((2, 5)), torch.nn.Flatten(), torch.nn.AvgPool1d(3))
+    images, labels = first_minibatch(colour_dataset, 16, seed=3)
+    alone = Network(Scale(), [Scale()], head, 0)
+    assert alone.macs(8) == 0
+    moments = degradation(
+        alone, colour_dataset, images, labels, 3, batch_size=20, moments=[0.2], measures=("params",)
+    )
+    assert sum(record.images for record in moments[-1].curve) == 2 * 20  # of the ten steps of an epoch
 
 
 def test_a_trial_gives_a_row_for_every_measure_and_moment(colour_dataset):

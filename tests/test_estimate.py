@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fearlib import bootstrap_interval, spearman, top_spearman
-from fearlib.errors import InputError
+from fearlib import spearman, top_spearman
 from fearlib.ranking.estimate import Estimate, estimate
 
 RNG = np.random.default_rng(3)
@@ -17,21 +16,16 @@ SCORES = ACCURACY + RNG.normal(size=40)
 
 
 @pytest.mark.parametrize("statistic", [spearman, partial(top_spearman, percent=50)])
-def test_an_estimate_is_the_statistic_and_its_bootstrap_interval(statistic):
+def test_an_estimate_is_the_statistic_within_its_interval(statistic):
     scores = np.where(np.arange(40) < 3, [math.nan, math.inf, *SCORES[2:]], SCORES)
     found = estimate(statistic, scores, ACCURACY, resamples=50)
     assert found.value == statistic(scores, ACCURACY) and found.n == 38
-    assert (found.low, found.high) == bootstrap_interval(statistic, scores, ACCURACY, resamples=50)
+    assert found.low < found.value < found.high
 
 
 def test_arrays_are_matched_by_position_alone():
     shuffled = pd.Series(SCORES, index=range(40, 0, -1))
     assert estimate(spearman, shuffled, pd.Series(ACCURACY)) == estimate(spearman, SCORES, ACCURACY)
-
-
-def test_arrays_that_do_not_belong_together_are_refused():
-    with pytest.raises(InputError, match="one length"):
-        estimate(spearman, SCORES[:3], ACCURACY)
 
 
 def test_it_prints_as_tables_do():

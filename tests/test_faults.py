@@ -428,8 +428,8 @@ def test_status_before_the_first_trial(tiny_settings, tmp_path):
     assert status.total.remaining == 8 and math.isnan(status.expected)
 
 
-def test_cheap_methods_first_unless_the_time_is_limited(undisturbed, tiny_settings, tmp_path, monkeypatch):
-    """And the longest trials of each: of shortreg, whose macs are known beforehand, the rows say which."""
+def test_cheap_methods_first_unless_the_time_is_limited(tiny_settings, tmp_path, monkeypatch):
+    """And architectures in their order either way, so that a sweep that is cut short has measured no selection."""
     orders = []
 
     @contextlib.contextmanager
@@ -447,12 +447,8 @@ def test_cheap_methods_first_unless_the_time_is_limited(undisturbed, tiny_settin
             tmp_path / str(number), "synthetic", tiny_settings, methods, ARCHITECTURES, workers=2,
             time_budget=budget,
         )  # fmt: skip
-    rows = read_rows(undisturbed)
-    macs = rows[rows.method == "shortreg(epochs=1)"].set_index("index").macs.sort_values(ascending=False)
     ordered, in_order = orders
-    assert macs.nunique() > 1
-    assert [macs[index] for index, _ in ordered[4:]] == macs.to_list()
-    assert [method for _, method in ordered] == ["zero_cost"] * 4 + ["shortreg(epochs=1)"] * 4
+    assert ordered == [(index, method) for method in ("zero_cost", "shortreg(epochs=1)") for index in INDICES]
     assert in_order == [(index, method) for index in INDICES for method in ("shortreg(epochs=1)", "zero_cost")]
 
 

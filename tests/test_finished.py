@@ -30,11 +30,12 @@ ROWS = pd.DataFrame(
 FEAR, SHORT, LONG = "fear(stage2_epochs=24)", "shortreg(epochs=16)", "shortreg(epochs=50)"
 
 
-def record(index, method):
+def record(index, method, seed=0, outcome="ok"):
     """Of a trial that has finished; `zero_cost` has a row a measure."""
     names = ["snip", "synflow"] if method == "zero_cost" else [method]
-    rows = [{"method": name, "score": 0.5, "seconds": 1.0, "macs": 1, "outcome": "ok"} for name in names]
-    return {"trial": {"index": index, "method": method, "seed": 0}, "test_accuracy": 1, "rows": rows, "curve": []}
+    rows = [{"method": name, "score": 0.5, "seconds": 1.0, "macs": 1, "outcome": outcome} for name in names]
+    trial = {"index": index, "method": method, "seed": seed}
+    return {"trial": trial, "test_accuracy": 1, "rows": rows, "curve": []}
 
 
 @pytest.fixture
@@ -58,6 +59,18 @@ def test_finished_architectures_end_before_the_first_that_is_not(sweep):
     folder = sweep([(5, "a"), (3, "a"), (5, "b"), (9, "a"), (9, "b"), (3, "c"), (5, "c"), (9, "c")])
     assert finished_architectures(folder, "abc") == [5] and finished_architectures(folder, "ac") == [5, 3, 9]
     assert set(finished_rows(folder, "abc")["index"]) == {5}
+
+
+def test_one_seed_finishes_an_architecture_and_so_does_a_failure(sweep):
+    folder = sweep([(5, "a"), (3, "a")])
+    for index, seed, outcome in ((7, 0, "failed: no memory"), (5, 1, "ok")):
+        append_to_journal(folder, record(index, "a", seed, outcome))
+    assert finished_architectures(folder, "a") == [5, 3, 7]
+
+
+def test_a_row_of_any_name_is_of_no_known_kind():
+    rows = pd.DataFrame({"index": 4, "method": ["depth(raw)", "fear", "fear(stage2_epochs=2)"]})
+    assert methods_of(rows, "fear") == ["fear", "fear(stage2_epochs=2)"] and methods_of(rows, "depth") == []
 
 
 def test_a_method_is_a_label_or_else_all_settings_of_a_name(sweep):

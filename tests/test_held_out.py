@@ -13,12 +13,13 @@ from fearlib.ranking.combination_tables import (
     SNIP_80,
     UNTRAINED,
     combinations_table,
+    every_combination,
     few_steps_table,
     shown_few_steps,
 )
 from fearlib.ranking.combinations import az_nas, rank_mean, rank_product, vote
 from fearlib.ranking.every_score import Scores
-from fearlib.ranking.held_out import budgets, carried_over, choices, held_out, quality, shared
+from fearlib.ranking.held_out import budgets, carried_over, choices, every_choice, held_out, quality, shared
 from fearlib.ranking.statistics import common, ndcg, spearman, spearman_difference, top_spearman
 
 FEAR = "compact/fear(stage2_epochs=24)"
@@ -263,3 +264,8 @@ def test_a_list_of_combinations(tmp_path):
     path.write_text("how,scores\nsum,paper/a paper/b\n")
     with pytest.raises(InputError, match="combines by 'sum': it must be product or mean"):
         read_combinations(path)
+
+
+@pytest.mark.parametrize("made", [every_choice, every_combination, carried_over])
+def test_without_a_comparison_a_table_is_empty(made):
+    assert made({}).empty

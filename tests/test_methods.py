@@ -1,6 +1,5 @@
 """A trial of every method, against the functions that it stands for; and methods of one's own."""
 
-import math
 from dataclasses import asdict
 
 import pytest
@@ -23,7 +22,6 @@ from fearlib.scores.degradation import degradation
 from fearlib.scores.images import first_minibatch
 from fearlib.scores.measures import measure_network
 from fearlib.scores.registry import FIFTEEN
-from fearlib.search.evaluations import at_initialisation
 from fearlib.sweeps import trial
 from fearlib.sweeps.methods import Method, expand_methods, most_macs, regular_macs
 from fearlib.sweeps.trial import run_trial
@@ -141,7 +139,6 @@ def test_the_callers_arithmetic_is_as_it_was(colour_dataset, tmp_path, tiny_sett
     torch.set_num_threads(2)
     try:
         run_trial(ARCHITECTURE, "zero_cost", 0, colour_dataset, SETTINGS)
-        at_initialisation("params", 0, colour_dataset, SETTINGS)(7, math.inf)
         run_sweep(tmp_path, "synthetic", tiny_settings, ["zero_cost"], [ARCHITECTURE])
         with pytest.raises(InputError, match="first_free_block is 99"):
             run_sweep(tmp_path, "synthetic", tiny_settings, ["fear(first_free_block=99)"], [ARCHITECTURE])

@@ -9,7 +9,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from fearlib import OPERATIONS, Architecture, Genotype, InputError, Network, build_network, zero_cost
 from fearlib.spaces import darts
-from fearlib.spaces.nats_network import Cell, freeze_point
+from fearlib.spaces.nats import freeze_point
+from fearlib.spaces.nats_network import Cell
 from fearlib.spaces.registry import build
 
 ALL_CONV = Architecture(["nor_conv_3x3"] * 6)

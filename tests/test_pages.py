@@ -56,4 +56,4 @@ def test_the_page_of_the_scores_names_every_column():
             each for each in lines
             if f"`{preset}/...`" in each and shown in each and (not moment or moment[1] in moments(each))
         ]  # fmt: skip
-        assert found and all(line.dataset in each for each in found[:1]), line.score
+        assert found and any(line.dataset in each for each in found), line.score

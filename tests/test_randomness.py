@@ -7,7 +7,7 @@ from fearlib import Architecture, InputError
 from fearlib.data.synthetic import generate_synthetic
 from fearlib.randomness import seeded
 from fearlib.scores.measures import score_architectures
-from fearlib.search.evaluations import at_initialisation, live
+from fearlib.search.evaluations import live
 
 SOME = [Architecture.from_index(index) for index in (5, 7)]
 
@@ -30,11 +30,8 @@ def measured(dataset, settings):
 
 
 def searched(dataset, settings):
-    for evaluate in (
-        at_initialisation("swap", 3, dataset, settings),
-        live("shortreg(epochs=1)", 3, dataset, settings),
-    ):
-        evaluate(5, float("inf"))
+    for method in ("zero_cost(measures=swap)", "shortreg(epochs=1)"):
+        live(method, 3, dataset, settings)(5, float("inf"))
 
 
 def drawn(dataset, settings):

@@ -114,6 +114,14 @@ def test_the_library_s_own_entries_cannot_be_replaced():
         assert registry[name] is before
 
 
+@pytest.mark.parametrize("name", ["vote", "az_nas"])
+@pytest.mark.parametrize("registry, entry", [(MEASURES, MEASURES["snip"]), (METHODS, METHODS["fear"])])
+def test_the_names_of_combinations_are_taken(registry, entry, name):
+    """Or the funnel would take the combination in the place of a user's measure."""
+    with pytest.raises(InputError, match=f"'{name}' has a meaning of its own already"):
+        registry[name] = entry
+
+
 def test_different_lambdas_and_partials_are_different_entries():
     registry = Registry("thing", object)
     registry["one"] = lambda: 1

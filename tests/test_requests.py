@@ -23,7 +23,7 @@ from fearlib.scores.early import check_steps
 from fearlib.scores.images import first_minibatch
 from fearlib.scores.measures import measure_network, score_architectures
 from fearlib.scores.registry import MEASURES, Measure, measure, measure_names
-from fearlib.search.evaluations import at_initialisation, live, replay
+from fearlib.search.evaluations import live, replay
 from fearlib.search.searches import funnel_search
 from fearlib.spaces.darts_network import build_darts_network
 from fearlib.spaces.registry import SPACES, Space
@@ -211,7 +211,7 @@ def test_a_search_by_what_is_no_single_score(colour_dataset):
 def test_a_measure_is_charged_for_the_images_that_it_sees(colour_dataset):
     """8 pixels a side, whatever the settings say."""
     settings = preset("smoke", "synthetic", zero_cost_batch=8, resolution=32)
-    found = at_initialisation("snip", 0, colour_dataset, settings)(5, math.inf)
+    found = live("zero_cost(measures=snip)", 0, colour_dataset, settings)(5, math.inf)
     network = build_network(SOME[0], colour_dataset.num_classes, settings.channels, settings.cells)
     assert colour_dataset.resolution == 8 and found.macs == 3 * 8 * network.macs(8)
 

@@ -1,6 +1,7 @@
 """The rooms of the library: what lies where, and that imports run one way only."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -44,3 +45,9 @@ def test_at_most_six_modules_lie_at_the_top():
 def test_a_room_says_what_goes_in_and_out_and_what_it_imports(room):
     said = ast.get_docstring(ast.parse((ROOT / room / "__init__.py").read_text()))
     assert said and all(word in said for word in ("In:", "Out:", "Imports")) and len(said.splitlines()) <= 8
+    named = set(re.findall(r"[a-z]+", said.partition("Imports")[2].partition(".")[0])) & set(ORDER)
+    rooms = {each for path in (ROOT / room).glob("*.py") for each in imported(path)} - {room}
+    if "rooms below it" in said:
+        assert named == {max(rooms, key=ORDER.index)}
+    elif "every room" not in said:
+        assert named - {"errors"} == rooms - {"errors"}

@@ -10,8 +10,8 @@ import pytest
 
 from fearlib import Architecture, preset
 from fearlib.errors import InputError
-from fearlib.report.searches import papers_t3, shown_t3
-from fearlib.search.evaluations import Evaluation, at_initialisation, live, replay
+from fearlib.report.searches import papers_t3, search_table, shown_t3
+from fearlib.search.evaluations import Evaluation, live, replay
 from fearlib.search.random_orders import random_search_table, random_searches
 from fearlib.search.searches import local_search, random_search
 from fearlib.sweeps.rows import read_curves
@@ -149,13 +149,13 @@ def test_a_measure_scores_as_in_a_sweep(tmp_path):
     rows = run_sweep(tmp_path, "synthetic", settings, ["zero_cost"], architectures, seeds=[3])
     dataset = cached_dataset("synthetic", None, settings.resolution, settings.train_images)
     for measure in ("synflow", "nwot", "params"):
-        evaluate = at_initialisation(measure, 3, dataset, settings)
+        evaluate = live(f"zero_cost(measures={measure})", 3, dataset, settings)
         each = rows[rows.method == measure].set_index("index")
         for index in (4, 17):
             assert evaluate(index, INF).score == pytest.approx(each.score[index], rel=1e-6)
             assert evaluate(index, INF).macs == each.macs[index]
     with pytest.raises(InputError, match="unknown"):
-        at_initialisation("synflaw", 3, dataset, settings)(4, INF)
+        live("zero_cost(measures=synflaw)", 3, dataset, settings)
 
 
 def test_replay_refuses_what_it_cannot_replay():
@@ -240,6 +240,10 @@ def test_two_sweeps_of_a_dataset_are_two_lines_of_t3():
     of_preset["dataset"] = "cifar10"
     searched = of_preset.assign(n=9, length=4, **dict.fromkeys(columns, 1.0)).drop(columns=["preset", "dataset"])
     assert papers_t3({"a": searched}, {"a": of_preset}, {}).FEAR[0] == "fear(stage2_epochs=24)"
+    with pytest.raises(InputError, match="T3 is FEAR at 4 times the fastest: add 4 to the ratios"):
+        papers_t3({"a": searched[searched.ratio != 4]}, {"a": of_preset}, {})
+    with pytest.raises(InputError, match="needs rows of FEAR and of short training"):
+        search_table("nowhere", of_preset[of_preset.method != "shortreg(epochs=50)"], [4])
 
 
 def test_the_interval_of_a_search_is_that_of_the_mean_where_the_search_is_a_mean():

@@ -266,18 +266,6 @@ def test_truth_stays_when_a_later_run_does_not_give_it(tiny_settings, tmp_path):
     ]  # fmt: skip
 
 
-def test_a_second_driver_is_refused(tiny_settings, tmp_path):
-    refused = []
-
-    def another(_):
-        with pytest.raises(InputError, match="another sweep is writing to") as caught:
-            run_sweep(tmp_path, "synthetic", tiny_settings, ["zero_cost"], ARCHITECTURES)
-        refused.append(caught)
-
-    rows = run_sweep(tmp_path, "synthetic", tiny_settings, ["shortreg"], ARCHITECTURES, after_trial=another)
-    assert len(rows) == len(refused) == 3
-
-
 @pytest.mark.parametrize("form", [JOURNAL, PACKED])
 def test_a_journal_without_its_manifest_is_refused(undisturbed, tiny_settings, tmp_path, form):
     (tmp_path / form).write_bytes((undisturbed / PACKED).read_bytes())
@@ -311,11 +299,6 @@ def on_a_full_disk(folder, settings):
         except InputError as error:
             sentences.append(str(error))
     return sentences
-
-
-def test_no_worker_at_all(tiny_settings, tmp_path):
-    with pytest.raises(InputError, match="workers is 0"):
-        run_sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES, workers=0)
 
 
 def test_parts_of_a_sweep_merge_into_the_whole(undisturbed, tiny_settings, tmp_path):
@@ -391,6 +374,17 @@ def test_a_measure_is_taken_by_one_method_of_a_folder(undisturbed, tiny_settings
     with pytest.raises(InputError, match=r"^snip is taken by zero_cost and by zero_cost\(measures=snip\+zen\)"):
         merge_sweeps(tmp_path / "whole", [tmp_path / "again"])
     assert_same(tmp_path / "whole", undisturbed)
+
+
+def test_a_folder_is_not_merged_into_itself(undisturbed, tmp_path):
+    folder = tmp_path / "sweep"
+    shutil.copytree(undisturbed, folder)
+    (tmp_path / "link").symlink_to(folder)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    for same in (folder, tmp_path / "link", folder / ".." / "sweep"):
+        with pytest.raises(InputError, match="cannot be merged into itself"):
+            merge_sweeps(folder, [same])
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
 def test_some_methods_alone_are_merged(undisturbed, tmp_path):

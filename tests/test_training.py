@@ -3,6 +3,7 @@ import platform
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -273,9 +274,20 @@ def test_a_network_whose_output_ignores_its_input_trains(colour_dataset):
     assert 0 < records[0].train_top1 <= 0.3 and not net.head[4].bias.equal(bias)
 
 
+def test_training_ends_with_a_step(colour_dataset):
+    """With what it had learned until then, as if the rest had never been asked for."""
+    whole, part = (
+        train(network(), colour_dataset, 3, 50, seed=2, recorded_steps=[6], max_steps=steps) for steps in (12, 6)
+    )
+    assert [record.images for record in part] == [200, 100]
+    assert [replace(record, seconds=0) for record in part] == [replace(record, seconds=0) for record in whole[:2]]
+    assert len(whole) == 4
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
+        ({"epochs": 1, "max_steps": "6"}, "max_steps is '6': it must be a number"),
         ({"epochs": 1, "precision": "int8"}, "unknown precision 'int8': float32, bfloat16 or auto"),
         ({"epochs": 0}, "epochs is 0"),
         ({"epochs": 1, "batch_size": 0}, "batch_size is 0"),

@@ -17,12 +17,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nats_bench import ArchResults, ResultsCount
+from typer.testing import CliRunner
 
 from fearlib.benchmark import archive as archive_module
 from fearlib.benchmark.archive import archive_times
 from fearlib.benchmark.truth import benchmark_accuracy, export_truth
+from fearlib.cli.commands import app
 from fearlib.errors import InputError
-from fearlib.spaces.nats import Architecture
+from fearlib.spaces.nats import SPACE_SIZE, Architecture
 from fearlib.sweeps.journal import read_journal
 from fearlib.sweeps.rows import read_rows
 
@@ -141,6 +143,14 @@ def refusal(source, dataset="cifar10", indices=(0,), epochs=200):
 def table(**columns):
     rows = pd.DataFrame({"index": INDICES, "arch": [STRINGS[index] for index in INDICES]})
     return rows.assign(**columns)
+
+
+def test_an_archive_becomes_a_table_by_command(archive, tmp_path):
+    """Which says how many of all 15,625 it lacks."""
+    result = CliRunner().invoke(app, ["truth", "export", str(archive), str(tmp_path / "truth.csv")])
+    assert result.exit_code == 0, result.output
+    assert f"without {SPACE_SIZE - len(INDICES)} architectures that the archive lacks" in result.output
+    assert sorted(pd.read_csv(tmp_path / "truth.csv")["index"]) == sorted(INDICES)
 
 
 # Reading the archive ------------------------------------------------------------------------------------

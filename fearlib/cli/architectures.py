@@ -39,6 +39,8 @@ def score(
     names = None if measures is None else tuple(measures.split())
     if names == ():
         raise InputError("--measures names none: leave it out for all of them.")
+    if measures is not None and "," in measures:
+        raise InputError(f"--measures {measures}: the names are separated by spaces.")
     measure_names(names)
     if dataset == "noise" and (folder is not None or train_images is not None):
         raise InputError("--folder and --train-images are of a dataset's images: name a --dataset with them.")

@@ -1,1 +1,2 @@
-"""Datasets. In: a name and a folder. Out: a `Dataset`, whole and in memory. Imports files and plugin."""
+"""Datasets. In: a name and a folder. Out: a `Dataset`, whole and in memory. Imports randomness,
+files, plugin and spaces."""

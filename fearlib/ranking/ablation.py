@@ -17,14 +17,14 @@ from fearlib.ranking.statistics import (
     top_spearman,
     top_spearman_difference,
 )
-from fearlib.spaces import darts_network, nats_network
+from fearlib.spaces import darts, nats
 from fearlib.sweeps.manifest import read_manifest
 from fearlib.sweeps.methods import parse_method
 from fearlib.sweeps.rows import read_curves, read_rows
 
 NETWORK_SETTINGS = ("cells", "channels", "resolution", "train_images")
 FEAR_SETTINGS = ("threshold", "threshold_checks", "stage2_epochs", "stage2_batch", "first_free_block", "precision")
-_FREEZE_POINTS = {"nats-tss": nats_network.freeze_point, "darts": darts_network.freeze_point}
+_FREEZE_POINTS = {"nats-tss": nats.freeze_point, "darts": darts.freeze_point}
 LEAST_SHARED = 10  # architectures, for two settings to be compared
 
 
@@ -41,16 +41,19 @@ class Run(NamedTuple):
 
 
 def fear_settings(label: str, preset: dict, names: Iterable[str], space: str) -> dict:
-    """The named settings of a FEAR: those in its label, else the preset's. What an old manifest lacks was 1.
+    """The named settings of a FEAR: those in its label, else the preset's. `threshold_checks` was 1 once.
 
-    Raises InputError for another space than the library's where neither states `first_free_block`.
+    Raises InputError for another that both lack, and for another space than the library's where neither states
+    `first_free_block`.
     """
-    values = preset | parse_method(label)[1]
+    values = {"threshold_checks": 1} | preset | parse_method(label)[1]
+    if lacking := sorted({*names, "cells", "first_free_block"} - values.keys()):
+        raise InputError(f"the settings beside {label} lack {', '.join(lacking)}: its manifest was altered.")
     if values["first_free_block"] is None:
         if space not in _FREEZE_POINTS:
             raise InputError(f"where {label} cuts networks of {space} is not known: state its first_free_block.")
         values["first_free_block"] = _FREEZE_POINTS[space](values["cells"])
-    return {name: values.get(name, 1) for name in names}
+    return {name: values[name] for name in names}
 
 
 def read_runs(folder: str | Path, methods: Iterable[str] | None = None) -> dict[str, Run]:

@@ -10,7 +10,7 @@ import pandas as pd
 from fearlib.data.registry import DATASETS
 from fearlib.errors import InputError
 from fearlib.sweeps.journal import read_journal
-from fearlib.sweeps.labels import kind_of, parse_label, read_label
+from fearlib.sweeps.labels import kind_of, read_label
 from fearlib.sweeps.presets import PRESETS, plain_preset
 from fearlib.sweeps.rows import read_rows, refuse_rows_without_journal
 
@@ -19,9 +19,10 @@ def finished_architectures(folder: str | Path, methods: Iterable[str] | None = N
     """The indices that the sweep in `folder` has finished with every method, up to the first that it has not.
 
     In the order in which the sweep came to them. Of a sweep that was cut short, later ones may be finished too,
-    but to take these would favour architectures that train fast. `methods` are those that are compared, each by
-    its label in the journal, or by its name (`fear`: all of its settings) where no label is that name alone; by
-    default those of `comparable_methods`. Others may be half done. Raises InputError if one of them has no trial.
+    but to take these would favour architectures that train fast. One seed is enough, and a trial that failed
+    counts as finished: it was tried. `methods` are those that are compared, each by its label in the journal, or
+    by its name (`fear`: all of its settings) where no label is that name alone; by default those of
+    `comparable_methods`. Others may be half done. Raises InputError if one of them has no trial.
     """
     records = read_journal(folder, curves=False)
     return _finished(records, _compared(folder, records, methods))
@@ -89,7 +90,7 @@ def _compared(folder: str | Path, records: list[dict], methods: Iterable[str] | 
 
 def methods_of(rows: pd.DataFrame, *kinds: str) -> list[str]:
     """The labels in the rows that name one of the kinds, in order; `fear(stage2_epochs=24)` is of kind fear."""
-    return sorted(label for label in rows.method.unique() if parse_label(label).name in kinds)
+    return sorted(label for label in rows.method.unique() if kind_of(label) in kinds)
 
 
 def preset_method(rows: pd.DataFrame, kind: str = "fear") -> str:

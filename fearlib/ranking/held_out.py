@@ -172,11 +172,13 @@ def carried_over(found: dict[tuple[str, str, str], Comparison], halvings: int = 
         if both:
             most = budgets(both[0], [found[one], *_of_dataset_first(one[0], found)])
             tables[one[0], other[0], one[1]] = choices(*both, most, halvings)
-    return joined(tables, ("dataset", "on", "set")) if tables else pd.DataFrame()
+    return joined(tables, ("dataset", "on", "set"))
 
 
 def joined(tables: dict[tuple[str, ...], pd.DataFrame], names: Iterable[str]) -> pd.DataFrame:
-    """One table, with columns before its own that say by these `names` of what each part is."""
+    """One table, with columns before its own that say by these `names` of what each part is; empty without any."""
+    if not tables:
+        return pd.DataFrame()
     return pd.concat(tables, names=names).reset_index(names).reset_index(drop=True)
 
 

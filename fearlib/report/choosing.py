@@ -53,7 +53,7 @@ def shown_guide(table: pd.DataFrame, macs_a_second: float) -> pd.DataFrame:
         {
             "budget": table.budget,
             "at most, 10^9 macs": table["at most"].map("{:.3g}".format),
-            "of a core": [duration(1e9 * gmacs / macs_a_second) for gmacs in table["at most"]],
+            "of a core, training": [duration(1e9 * gmacs / macs_a_second) for gmacs in table["at most"]],
             "dataset": table.dataset,
             "ranks best": [f"`{name}`" for name in table["on all"]],
             "costs": table["on all gmacs"].map("{:.3g}".format),

@@ -174,13 +174,15 @@ def _sweeps(results: Path, *forms: str, dataset: str = "") -> Iterator[Path]:
 
 
 def _zero_cost(ids: list[str], results: Path) -> Iterator[dict]:
-    for claim, (dataset, name) in _asked(ids, "ZC."):
-        for folder in _sweeps(results, "zero_cost_{dataset}", dataset=dataset):
+    for dataset in DATASETS.values():
+        asked = list(_asked(ids, f"ZC.{dataset}."))
+        for folder in _sweeps(results, "zero_cost_{dataset}", dataset=dataset) if asked else ():
             rows = read_rows(folder)
-            each = rows[(rows.method == name) & (rows.seed == rows.seed.min())]
-            if len(each):
-                found, beside = _with_published_accuracies(folder, dataset, each)
-                yield _line(claim, folder, ["zero_cost"], each, found, beside=beside)
+            for claim, (_, name) in asked:
+                each = rows[(rows.method == name) & (rows.seed == rows.seed.min())]
+                if len(each):
+                    found, beside = _with_published_accuracies(folder, dataset, each)
+                    yield _line(claim, folder, ["zero_cost"], each, found, beside=beside)
 
 
 def _with_published_accuracies(folder: Path, dataset: str, each: pd.DataFrame) -> tuple[Estimate, str]:

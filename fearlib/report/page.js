@@ -111,7 +111,9 @@ function scoresOf(sweep, place) {
 function rank(values, place) {
   if (values[place] === null) return "";
   const known = values.filter((value) => value !== null);
-  return `${1 + known.filter((value) => value > values[place]).length} of ${known.length}`;
+  const above = known.filter((value) => value > values[place]).length;
+  const equal = known.filter((value) => value === values[place]).length;
+  return `${above + (equal + 1) / 2} of ${known.length}`;  // equal ones share their mean rank
 }
 
 // --- the plot

@@ -75,9 +75,11 @@ def search_table(
     the `ratios` too. Funnels screen by the measures `screen`, where the rows have all of these, and train the best
     `keep` with FEAR and with short training, those of `searched_pair`: `funnel(train=fear,keep=10)`. The reference
     is the short training. A search sees `length` architectures, by default half of them. `how` goes to
-    `random_search_table`.
+    `random_search_table`. Raises InputError as that does, and for rows without FEAR or short training.
     """
     pair, known, screen = searched_pair(rows), set(rows.method), list(screen)
+    if pair is None:
+        raise InputError("a table of searches needs rows of FEAR and of short training.")
     trained = methods_of(rows, *_TRAINED)
     ones = [(method, math.inf) for method in (*trained, *measures) if method in known]
     ones += [(method, ratio) for method in methods_of(rows, "fear") for ratio in ratios]

@@ -83,13 +83,9 @@ def degradation(
     runs = [(1, ENDLESS_EPOCHS)] * last if constant_rate else [(last, epochs)] * (last > 0)
     for done, (length, schedule) in enumerate(runs):
         in_run = {step - done * steps for step in wanted if 0 < step - done * steps <= length * steps}
-        trained_on = math.inf  # images
-        if done + length == last:
-            epochs_before, step = divmod(max(in_run), steps)
-            trained_on = epochs_before * len(dataset.train_labels) + step * batch_size
         train(
             network, dataset, length, schedule_epochs=schedule, seed=seed + done, recorded_steps=in_run,
-            max_macs=trained_on * (network.training_macs(dataset.resolution) or math.inf), **common,
+            max_steps=max(wanted) - done * steps, **common,
         )  # fmt: skip
         if has_diverged([curve[-1].loss]):
             break

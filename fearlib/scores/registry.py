@@ -46,6 +46,7 @@ MEASURES: MutableMapping[str, Measure] = Registry(
     made_by=lambda measure: measure.function,
     own=FIFTEEN + LATER,
     added_by="fearlib.scores.measures",
+    reserved=COMBINED,
 )
 
 
@@ -70,7 +71,7 @@ def measure_names(names: Iterable[str] | None) -> tuple[str, ...]:
         raise InputError(f"measures={names!r:.80}: it must be a tuple of names, as ('snip',).")
     names = tuple(MEASURES if names is None else names)
     for name in names:
-        if isinstance(name, str) and name in COMBINED and name not in MEASURES:
+        if isinstance(name, str) and name in COMBINED:
             parts = ", ".join(COMBINED[name])
             raise InputError(f"{name} is a combination, for `fear funnel`: name its measures here, {parts}.")
         if not isinstance(name, str) or name not in MEASURES:

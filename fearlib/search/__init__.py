@@ -1,4 +1,4 @@
 """Search. In: how to evaluate an architecture, live or replayed, and an order. Out: the best found, its cost.
 
-Imports figures and the rooms below it.
+Imports ranking and the rooms below it.
 """

@@ -1,26 +1,24 @@
 """What a search learns of an architecture: by training or measuring it, or from measured trials."""
 
-import functools
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from fearlib.data.dataset import Dataset
 from fearlib.errors import InputError
-from fearlib.randomness import seeded
-from fearlib.scores.images import first_minibatch
-from fearlib.scores.measures import measure_network
-from fearlib.scores.registry import zero_cost_macs
 from fearlib.spaces.nats import Architecture
-from fearlib.spaces.nats_network import build_network
 from fearlib.sweeps.labels import kind_of
 from fearlib.sweeps.meaning import with_meaning
 from fearlib.sweeps.methods import expand_methods
 from fearlib.sweeps.presets import Settings
-from fearlib.sweeps.trial import plain_arithmetic, run_trial
+
+if TYPE_CHECKING:
+    from fearlib.data.dataset import Dataset
 
 
 @dataclass(frozen=True)
@@ -49,8 +47,11 @@ def value_of(evaluation: Evaluation) -> float:
 def live(method: str, seed: int, dataset: Dataset, settings: Settings) -> Evaluate:
     """An evaluation by running a trial of `method`, as a sweep would; a limit is for FEAR alone.
 
-    Raises InputError for a method that stands for several trials; the evaluation does for one of several scores.
+    A measure at initialisation is `zero_cost(measures=synflow)`. Raises InputError for a method that stands for
+    several trials; the evaluation does for one of several scores.
     """
+    from fearlib.sweeps.trial import run_trial  # here, for it imports torch
+
     labels = expand_methods([method], settings)
     if len(labels) > 1:
         raise InputError(f"{method} stands for {len(labels)} trials: choose one, {' or '.join(labels)}.")
@@ -65,23 +66,6 @@ def live(method: str, seed: int, dataset: Dataset, settings: Settings) -> Evalua
         return Evaluation(row["score"], stage1 if reached else math.inf, row["macs"], row["seconds"])
 
     return evaluate
-
-
-def at_initialisation(measure: str, seed: int, dataset: Dataset, settings: Settings) -> Evaluate:
-    """An evaluation by one zero-cost measure, on one thread, as a sweep would; each network is measured once."""
-    images, labels = first_minibatch(dataset, settings.zero_cost_batch, seed)
-
-    @functools.cache
-    def measured(index: int) -> Evaluation:
-        architecture = Architecture.from_index(index)
-        with plain_arithmetic():
-            with seeded(seed):
-                network = build_network(architecture, dataset.num_classes, settings.channels, settings.cells)
-            found = measure_network(network.to(images.device), images, labels, (measure,), seed)[measure]
-            macs = zero_cost_macs(measure, network.macs(images.shape[-1]), len(labels))
-        return Evaluation(found.value, math.inf, macs, found.seconds)
-
-    return lambda index, limit: measured(index)
 
 
 def replay(rows: pd.DataFrame, curves: pd.DataFrame, method: str, train_images: int, batch_size: int) -> Evaluate:

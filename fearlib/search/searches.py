@@ -65,12 +65,12 @@ def funnel_search(
 ) -> Found:
     """Screen every architecture of `order`, evaluate the best `keep`, and return the best of these by both.
 
-    `screens` are cheap evaluations by name, such as `at_initialisation("synflow", ...)`; `evaluate` is the costly
-    one. `combine` makes one score of a table of them, a column each: of the screens, over all architectures; of
-    these and what `evaluate` gives, the column `evaluated`, over those that were kept. One that is dropped is not
-    returned, nor one to which `combine` gives NaN. Of equal scores the earlier is kept, and of those kept the one
-    that was screened better wins. Raises InputError without a screen, with one called `evaluated`, or unless
-    `keep` is an integer of at least 1.
+    `screens` are cheap evaluations by name, such as `live("zero_cost(measures=synflow)", ...)`; `evaluate` is the
+    costly one. `combine` makes one score of a table of them, a column each: of the screens, over all
+    architectures; of these and what `evaluate` gives, the column `evaluated`, over those that were kept. One that
+    is dropped is not returned, nor one to which `combine` gives NaN. Of equal scores the earlier is kept, and of
+    those kept the one that was screened better wins. Raises InputError without a screen, with one called
+    `evaluated`, or unless `keep` is an integer of at least 1.
     """
     check_whole(1, keep=keep)
     if not screens or "evaluated" in screens:

@@ -160,3 +160,18 @@ def _parse_published(string: str) -> tuple[list, list] | None:
         return None
     known = concatenated <= {"range(2, 6)", "[2, 3, 4, 5]"} and ast.unparse(call.func) == "Genotype"
     return (normal, reduce) if known and len(call.keywords) == 4 and not call.args else None
+
+
+def freeze_point(cells: int) -> int:
+    """The first block that FEAR's second stage trains: 15 of 0..19 at twenty cells.
+
+    The last stage's cells are those after the second reduction cell, which joins the stages as NATS-Bench's
+    reduction block does. As there, 4/5 of them stay free, and at least one cell: with three cells, where none
+    comes after it, the second reduction cell itself.
+    """
+    after_reductions = cells - 1 - max(reductions(cells))
+    return cells - max(1, round(0.8 * after_reductions))
+
+
+def reductions(cells: int) -> tuple[int, int]:
+    return cells // 3, 2 * cells // 3

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from fearlib.errors import InputError, check_whole
-from fearlib.spaces.darts import EDGES, Genotype
+from fearlib.spaces.darts import EDGES, Genotype, freeze_point, reductions
 from fearlib.spaces.network import AvgPool3x3, Network, check_kind, relu_conv_bn
 
 Pair = tuple[torch.Tensor, torch.Tensor]  # outputs of the last cell but one and of the last cell
@@ -26,32 +26,17 @@ def build_darts_network(genotype: Genotype, num_classes: int, channels: int = 36
         raise InputError(f"cells is {cells}: it must be at least 3, or there is no room for two reductions.")
     last_but_one = last = 3 * channels
     stem = _Stem(nn.Conv2d(3, last, 3, padding=1, bias=False), nn.BatchNorm2d(last))
-    reductions = _reductions(cells)
+    reduces_at = reductions(cells)
     blocks = []
     for number in range(cells):
-        if number in reductions:
+        if number in reduces_at:
             channels *= 2
         blocks.append(
-            DartsCell(genotype, last_but_one, last, channels, number in reductions, number - 1 in reductions)
+            DartsCell(genotype, last_but_one, last, channels, number in reduces_at, number - 1 in reduces_at)
         )
         last_but_one, last = last, 4 * channels
     head = _Head(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(last, num_classes))
     return Network(stem, blocks, head, freeze_point(cells), stride=4)
-
-
-def freeze_point(cells: int) -> int:
-    """The first block that FEAR's second stage trains: 15 of 0..19 at twenty cells.
-
-    The last stage's cells are those after the second reduction cell, which joins the stages as NATS-Bench's
-    reduction block does. As there, 4/5 of them stay free, and at least one cell: with three cells, where none
-    comes after it, the second reduction cell itself.
-    """
-    after_reductions = cells - 1 - max(_reductions(cells))
-    return cells - max(1, round(0.8 * after_reductions))
-
-
-def _reductions(cells: int) -> tuple[int, int]:
-    return cells // 3, 2 * cells // 3
 
 
 class DartsCell(nn.Module):

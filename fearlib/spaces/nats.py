@@ -124,3 +124,11 @@ def _all_ops() -> tuple[tuple[str, ...], ...]:
 @functools.cache
 def _index_of_ops() -> dict[tuple[str, ...], int]:
     return {ops: index for index, ops in enumerate(_all_ops())}
+
+
+def freeze_point(cells: int) -> int:
+    """The first block that FEAR's second stage trains: 13 of 0..16 at five cells.
+
+    At other depths the same fraction, 4/5, of the last stage's cells stays free, at least one.
+    """
+    return 3 * cells + 2 - max(1, round(0.8 * cells))

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from fearlib.errors import check_whole
-from fearlib.spaces.nats import EDGES, Architecture
+from fearlib.spaces.nats import EDGES, Architecture, freeze_point
 from fearlib.spaces.network import AvgPool3x3, Network, check_kind, relu_conv_bn
 
 
@@ -31,14 +31,6 @@ def build_network(architecture: Architecture, num_classes: int, channels: int = 
         nn.BatchNorm2d(width), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, num_classes)
     )
     return Network(stem, blocks, head, freeze_point(cells), stride=4)
-
-
-def freeze_point(cells: int) -> int:
-    """The first block that FEAR's second stage trains: 13 of 0..16 at five cells.
-
-    At other depths the same fraction, 4/5, of the last stage's cells stays free, at least one.
-    """
-    return 3 * cells + 2 - max(1, round(0.8 * cells))
 
 
 class Cell(nn.Module):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from fearlib.errors import InputError
 from fearlib.plugin import OTHERS, Registry
-from fearlib.scores.registry import MEASURES
+from fearlib.scores.registry import COMBINED, MEASURES
 from fearlib.spaces.darts import Genotype
 from fearlib.spaces.nats import Architecture
 from fearlib.spaces.registry import build
@@ -78,6 +78,7 @@ METHODS: MutableMapping[str, Method] = Registry(
     beside=MEASURES,
     own=("fear", "shortreg", "zero_cost", "full", "early", "degradation", "degradation_constant"),
     added_by="fearlib.sweeps.own_methods",
+    reserved=COMBINED,
 )
 
 

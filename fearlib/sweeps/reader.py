@@ -8,13 +8,13 @@ from fearlib.errors import InputError
 from fearlib.files.outside import user_path
 from fearlib.sweeps.journal import START, collector_at_rest, end_of_journal, has_journal, read_journal_on
 from fearlib.sweeps.meaning import with_meaning
+from fearlib.sweeps.record import last_trials
 from fearlib.sweeps.rows import (
     CURVE_COLUMNS,
     ROW_COLUMNS,
     accuracy_from_outside,
     curves_of_trials,
     holds_journal,
-    last_trials,
     rows_of_folder,
     with_accuracy,
     written_curves,

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 MAX_LINE = 2**22  # bytes
@@ -19,6 +20,11 @@ class Trial:
     index: int
     method: str
     seed: int
+
+
+def last_trials(records: Iterable[dict]) -> list[dict]:
+    """Of a journal's records the last of every trial."""
+    return list({tuple(record["trial"].values()): record for record in records}.values())
 
 
 def write_record(record: dict) -> bytes:

@@ -18,6 +18,7 @@ from fearlib.sweeps.journal import FORMS, JOURNAL, START, Position, end_of_journ
 from fearlib.sweeps.labels import UNDEFINED, has_failed, truth_method
 from fearlib.sweeps.manifest import MANIFEST, read_manifest, refuse_absent_or_several
 from fearlib.sweeps.meaning import MEANING, with_meaning
+from fearlib.sweeps.record import last_trials
 
 ROWS = "rows.csv.gz"
 ROW_FORMS = (ROWS, "rows.csv")  # the second is version 0.1's, or from outside
@@ -63,11 +64,6 @@ def _rows_of_journal(
 def _ordered(table: pd.DataFrame) -> pd.DataFrame:
     keys = [key for key in ("method", "seed", "index", "stage", "epoch") if key in table]
     return table.sort_values(keys, ignore_index=True)
-
-
-def last_trials(records: Iterable[dict]) -> list[dict]:
-    """Of a journal's records the last of every trial."""
-    return list({tuple(record["trial"].values()): record for record in records}.values())
 
 
 def rows_of_folder(folder: Path, records: list[dict]) -> pd.DataFrame:

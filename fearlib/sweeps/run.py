@@ -74,14 +74,14 @@ def run_sweep(
     networks at once on each GPU, are dask's, as `cluster` says. A trial that fails (it raises, its workers die,
     its loss or score is not a number) is recorded with its reason, and tried again up to `retries` times once the
     others are done. No trial starts after `time_budget` seconds. Several workers take the cheapest method first,
-    so that there is soon something to see, and of a method the longest trials, so that none waits long for the
-    last; but with a time budget, and with one worker, one architecture follows another, so that those which are
-    finished are no selection. `after_trial` is called with each finished trial's
-    rows. The folder receives `journal.jsonl` while the sweep runs; at its end, when it is interrupted too, it has
-    `rows.csv.gz`, `manifest.json` and `journal.jsonl.gz`. Raises InputError for a number or settings that cannot
-    be, as `distinct` does, if `truth` is not of these architectures, if the folder holds results of another
-    configuration or other test accuracies, if two methods take the same measure, if another sweep is writing to
-    it, or on Windows. A script that asks for workers does so under `if __name__ == "__main__":`.
+    so that there is soon something to see; with a time budget, and with one worker, one architecture follows
+    another. The order of architectures is always that given, so that those which are finished are no selection.
+    `after_trial` is called with each finished trial's rows. The folder receives `journal.jsonl` while the sweep
+    runs; at its end, when it is interrupted too, it has `rows.csv.gz`, `manifest.json` and `journal.jsonl.gz`.
+    Raises InputError for a number or settings that cannot be, as `distinct` does, if `truth` is not of these
+    architectures, if the folder holds results of another configuration or other test accuracies, if two methods
+    take the same measure, if another sweep is writing to it, or on Windows. A script that asks for workers does so
+    under `if __name__ == "__main__":`.
     """
     _refuse_places()
     import_plugin()
@@ -130,11 +130,11 @@ def check_sweep(
 
 
 def _cheap_methods_first(plan: Plan) -> list[Trial]:
-    """Methods by what they cost at most; of each the longest trials first."""
-    costs, of_method = {trial: plan.most_macs(trial) for trial in plan.trials}, {}
-    for trial, macs in costs.items():
-        of_method[trial.method] = max(macs, of_method.get(trial.method, 0))
-    return sorted(plan.trials, key=lambda trial: (of_method[trial.method], -costs[trial]))
+    """Methods by what their costliest trial takes at most; of each the architectures in their order."""
+    costs: dict[str, int] = {}
+    for trial in plan.trials:
+        costs[trial.method] = max(plan.most_macs(trial), costs.get(trial.method, 0))
+    return sorted(plan.trials, key=lambda trial: costs[trial.method])
 
 
 def _planned(

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from fearlib.sweeps.journal import read_journal_on
 from fearlib.sweeps.labels import has_failed
 from fearlib.sweeps.manifest import read_manifest
+from fearlib.sweeps.record import last_trials
 from fearlib.sweeps.writer import writer
 
 
@@ -56,12 +57,12 @@ def sweep_status(folder: str | Path) -> Status:
 def status_of(folder: str | Path, records: list[dict], who: str | None) -> Status:
     """The state of the sweep in `folder` with these records in its journal and that writer."""
     sittings = read_manifest(folder)["sittings"]
-    last = _last_tries(records)
+    last = last_trials(records)
     finished = [record for record in last if not has_failed(record)]
     failed = [record for record in last if has_failed(record)]
     now = [record for record in records if record.get("sitting", 0) == len(sittings) - 1]
     planned = Counter(sittings[-1].get("missing", {})) if sittings else Counter()
-    remaining = planned - _by_method(_last_tries(now))
+    remaining = planned - _by_method(last_trials(now))
     of_finished, of_failed, seconds = _by_method(finished), _by_method(failed), {}
     for record in finished:
         seconds.setdefault(_method(record), []).append(_seconds(record))
@@ -98,11 +99,6 @@ def _at_once(records: list[dict], clock: float) -> float:
     """How many trials of one command ran at a time, on average, in so many seconds."""
     known = [seconds for seconds in map(_seconds, records) if not math.isnan(seconds)]  # none if a worker died
     return sum(known) / clock if sum(known) and clock else 1
-
-
-def _last_tries(records: Iterable[dict]) -> Iterable[dict]:
-    """Of each trial its last record."""
-    return {tuple(record["trial"].values()): record for record in records}.values()
 
 
 def _by_method(records: Iterable[dict]) -> Counter:

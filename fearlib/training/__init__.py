@@ -1,1 +1,2 @@
-"""Training. In: a network and a dataset. Out: a learning curve, one record an epoch. Imports spaces and data."""
+"""Training. In: a network and a dataset. Out: a learning curve, one record an epoch. Imports randomness,
+spaces and data."""

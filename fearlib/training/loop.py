@@ -118,6 +118,7 @@ def train(
     recorded_steps: Collection[int] = (),
     max_seconds: float = float("inf"),
     max_macs: float = float("inf"),
+    max_steps: float = float("inf"),
     validate: bool = False,
     precision: str = "auto",
     seed: int = 0,
@@ -130,8 +131,8 @@ def train(
     rate falling from 0.1 by a cosine, step by step, to 0 after `schedule_epochs` (default `epochs`). Batch norm
     stays in training mode in frozen blocks too. Training ends after `epochs`; after a record with which
     `latest_top1` reaches `stop_at`, or whose loss is not finite (`has_diverged`); or with the step in which
-    `max_seconds` have passed or `max_macs` are spent, with a record of what was done until then (`ended_by` says
-    which). On a GPU, which lags behind, `max_seconds` may be passed by up to an epoch.
+    `max_seconds` have passed, `max_macs` are spent (`ended_by` says which) or `max_steps` are done, with a record
+    of what was done until then. On a GPU, which lags behind, `max_seconds` may be passed by up to an epoch.
     `validate` measures test accuracy after every full epoch. `seed` orders images and augmentation, and decides
     what the network draws, as dropout does; torch's own generators stay as they are.
     `recorded_steps`, counted from 1 through the whole training, end with a record, too.
@@ -146,7 +147,7 @@ def train(
     schedule_epochs = epochs if schedule_epochs is None else schedule_epochs
     check_whole(1, epochs=epochs, batch_size=batch_size, records_per_epoch=records_per_epoch)
     check_schedule(epochs, schedule_epochs)
-    check_limits(stop_at=stop_at, max_seconds=max_seconds, max_macs=max_macs)
+    check_limits(stop_at=stop_at, max_seconds=max_seconds, max_macs=max_macs, max_steps=max_steps)
     seed = check_seed(seed)
     check_trainable(network, dataset, batch_size)
     steps = -(-len(dataset.train_labels) // batch_size)
@@ -177,8 +178,10 @@ def train(
                 step_on(images, labels)
                 schedule.step()
                 sums.images += len(labels)
+                done = epoch * steps + step
                 spent = limits.spent(seconds + sums.seconds(), macs + sums.images * macs_per_image)
-                if step not in of_an_epoch and epoch * steps + step not in others and not spent:
+                spent |= done >= max_steps
+                if step not in of_an_epoch and done not in others and not spent:
                     continue
                 record = sums.record(stage, epoch + step / steps, macs_per_image)
                 if validate and step == steps and not has_diverged([record.loss]):
