@@ -468,8 +468,10 @@ def test_a_funnel_keeps_the_whole_ranking(run, tmp_path, monkeypatch):
     """Of which it prints ten lines."""
     monkeypatch.chdir(tmp_path)
     scores = "smoke(train_images=100)/synflow smoke(train_images=100)/params"
-    drawn = [each.index for each in sample_architectures(12, 0)]
-    pd.DataFrame({"index": drawn, "arch": "?", "synthetic": range(12)}).to_csv("truth.csv", index=False)
+    architectures = sample_architectures(12, 0)
+    drawn = [each.index for each in architectures]
+    known = pd.DataFrame({"index": drawn, "arch": map(str, architectures), "synthetic": range(12)})
+    known.to_csv("truth.csv", index=False)
     words = ("funnel", "mine", "--scores", scores, "--count", 12, "--truth", "truth.csv")
     code, out, err = run(*words, "--time-budget", 0)
     assert code == 0 and "The time was too short for all of it: the same command goes on." in out, err

@@ -176,15 +176,14 @@ def altered_table(draw, text):
 
 
 def read_or_refused(read, path, said=None):
-    """What `read` gives; None if it refuses in a sentence of one line that names the file or its folder, or `said`."""
+    """What `read` gives; None if it refuses in one line that has what is `said`, by default the file or its folder."""
     try:
         return read()
     except InputError as error:
         message = str(error)
         assert message.splitlines() == [message] and message.endswith("."), message
-        assert any(text in message for text in ([path.name, str(path.parent)] if said is None else [said])), (
-            message
-        )
+        expected = (path.name, str(path.parent)) if said is None else (said,)
+        assert any(text in message for text in expected), message
         assert len(message) < 2000 + len(str(path)), len(message)
         return None
 
