@@ -171,7 +171,7 @@ EXHIBITS = {
 
 def find_exhibit(name: str) -> Exhibit:
     """The exhibit of that name. Raises InputError if there is none."""
-    if name not in EXHIBITS:
+    if not isinstance(name, str) or name not in EXHIBITS:
         raise InputError(f"unknown exhibit {name!r}: the exhibits are {', '.join(EXHIBITS)}.")
     return EXHIBITS[name]
 

@@ -124,7 +124,7 @@ def import_plugin(name: str | None = None) -> None:
         return
     try:
         importlib.import_module(name)
-    except Exception as error:  # whatever the module raises
+    except (Exception, SystemExit) as error:  # whatever the module raises
         raise InputError(
             f"{PLUGIN}={name} cannot be imported ({one_line(error)}): it must name a module on Python's path, "
             "for which PYTHONPATH can name its folder."

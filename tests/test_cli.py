@@ -327,6 +327,8 @@ show 3 --results absent
 show 3 --draw cell.jpg
 show 3 --draw nowhere/cell.png
 score 5 --csv nowhere/scores.csv
+score 5 --csv scores.csv.gz
+score 5 --measures snip,nwot
 list --dataset mnist
 table absent
 status absent
@@ -483,6 +485,30 @@ def test_a_funnel_keeps_the_whole_ranking(run, tmp_path, monkeypatch):
     assert ranking.test_accuracy.tolist() == [drawn.index(index) for index in ranking["index"]]
     assert f"found {ranking.test_accuracy[0]:.2f}%; the best of all has 11.00%" in out
     assert f" {ranking['index'][9]} | |" in out and f" {ranking['index'][10]} | |" not in out
+
+
+def test_show_has_a_folder_beside_the_sweeps_in_it(run, tmp_path):
+    for folder, method in ((tmp_path, "params"), (tmp_path / "part", "snip")):
+        words = ("rank", folder, "--count", 2, *SMALL, "--methods", f"zero_cost(measures={method})")
+        assert run(*words)[0] == 0
+    code, out, _ = run("show", sample_architectures(1, 0)[0].index, "--results", tmp_path)
+    assert code == 0 and "params" in out.split("score")[-1] and "snip" in out.split("score")[-1]
+
+
+def test_too_little_memory_is_one_sentence(run):
+    code, _, err = run("score", 0, "--batch", 10**11, "--measures", "params")
+    assert code == 2 and err.endswith(
+        "there is too little memory: smaller networks, or fewer images, take less.\n"
+    )
+
+
+def test_what_an_encoding_lacks_is_replaced():
+    folder = str(Path(ZERO_COST).with_name("archive") / "former_preset" / "compact_seeds")
+    said = subprocess.run(
+        [sys.executable, "-c", "from fearlib.cli import main; main()", "table", folder], capture_output=True,
+        env=os.environ | {"PYTHONIOENCODING": "ascii"}, timeout=100,
+    )  # fmt: skip
+    assert said.returncode == 0 and b"| ? " in said.stdout, said.stderr
 
 
 def test_a_guide_is_the_repositorys(run, tmp_path, monkeypatch):

@@ -129,8 +129,12 @@ def test_a_dataset_may_be_spelt_as_the_field_does(tmp_path, cifar10_files, monke
         assert preset("paper", name) == preset("paper", "cifar10")
     assert dataset_name("ImageNet16-120") == "imagenet16-120"
     assert dataset_name("CIFAR10-Valid", ["cifar10-valid"]) == "cifar10-valid"
-    monkeypatch.setitem(DATASETS, "CIFAR-10", lambda *sizes: "the user's own")
-    assert load_dataset("CIFAR-10") == "the user's own"
+    own = replace(loaded, source="the user's own")
+    monkeypatch.setitem(DATASETS, "CIFAR-10", lambda *sizes: own)
+    assert load_dataset("CIFAR-10") is own
+    monkeypatch.setitem(DATASETS, "CIFAR-10", lambda *sizes: "images")
+    with pytest.raises(InputError, match="CIFAR-10 gave a str, but a dataset's function must give a Dataset"):
+        load_dataset("CIFAR-10")
     assert load_dataset("cifar10", tmp_path).fingerprint == expected
     with pytest.raises(InputError, match="may be cifar10 or CIFAR-10: give it to the letter"):
         load_dataset("CIFAR10")

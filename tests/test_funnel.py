@@ -101,6 +101,20 @@ def test_a_score_that_is_spelt_in_two_ways_is_one():
     assert one.name == "smoke/fear(stage2_epochs=8)" and not others
 
 
+def test_a_funnel_does_not_keep_more_than_there_are(tmp_path):
+    with pytest.raises(InputError, match="keep is 3 of 2 architectures: leave it out to train all"):
+        run_funnel(tmp_path, "synthetic", ["smoke/synflow", "smoke/fear"], ARCHITECTURES[:2], 3)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_funnel_whose_trainings_gave_no_score_has_no_best(tmp_path):
+    never = "smoke(stage1_epochs=1,threshold=1,train_images=100)"
+    found = run_funnel(tmp_path, "synthetic", [f"{never}/params", f"{never}/fear"], ARCHITECTURES[:2])
+    assert found.best is None and len(found.ranking) == 2
+    found = run_funnel(tmp_path, "synthetic", [f"{never}/params"], ARCHITECTURES[:2])
+    assert found.best == found.ranking["index"][0]
+
+
 def test_of_equal_scores_the_better_screened_wins():
     screen, trained = looked_up({5: 0.0, 7: 1.0}, 1.0), looked_up({5: 1.0, 7: 0.0}, 1.0)
     for order in ([5, 7], [7, 5]):

@@ -176,7 +176,7 @@ def altered_table(draw, text):
 
 
 def read_or_refused(read, path, said=None):
-    """What `read` gives; None if it refuses in one line that has what is `said`, by default the file or its folder."""
+    """What `read` gives; None if it refuses in one line with what is `said`, by default the file or folder."""
     try:
         return read()
     except InputError as error:

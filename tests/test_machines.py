@@ -270,8 +270,13 @@ def test_a_module_of_ones_own_is_named_once(tmp_path, workers):
 
 def test_a_module_that_cannot_be_imported(tmp_path, monkeypatch, capsys):
     (tmp_path / "broken.py").write_text("1 / 0")
+    (tmp_path / "script.py").write_text("import sys; sys.exit(0)")
     monkeypatch.syspath_prepend(tmp_path)
-    for name, why in (("absent_module", "ModuleNotFoundError"), ("broken", "ZeroDivisionError")):
+    for name, why in (
+        ("absent_module", "ModuleNotFoundError"),
+        ("broken", "ZeroDivisionError"),
+        ("script", "SystemExit"),
+    ):
         monkeypatch.setenv("FEARLIB_PLUGIN", name)
         monkeypatch.setattr(sys, "argv", ["fear", "list"])
         with pytest.raises(SystemExit):
@@ -405,7 +410,7 @@ def test_a_script_without_its_guard(tmp_path):
 
 
 def test_a_writer_removes_what_one_that_was_killed_had_begun(tmp_path):
-    (tmp_path / "rows.csv.gz.12.part").write_bytes(b"half")
+    (tmp_path / f"rows.csv.gz.{platform.node()}.12.part").write_bytes(b"half")
     (tmp_path / "rows.csv.gz").write_bytes(b"whole")
     with only_writer(tmp_path):
         pass

@@ -212,6 +212,16 @@ def test_damaged_archives(tmp_path, name):
             log_times(damaged)
 
 
+def test_a_log_that_an_archive_holds_twice(tmp_path):
+    """As appending to a .tar leaves it."""
+    source = tmp_path / "logs.zip"
+    with zipfile.ZipFile(source, "w") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        for _ in range(2):
+            archive.writestr("a.json", json.dumps(log()))
+    with pytest.raises(InputError, match="holds 1 training logs twice: each counts once"):
+        log_times(source)
+
+
 def test_a_log_packed_unusually(tmp_path):
     """It would be unpacked without bound; beside the logs it does not matter."""
     source = write(tmp_path / "logs.zip", {"a.json": log()})

@@ -11,6 +11,7 @@ import torch
 
 import fearlib
 from fearlib import Architecture, InputError, benchmark_accuracy, build_network, preset, ranking_table, read_rows
+from fearlib.exhibits import find_exhibit
 from fearlib.figures import save_figure, scatter
 from fearlib.files.outside import existing_path, read_file
 from fearlib.files.write import replace_file
@@ -52,6 +53,7 @@ def sweep(folder, settings, **how):
         ({"architectures": 7}, "architectures is 7: it must be a list"),
         ({"methods": "fear"}, "methods='fear': it must be a list of names"),
         ({"methods": [5]}, r"methods=\[5\]: it must be a list of names"),
+        ({"scheduler": 5}, "scheduler is 5: it must be tcp://HOST:PORT, or slurm"),
         ({"workers": "2"}, "workers is '2': it must be an integer"),
         ({"retries": "1"}, "retries is '1': it must be an integer"),
         ({"workers": 1.5}, "workers is 1.5: it must be an integer"),
@@ -233,6 +235,9 @@ IMAGES, LABELS = torch.zeros(4, 3, 8, 8), torch.arange(4)
     [
         (IMAGES.byte(), {}, "the training images are uint8: they need a mean and std"),
         (IMAGES[:, :1], {}, r"the shape \(4, 1, 8, 8\)"),
+        (IMAGES * torch.tensor([1.0, math.nan]).repeat(4), {}, "the training images hold NaN or an infinity"),
+        (IMAGES.to(torch.complex64), {}, "the training images are complex64"),
+        (IMAGES.long(), {}, "the training images are int64"),
         (IMAGES[..., :4], {}, r"the shape \(4, 3, 8, 4\): it must be \(count, 3, side, side\)"),
         (IMAGES, {"mean": torch.zeros(3)}, "both a mean and a std, or neither"),
         (IMAGES, {"padding": -1}, "padding is -1"),
@@ -275,6 +280,13 @@ def test_training_and_test_images_are_alike():
         (lambda: measure(passes=3, at_most="64"), "at_most is '64'"),
         (lambda: preset("smoke", "cifar10", space=["x"]), r"unknown search space \['x'\]"),
         (lambda: benchmark_accuracy("x.csv", "cifar10", [1], split=["test"]), r"unknown split \['test'\]"),
+        (lambda: benchmark_accuracy("x.csv", "cifar10", 27), "indices=27: give a list of architecture indices"),
+        (lambda: read_indices("x.txt", count=1.0), "count is 1.0: it must be an integer"),
+        (lambda: find_exhibit([]), r"unknown exhibit \[\]"),
+        (
+            lambda: fearlib.run_sweep("a\0b", "synthetic", preset("smoke", "synthetic"), ["fear"], SOME),
+            "null byte",
+        ),
         (lambda: existing_path("a" * 300), "cannot be read: File name too long"),
         (lambda: read_file("a" * 300, 10), "cannot be read: File name too long"),
         (lambda: replace_file("a\0b", b""), "cannot be written: embedded null byte"),

@@ -217,9 +217,17 @@ def test_random_search_table_is_the_mean_over_orders():
     assert everything["found sd"][0] == pytest.approx(0, abs=1e-9) and everything.macs[0] == rows.macs.sum()
     with pytest.raises(InputError, match="cannot see 13 of 12"):
         random_search_table({}, accuracy, 13)
-    for unusable, orders in ((accuracy.where(accuracy.index > 0), 5), (accuracy, 0)):
-        with pytest.raises(InputError, match="test accuracy of every architecture, and at least one order"):
-            random_search_table({}, unusable, 5, orders)
+    for unusable in (accuracy.where(accuracy.index > 0), accuracy.where(accuracy.index > 0, INF)):
+        with pytest.raises(InputError, match="test accuracy of every architecture"):
+            random_search_table({}, unusable, 5)
+    for wrong in ({"orders": 0}, {"orders": 1.5}, {"length": 1.5}, {"resamples": 0}, {"seed": -1}):
+        with pytest.raises(InputError, match=f"{next(iter(wrong))} is {next(iter(wrong.values()))}"):
+            random_search_table({}, accuracy, **{"length": 5} | wrong)
+    with pytest.raises(InputError, match="is not among the searches"):
+        random_search_table({}, accuracy, 5, reference=("fear", INF))
+    for sizes in ((0, 4), (-1, 4), (10, 0), (10.0, 4)):
+        with pytest.raises(InputError, match="it must be an integer of at least 1"):
+            replay(rows, curves, "fear", *sizes)
 
 
 def test_two_sweeps_of_a_dataset_are_two_lines_of_t3():

@@ -24,6 +24,8 @@ def keep_accuracies(
     """
     if truth is None:
         raise InputError("validation accuracies are kept beside test accuracies: give a truth, too.")
+    if rows.seed.nunique() > 1:
+        raise InputError("the rows are of several seeds: give those of one.")
     wide = rows.pivot(index="index", columns="method", values="score")
     wide = wide[[measure for measure in MEASURES if measure in wide]]
     wide.insert(0, "arch", [str(Architecture.from_index(index)) for index in wide.index])

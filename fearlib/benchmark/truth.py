@@ -13,6 +13,7 @@ from fearlib.data.registry import dataset_name, stands_for
 from fearlib.errors import InputError
 from fearlib.files.outside import user_path
 from fearlib.files.tables import percentages
+from fearlib.files.write import check_place
 from fearlib.spaces.nats import SPACE_SIZE, Architecture
 from fearlib.sweeps.rows import holds_sweep
 
@@ -47,6 +48,8 @@ def benchmark_accuracy(
     dataset = dataset_name(dataset, OF_TABLES)
     if not isinstance(split, str) or split not in SPLITS:
         raise InputError(f"unknown split {split!r:.80}: the splits are {', '.join(SPLITS)}.")
+    if not isinstance(indices, Iterable):
+        raise InputError(f"indices={indices!r:.80}: give a list of architecture indices.")
     indices = [Architecture.from_index(index).index for index in indices]
     source = user_path(source)
     if holds_sweep(source):
@@ -75,8 +78,7 @@ def export_truth(archive: str | Path, output: str | Path) -> int:
     """
     archive, output = user_path(archive), user_path(output)
     check_format(output)
-    if not output.parent.is_dir():
-        raise InputError(f"{output} cannot be written: there is no folder {output.parent}.")
+    check_place(output)
     held = held_in(archive)
     wanted = [(dataset, epochs, "test") for epochs in ARCHIVE_EPOCHS for dataset in ARCHIVE_NAMES]
     wanted += [(dataset, FULL_EPOCHS, "validation") for dataset in SPLITS["validation"].names]

@@ -46,6 +46,8 @@ def score(
         raise InputError("--folder and --train-images are of a dataset's images: name a --dataset with them.")
     if csv is not None:
         check_place(csv)
+        if csv.suffix.lower() != ".csv":
+            raise InputError(f"--csv {csv}: the file's name must end in .csv.")
     from fearlib.scores.images import first_minibatch, noise_minibatch
     from fearlib.scores.measures import score_architectures
 

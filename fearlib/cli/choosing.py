@@ -20,9 +20,10 @@ from fearlib.cli.options import (
 from fearlib.cli.sweeps import accuracy_of, architectures_of, stoppable
 from fearlib.data.registry import dataset_name
 from fearlib.errors import InputError, check_least, require
-from fearlib.files.outside import existing_path, user_path
+from fearlib.files.outside import existing_path, read_file, user_path
 from fearlib.files.write import replace_file
 
+MAX_GUIDE_BYTES = 2**20
 _SHOWN = 10  # architectures of a ranking
 _COMBINED = {
     "product": "the mean logarithm of the ranks by the scores, each as a share of the architectures",
@@ -46,7 +47,7 @@ def choose(
         guide = results / "tables" / "choosing.md"
         if not guide.exists():
             raise InputError(f"{results} holds no tables/choosing.md: run this in the repository's folder.")
-        print(guide.read_text(), end="")
+        print(read_file(guide, MAX_GUIDE_BYTES).decode(errors="replace"), end="")
         return
     check_least(0, budget=budget)
     dataset = None if dataset is None else dataset_name(dataset)
@@ -107,8 +108,10 @@ def funnel(
     if accuracy is not None:
         ranking = ranking.assign(test_accuracy=ranking["index"].map(accuracy))
     best = ranking[:_SHOWN]
-    if accuracy is not None:
-        print(f"\nfound {accuracy[best['index'][0]]:.2f}%; the best of all has {accuracy.max():.2f}%")
+    if found.best is None:
+        print("\nnone that was trained has a score: these are ranked by the others")
+    elif accuracy is not None:
+        print(f"\nfound {accuracy[found.best]:.2f}%; the best of all has {accuracy.max():.2f}%")
     print("\n" + best.to_markdown(index=False, floatfmt=".4g"))
     print(f"\ncombined: {_COMBINED[how]}; the highest is best")
     table = output / f"ranking_{dataset}.csv"

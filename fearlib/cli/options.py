@@ -64,8 +64,8 @@ def how_to_run(
 
 
 def _seed(text: str) -> int:
-    if not (text.strip().isdecimal() and int(text) <= LARGEST_SEED):
-        raise InputError(f"seed {text!r}: seeds are integers from 0 to {LARGEST_SEED}, separated by commas.")
+    if not (text.strip().isdecimal() and len(text) < 80 and int(text) <= LARGEST_SEED):
+        raise InputError(f"seed {text!r:.80}: seeds are integers from 0 to {LARGEST_SEED}, separated by commas.")
     return int(text)
 
 

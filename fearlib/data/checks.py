@@ -24,8 +24,12 @@ def check_labels(what: str, labels: torch.Tensor, images: int) -> torch.Tensor:
 
 
 def check_images(what: str, images: torch.Tensor) -> None:
-    """Raises InputError unless they are (count, 3, side, side)."""
+    """Raises InputError unless they are (count, 3, side, side), of uint8 or of finite floating-point numbers."""
     check_tensor(what, images)
+    if images.dtype != torch.uint8 and not images.is_floating_point():
+        raise InputError(f"{what} are {dtype_text(images.dtype)}: they must be uint8 or floating-point numbers.")
+    if images.is_floating_point() and not images.isfinite().all():
+        raise InputError(f"{what} hold NaN or an infinity.")
     if images.dim() != 4 or images.shape[1] != 3 or images.shape[-1] != images.shape[-2]:
         raise InputError(f"{what} have the shape {tuple(images.shape)}: it must be (count, 3, side, side).")
 

@@ -34,7 +34,11 @@ def load_dataset(
     dataset it draws another, smaller one, whose rarest classes may lack images. Raises InputError for an unknown
     name or a size that the dataset does not have.
     """
+    from fearlib.data.dataset import Dataset  # here, for it imports torch
+
     loaded = DATASETS[dataset_name(name)](folder and str(user_path(folder)), resolution, train_images)
+    if not isinstance(loaded, Dataset):
+        raise InputError(f"{name} gave a {type(loaded).__name__}, but a dataset's function must give a Dataset.")
     if resolution is not None and loaded.resolution != resolution:
         raise InputError(
             f"{name} has images of {loaded.resolution} pixels a side, but {resolution} were asked for."

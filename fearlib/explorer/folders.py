@@ -15,11 +15,11 @@ NEWEST = "newest"
 
 
 def results_folders(parent: str | Path = "results") -> list[Path]:
-    """The folders in `parent`, or in a folder there, that hold a sweep; none if there is no such folder.
+    """`parent` and the folders in it, or in a folder there, that hold a sweep; none if there is no such folder.
 
     Those in the archive lie deeper.
     """
-    places = [f"{within}/{name}" for within in ("*", "*/*") for name in (*ROW_FORMS, *FORMS)]
+    places = [f"{within}{name}" for within in ("", "*/", "*/*/") for name in (*ROW_FORMS, *FORMS)]
     return sorted({path.parent for place in places for path in user_path(parent).glob(place)})
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import platform
+import shutil
 from pathlib import Path
 
 from fearlib.errors import InputError
@@ -22,15 +23,19 @@ def check_place(path: str | Path) -> Path:
 def replace_file(path: Path, content: bytes) -> None:
     """Write a whole file in one step: a reader, or a crash, sees the old content or the new.
 
-    Raises InputError if it cannot be written; the old content then stays.
+    A link stays one, and a file that is replaced keeps its permissions. Raises InputError if it cannot be written;
+    the old content then stays.
     """
     path = check_place(path)
+    path = Path(os.path.realpath(path)) if os.path.islink(path) else path
     partial = path.with_name(f"{path.name}.{platform.node()}.{os.getpid()}.part")
     try:
         with open(partial, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        if path.exists():
+            shutil.copymode(path, partial)
         os.replace(partial, path)
     except (OSError, ValueError) as error:  # ValueError of a name with a null in it
         with contextlib.suppress(OSError, ValueError):  # of a folder that cannot be written it fails, too

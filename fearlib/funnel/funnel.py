@@ -26,13 +26,15 @@ class Funnel(NamedTuple):
 
     `ranking` has a line an architecture that was kept, the best first: `index`, `arch`, each of the scores by its
     name and `combined`, all of them together; last come those without a trained score. It is None where time did
-    not suffice: run the same again. `costs` has a line a sweep: `folder`, `method`, more than one where the folder
-    had some of the measures before, how many `architectures`, and the `macs` and `seconds` of the scores that were
-    asked for, each as computed alone.
+    not suffice: run the same again. `best` is the first one's index, None if not one has every trained score.
+    `costs` has a line a sweep: `folder`, `method`, more than one where the folder had some of the measures before,
+    how many `architectures`, and the `macs` and `seconds` of the scores that were asked for, each as computed
+    alone.
     """
 
     ranking: pd.DataFrame | None
     costs: pd.DataFrame
+    best: int | None = None
 
 
 def run_funnel(
@@ -65,6 +67,10 @@ def run_funnel(
     free = [part for part in parts if part.is_free]
     _check(keep, how, free, parts)
     architectures, seeds = distinct(architectures, seeds)
+    if keep is not None and keep > len(architectures):
+        raise InputError(
+            f"keep is {keep}, but there are {len(architectures)} architectures: leave it out for all."
+        )
     if (space := space_of(architectures)) != "nats-tss":
         raise InputError(f"a funnel takes architectures of nats-tss, not of {space}.")
     table, costs = pd.DataFrame(index=[architecture.index for architecture in architectures]), []
@@ -94,7 +100,10 @@ def run_funnel(
                 )
             return Funnel(None, pd.DataFrame(costs))
         table = table.join(scored.groupby(["index", "name"]).score.mean().unstack())
-    return Funnel(_ranking(table, parts, how, architectures), pd.DataFrame(costs))
+    ranking = _ranking(table, parts, how, architectures)
+    trained = [part.name for part in parts if not part.is_free]
+    best_is_whole = ranking[trained].iloc[0].notna().all()
+    return Funnel(ranking, pd.DataFrame(costs), int(ranking["index"].iloc[0]) if best_is_whole else None)
 
 
 def _check(keep: int | None, how: str, free: list[Part], parts: list[Part]) -> None:

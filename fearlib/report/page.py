@@ -11,7 +11,7 @@ import pandas as pd
 from fearlib.errors import InputError, require
 from fearlib.files.outside import user_path
 from fearlib.files.tables import read_csv
-from fearlib.files.write import replace_file
+from fearlib.files.write import check_place, replace_file
 from fearlib.report.account import accounts
 from fearlib.report.captioned import add_sweeps, figures, tables
 from fearlib.report.claims import CLAIMS, COLUMNS, MAX_CLAIMS_BYTES, shown_values
@@ -31,6 +31,7 @@ def write_report(results: Path, output: Path) -> int:
     The same results give the same bytes. Raises InputError if there are no results, something in them cannot be
     read, or the page would be larger than `MAX_BYTES`.
     """
+    check_place(output)
     page = render(user_path(results)).encode()
     if len(page) > MAX_BYTES:
         raise InputError(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from fearlib.errors import InputError
+from fearlib.errors import InputError, check_whole
 from fearlib.spaces.nats import Architecture
 from fearlib.sweeps.labels import kind_of
 from fearlib.sweeps.meaning import with_meaning
@@ -76,6 +76,7 @@ def replay(rows: pd.DataFrame, curves: pd.DataFrame, method: str, train_images: 
     are interpolated in the learning curve. Raises InputError unless there is one trial an architecture, all of one
     seed, FEAR's with learning curves; the evaluation does for an architecture without a trial.
     """
+    check_whole(1, train_images=train_images, batch_size=batch_size)
     rows = with_meaning(rows)
     of_method = rows[(rows.method == method) & ~rows.failed]
     if of_method.empty:

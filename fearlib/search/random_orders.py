@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import scipy  # loads its `stats`, which takes a second, when they are first used
 
-from fearlib.errors import InputError
+from fearlib.errors import InputError, check_whole
 from fearlib.files.progress import progress
 from fearlib.ranking.combinations import DIGITS
 from fearlib.search.evaluations import Evaluate, value_of
@@ -113,10 +113,14 @@ def random_search_table(
     estimate, as wide as the resamples spread about their mean, of the `difference` their percentiles. Raises
     InputError if there are fewer than `length` architectures.
     """
-    if not 1 <= length <= len(accuracy):
+    check_whole(1, length=length, orders=orders, resamples=resamples)
+    check_whole(0, seed=seed)
+    if length > len(accuracy):
         raise InputError(f"a search cannot see {length} of {len(accuracy)} architectures.")
-    if accuracy.isna().any() or orders < 1:
-        raise InputError("searches need a test accuracy of every architecture, and at least one order.")
+    if not np.isfinite(accuracy).all():
+        raise InputError("searches need a test accuracy of every architecture.")
+    if reference is not None and reference not in searches:
+        raise InputError(f"the reference {reference} is not among the searches.")
     rng, number = np.random.default_rng(seed), len(accuracy)
     drawn = np.array([rng.permutation(number)[:length] for _ in range(orders)])
     samples = rng.integers(number, size=(resamples, number)).repeat(_ORDERS, axis=0)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from fearlib.errors import InputError, check_whole
+from fearlib.errors import InputError, check_whole, is_number
 from fearlib.ranking.combinations import rank_product
 from fearlib.search.evaluations import Evaluate, Evaluation, value_of
 from fearlib.spaces.nats import Architecture
@@ -104,8 +104,8 @@ def _evaluate_unseen(evaluate: Evaluate, order: Iterable[int], ratio: float, see
 
 def check_ratio(ratio: float) -> None:
     """Raise InputError unless stage 1 may cost something."""
-    if not ratio > 0:
-        raise InputError(f"ratio {ratio!r}: the limit of stage 1 must be above 0 times the cheapest.")
+    if not is_number(ratio) or not ratio > 0:
+        raise InputError(f"ratio {ratio!r:.80}: the limit of stage 1 must be above 0 times the cheapest.")
 
 
 def _found(seen: dict[int, Evaluation]) -> Found:

@@ -6,7 +6,7 @@ import random
 import re
 from dataclasses import dataclass
 
-from fearlib.errors import InputError, check_seed, is_integer
+from fearlib.errors import InputError, check_whole, is_integer
 from fearlib.spaces.nats import check_index
 
 OPERATIONS = (
@@ -104,14 +104,15 @@ class Genotype:
 def sample_genotypes(count: int, seed: int) -> list[Genotype]:
     """`count` different genotypes, drawn uniformly; a longer sample starts with the shorter one.
 
-    Raises InputError unless 0 <= count <= SPACE_SIZE, and for a seed that is no integer.
+    Raises InputError unless 0 <= count <= SPACE_SIZE, and for a seed that is no integer of at least 0.
     """
+    check_whole(0, seed=seed)
     if not is_integer(count) or not 0 <= count <= SPACE_SIZE:
         raise InputError(
             f"cannot sample {count!r} genotypes: it must be an integer of at least 0, and the space has "
             f"{SPACE_SIZE}."
         )
-    generator, indices = random.Random(check_seed(seed)), {}  # a dictionary keeps the order in which it is filled
+    generator, indices = random.Random(int(seed)), {}  # a dictionary keeps the order in which it is filled
     while len(indices) < count:
         indices[generator.randrange(SPACE_SIZE)] = None
     return [Genotype.from_index(index) for index in indices]

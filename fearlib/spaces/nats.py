@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from fearlib.errors import InputError, check_seed, is_integer
+from fearlib.errors import InputError, check_whole, is_integer
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))  # (source node, target node)
@@ -101,15 +101,16 @@ def check_index(index: int, space_size: int) -> int:
 def sample_architectures(count: int, seed: int) -> list[Architecture]:
     """`count` different architectures, drawn uniformly; a longer sample starts with the shorter one.
 
-    Raises InputError unless 0 <= count <= 15625, and for a seed that is no integer.
+    Raises InputError unless 0 <= count <= 15625, and for a seed that is no integer of at least 0.
     """
+    check_whole(0, seed=seed)
     if not is_integer(count) or not 0 <= count <= SPACE_SIZE:
         raise InputError(
             f"cannot sample {count!r} architectures: it must be an integer of at least 0, and the space has "
             f"{SPACE_SIZE}."
         )
     order = list(range(SPACE_SIZE))
-    random.Random(check_seed(seed)).shuffle(order)
+    random.Random(int(seed)).shuffle(order)
     return [Architecture.from_index(index) for index in order[:count]]
 
 

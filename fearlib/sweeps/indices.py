@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from fearlib.errors import InputError
+from fearlib.errors import InputError, check_whole
 from fearlib.files.outside import read_file, user_path
 from fearlib.files.tables import own_names, read_csv
 from fearlib.spaces.listing import architectures_of_lines, architectures_of_table
@@ -25,6 +25,8 @@ def read_indices(path: str | Path, count: int | None = None, space: str = "nats-
     Raises InputError if a line is none of these, an index and a string contradict each other, a text names an
     architecture twice, or there are none, or fewer than `count`.
     """
+    if count is not None:
+        check_whole(0, count=count)
     path = user_path(path)
     if path.is_dir():
         _refuse_others({read_manifest(path)["configuration"]["space"]} - {space}, path, space)
@@ -40,7 +42,7 @@ def read_indices(path: str | Path, count: int | None = None, space: str = "nats-
         architectures = architectures_of_lines(read_file(path, MAX_INDICES_BYTES), path, space)
     if not architectures:
         raise InputError(f"{path} names no architecture.")
-    if count is not None and not 0 <= count <= len(architectures):
+    if count is not None and count > len(architectures):
         raise InputError(f"{path} has {len(architectures)} architectures, but {count} were asked for.")
     return architectures[:count]
 

@@ -15,7 +15,10 @@ MAX_BYTES = 2**24  # a sitting takes half a KB
 
 
 def open_manifest(folder: Path, configuration: dict) -> dict:
-    """The folder's manifest, or a new one. Raises InputError if it is one of another configuration."""
+    """The folder's manifest, or a new one if there is none, or one of another configuration and not one trial.
+
+    Raises InputError if there are trials of another configuration, or trials without a manifest.
+    """
     path = folder / MANIFEST
     if not path.exists():
         if has_journal(folder):
@@ -24,12 +27,12 @@ def open_manifest(folder: Path, configuration: dict) -> dict:
     manifest = read_manifest(folder)
     existing = manifest["configuration"]
     differences = _differences(existing, configuration)
-    if differences:
+    if differences and has_journal(folder):
         raise InputError(
             f"{folder} holds results of another configuration ({'; '.join(differences)}): "
             "choose another folder, or the same settings and data."
         )
-    return manifest
+    return {"configuration": configuration, "sittings": []} if differences else manifest
 
 
 def read_manifest(folder: str | Path) -> dict:
@@ -72,6 +75,8 @@ def _wrong(manifest: object) -> str | None:
     if not isinstance(sittings, list) or not all(isinstance(sitting, dict) for sitting in sittings):
         return "its sittings are not a list of objects"
     for sitting in sittings:
+        if type(sitting.get("trials", 0)) is not int:
+            return "the trials of a sitting are no number"
         missing = sitting.get("missing", {})
         if not isinstance(missing, dict) or not all(type(n) is int and 0 <= n < 2**63 for n in missing.values()):
             return "the missing trials of a sitting are not numbers of trials by method"
@@ -95,6 +100,19 @@ def _differences(old: dict, new: dict, prefix: str = "") -> list[str]:
 
 def write_manifest(folder: Path, manifest: dict) -> None:
     replace_file(folder / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
+
+
+def refuse_lost_trials(folder: Path, manifest: dict, of_sitting: Counter) -> None:
+    """Raises InputError if the journal in `folder` has fewer trials of a sitting than its manifest counted.
+
+    Tables made from it would lose them. There may be more: a sitting that was killed counted none.
+    """
+    counted = Counter({number: past.get("trials", 0) for number, past in enumerate(manifest["sittings"])})
+    if lost := (counted - of_sitting).total():
+        raise InputError(
+            f"{folder}: its journal lacks {lost} trials that its {MANIFEST} counted: put the whole journal back, "
+            "or choose another folder."
+        )
 
 
 def count_trials(folder: Path, manifest: dict, of_sitting: Counter) -> None:

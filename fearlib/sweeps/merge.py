@@ -19,7 +19,14 @@ from fearlib.sweeps.journal import (
     refuse_two_journals,
 )
 from fearlib.sweeps.labels import has_failed
-from fearlib.sweeps.manifest import MANIFEST, count_trials, open_manifest, read_manifest, write_manifest
+from fearlib.sweeps.manifest import (
+    MANIFEST,
+    count_trials,
+    open_manifest,
+    read_manifest,
+    refuse_lost_trials,
+    write_manifest,
+)
 from fearlib.sweeps.record import Trial
 from fearlib.sweeps.rows import known_accuracy, refuse_rows_without_journal, write_tables
 from fearlib.sweeps.taken import refuse_measures_twice
@@ -36,6 +43,8 @@ def merge_sweeps(folder: str | Path, sources: list[str | Path], methods: list[st
     configuration, with other test accuracies or with a measure that another method has taken, or if a method has
     no trial; nothing is written then.
     """
+    if isinstance(sources, str | Path):
+        sources = [sources]
     if not sources:
         raise InputError(f"nothing is to be merged into {folder}: name at least one results folder.")
     folder, sources = user_path(folder), [user_path(source) for source in sources]
@@ -54,7 +63,9 @@ def merge_sweeps(folder: str | Path, sources: list[str | Path], methods: list[st
     with only_writer(folder):
         refuse_rows_without_journal(folder)
         merged = open_manifest(folder, configuration)
-        held = {Trial(**record["trial"]): record for record in recover_journal(folder)}
+        records = recover_journal(folder)
+        refuse_lost_trials(folder, merged, Counter(record.get("sitting", 0) for record in records))
+        held = {Trial(**record["trial"]): record for record in records}
         count_trials(folder, merged, Counter(record.get("sitting", 0) for record in held.values()))
         for manifest, records in parts:
             sittings = [_place(merged["sittings"], sitting) for sitting in manifest["sittings"]]

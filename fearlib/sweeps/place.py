@@ -18,6 +18,8 @@ class Place:
 
     def __post_init__(self):
         check_whole(1, workers=self.workers, per_gpu=1 if self.per_gpu is None else self.per_gpu)
+        if not isinstance(self.scheduler, str | None):
+            raise InputError(f"scheduler is {self.scheduler!r:.80}: it must be tcp://HOST:PORT, or slurm.")
         if self.workers > 1 and self.scheduler != "slurm" and (self.per_gpu or self.scheduler):
             raise InputError(
                 "workers are those that the scheduler has, or per_gpu for each GPU: leave workers out."

@@ -30,6 +30,7 @@ ROW_COLUMNS = (
 )  # fmt: skip
 _TEXTS = ("space", "dataset", "preset", "method", "outcome")
 _INTEGERS = ("index", "seed")
+_LARGEST = {"index": 2**63 - 1, "seconds": 1e300, "macs": 1e300, "test_accuracy": 100}
 _NUMBERS = ("score", "seconds", "macs", "test_accuracy")
 CURVE_COLUMNS = (
     "index", "method", "seed", "stage", "epoch", "loss", "train_top1", "val_top1", "seconds", "images", "macs",
@@ -49,9 +50,17 @@ def write_tables(folder: Path, truth: pd.Series | None = None) -> pd.DataFrame:
     content = rows[list(ROW_COLUMNS)].to_csv(index=False, lineterminator="\n").encode()
     replace_file(user_path(folder) / ROWS, gzip.compress(content, mtime=0))
     if has_journal(folder):
-        for older in (*ROW_FORMS[1:], CURVES):  # which would no longer be all
-            (user_path(folder) / older).unlink(missing_ok=True)
+        for older, columns in ((ROW_FORMS[1], ROW_COLUMNS), (CURVES, CURVE_COLUMNS)):  # no longer all there is
+            path = user_path(folder) / older
+            if path.is_file() and set(columns) <= _header(path):
+                path.unlink()
     return rows
+
+
+def _header(path: Path) -> set[str]:
+    """The columns that a table's first line names."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return set(file.readline(4096).strip().split(","))
 
 
 def _rows_of_journal(
@@ -156,13 +165,16 @@ def read_rows(folder: str | Path) -> pd.DataFrame:
 
     A line a score, with the columns `ROW_COLUMNS`: `score` (higher is better, NaN: none, and `outcome` says why),
     `seconds` and `macs` of the trial, `test_accuracy` in % (NaN: not known); and, of what their texts mean,
-    `kind`, `moment` and `failed` (`with_meaning`). Raises InputError if there is no sweep, or a column of
-    `rows.csv.gz` is missing or holds something other than its texts or numbers.
+    `kind`, `moment` and `failed` (`with_meaning`). Raises InputError if there is no sweep, a column of
+    `rows.csv.gz` is missing or holds something other than its texts or numbers, or an architecture has two test
+    accuracies.
     """
-    written = written_rows(folder)
-    if written is not None and holds_journal(written, *end_of_journal(folder)):
-        return written
-    return _rows_of_journal(folder, last_trials(read_journal(folder)), [], written)
+    rows = written = written_rows(folder)
+    if written is None or not holds_journal(written, *end_of_journal(folder)):
+        rows = _rows_of_journal(folder, last_trials(read_journal(folder)), [], written)
+    if (several := rows.groupby("index").test_accuracy.nunique() > 1).any():
+        raise InputError(f"{folder} has two test accuracies of architecture {several.idxmax()}.")
+    return rows
 
 
 def read_curves(folder: str | Path) -> pd.DataFrame:
@@ -243,6 +255,9 @@ def _rows_in(path: Path) -> pd.DataFrame:
             for column in columns:
                 if not is_right(rows[column]):
                     raise InputError(f"{path} is not a table of rows: every {column} must be {form}.")
+        for column, most in _LARGEST.items():
+            if not (rows[column].isna() | rows[column].between(0, most)).all():
+                raise InputError(f"{path} is not a table of rows: a {column} is not from 0 to {most:g}.")
     return rows.drop(columns=list(MEANING), errors="ignore")
 
 

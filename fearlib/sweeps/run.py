@@ -28,7 +28,7 @@ from fearlib.spaces.registry import find_space, space_of
 from fearlib.sweeps.given import checked_truth, distinct
 from fearlib.sweeps.journal import append_to_journal, pack_journal, recover_journal
 from fearlib.sweeps.labels import FAILED, has_failed
-from fearlib.sweeps.manifest import count_trials, open_manifest, write_manifest
+from fearlib.sweeps.manifest import count_trials, open_manifest, refuse_lost_trials, write_manifest
 from fearlib.sweeps.methods import expand_methods, most_macs
 from fearlib.sweeps.place import Place
 from fearlib.sweeps.presets import LENGTHS, Settings, as_dict, checked
@@ -94,11 +94,11 @@ def run_sweep(
         plan = replace(plan, trials=_cheap_methods_first(plan))
     folder, started = user_path(folder), time.monotonic()
     with only_writer(folder):
-        manifest, missing = _begun(folder, plan, place)
+        manifest, missing, made_by = _begun(folder, plan, place)
         try:
             with _progress(plan, missing) as progress, place.opened(missing) as run_on:
                 for trial, result in _with_retries(run_on, plan.run, missing, ends, retries):
-                    record = _record(trial, result, plan, manifest, after=time.monotonic() - started)
+                    record = _record(trial, result, plan, manifest, made_by, after=time.monotonic() - started)
                     append_to_journal(folder, record)
                     manifest["sittings"][-1]["trials"] += 1
                     progress.update(not has_failed(record))
@@ -217,26 +217,27 @@ def _remembered(loads: Callable, elsewhere: str | None, *asked) -> Dataset:
     return load_dataset(*asked).to("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _begun(folder: Path, plan: Plan, place: Place) -> tuple[dict, list[Trial]]:
-    """The folder's manifest, with a sitting that begins now, and the trials that are to run in it."""
+def _begun(folder: Path, plan: Plan, place: Place) -> tuple[dict, list[Trial], dict[str, str]]:
+    """The folder's manifest, with a sitting that begins now; the trials to run in it; `_take_up`'s names."""
     refuse_rows_without_journal(folder)
     manifest = open_manifest(folder, plan.configuration)
     for index, accuracy in known_accuracy(folder).items():
         _check_truth(index, accuracy, plan.truth)
-    finished = _take_up(folder, manifest, plan.truth)
+    finished, made_by = _take_up(folder, manifest, plan.truth)
     methods = (trial.method for trial in [*finished, *plan.trials])
     refuse_measures_twice(methods, plan.configuration["settings"])
     missing = [trial for trial in plan.trials if trial not in finished]
     this = sitting(place.workers, plan.truth) | asdict(place)
     manifest["sittings"].append(this | {"missing": Counter(trial.method for trial in missing)})
     write_manifest(folder, manifest)
-    return manifest, missing
+    return manifest, missing, made_by
 
 
-def _record(trial: Trial, result: dict, plan: Plan, manifest: dict, after: float) -> dict:
+def _record(trial: Trial, result: dict, plan: Plan, manifest: dict, made_by: dict[str, str], after: float) -> dict:
     """What the journal holds of a trial, without what its sitting says already.
 
-    That it failed, if it could not be read again; it would not be the next time either, so it is not retried.
+    That it failed, if it could not be read again, or would count as another method's, as `made_by` says which has
+    made rows of that name; it would not be otherwise the next time, so it is not retried.
     """
     index, this = len(manifest["sittings"]) - 1, manifest["sittings"][-1]
     record = {
@@ -248,21 +249,26 @@ def _record(trial: Trial, result: dict, plan: Plan, manifest: dict, after: float
     record |= {key: value for key, value in result.items() if this.get(key) != value}
     try:
         refuse_unreadable(record)
+        for row in record["rows"]:
+            if (other := made_by.setdefault(row["method"], trial.method)) != trial.method:
+                raise ValueError(f"{other} has given rows named {row['method']}, too: rows need other names")
     except ValueError as error:
         return record | _failure(trial, error)
     return record
 
 
-def _take_up(folder: Path, manifest: dict, truth: pd.Series | None) -> set[Trial]:
-    """The trials that need not run again, in one pass over the journal."""
-    of_sitting, finished = Counter(), set()
+def _take_up(folder: Path, manifest: dict, truth: pd.Series | None) -> tuple[set[Trial], dict[str, str]]:
+    """The trials that need not run again, and by which method rows of each name are made, from the journal."""
+    of_sitting, finished, made_by = Counter(), set(), {}
     for record in recover_journal(folder):
         _check_truth(record["trial"]["index"], record["test_accuracy"], truth)
         of_sitting[record.get("sitting", 0)] += 1
         if not has_failed(record):
             finished.add(Trial(**record["trial"]))
+            made_by |= dict.fromkeys((row["method"] for row in record["rows"]), record["trial"]["method"])
+    refuse_lost_trials(folder, manifest, of_sitting)
     count_trials(folder, manifest, of_sitting)
-    return finished
+    return finished, made_by
 
 
 def _check_truth(index: int, recorded: float, truth: pd.Series | None) -> None:

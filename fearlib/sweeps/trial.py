@@ -51,6 +51,8 @@ def run_trial(
     if not rows:
         raise ValueError(f"{label} gave neither a Score nor a row")
     rows = [_plain(row) for row in rows]
+    if len({row["method"] for row in rows}) < len(rows):
+        raise ValueError(f"{label} gave two rows of one name")
     _refuse_names_of_others(rows, kind_of(label))
     curve = [{key: _number(value) for key, value in asdict(epoch).items()} for epoch in curve]
     return {"rows": rows, "curve": curve}

@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import platform
+import re
 import warnings
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from fearlib.sweeps.provenance import utc_now
 
 WRITER = ".writer"
 LOCK, SOFT_LOCK = ".lock", ".lock.soft"
+# What `replace_file` leaves of a sweep's files where its process is killed.
+_LEFT = re.compile(r"(manifest\.json|rows\.csv\.gz|journal\.jsonl\.gz|\.writer)\..*\.\d+\.part")
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP)
 
 
@@ -36,11 +39,12 @@ def only_writer(folder: Path):
         raise InputError(
             f"another sweep is writing to {folder} ({who}): wait for it, or choose another folder{died}."
         ) from error
-    except OSError as error:
-        raise InputError(f"{folder} cannot be used as a results folder: {error.strerror or error}.") from error
+    except (OSError, ValueError) as error:  # ValueError of a name with a null in it
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{folder!s:.200} cannot be used as a results folder: {reason}.") from error
     try:
-        for left in folder.glob("*.part"):  # by a writer that was killed
-            left.unlink(missing_ok=True)
+        for left in filter(_LEFT.fullmatch, os.listdir(folder)):
+            (folder / left).unlink(missing_ok=True)
         me = {"process": os.getpid(), "machine": platform.node(), "since": utc_now()}
         replace_file(folder / WRITER, json.dumps(me).encode())
         yield

@@ -1,0 +1,125 @@
+"""What lies in a folder stays there: a user's own files, trials that a file has lost, links and permissions."""
+
+import gzip
+import json
+import os
+
+import pandas as pd
+import pytest
+
+from fearlib import Architecture, InputError, read_rows, run_sweep
+from fearlib.files.write import replace_file
+from fearlib.sweeps import methods
+from fearlib.sweeps.journal import PACKED
+from fearlib.sweeps.merge import merge_sweeps
+from fearlib.sweeps.methods import Method
+from fearlib.sweeps.rows import ROWS
+
+ARCHITECTURES = [Architecture.from_index(index) for index in (5, 7)]
+METHODS = ["zero_cost(measures=params)", "full"]
+
+
+@pytest.fixture
+def sweep(tmp_path, tiny_settings):
+    """Two architectures measured and trained, in a folder of their own."""
+    run_sweep(tmp_path / "sweep", "synthetic", tiny_settings, METHODS, ARCHITECTURES)
+    return tmp_path / "sweep"
+
+
+def test_a_users_own_files_stay(sweep, tiny_settings, tmp_path):
+    """But not what a sweep that was killed has left half written."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    own = {"film.mkv.part": b"half", "curves.csv": b"a,b\n1,2\n", "manifest.json.part": b""}
+    for name, content in own.items():
+        (folder / name).write_bytes(content)
+    (folder / "folder.part").mkdir()
+    left = folder / f"{ROWS}.another-machine.123.part"
+    left.touch()
+    run_sweep(folder, "synthetic", tiny_settings, METHODS[:1], ARCHITECTURES)
+    assert not left.exists()
+    merge_sweeps(folder, [sweep])
+    assert {name: (folder / name).read_bytes() for name in own} == own and (folder / "folder.part").is_dir()
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+def test_a_journal_that_has_lost_trials_is_refused(sweep, tiny_settings, kept):
+    """Rows made from it would lose them too."""
+    lines = gzip.decompress((sweep / PACKED).read_bytes()).splitlines(keepends=True)
+    (sweep / PACKED).unlink()
+    (sweep / "journal.jsonl").write_bytes(b"".join(lines[:kept]))
+    before = (sweep / ROWS).read_bytes()
+    for again in (
+        lambda: run_sweep(sweep, "synthetic", tiny_settings, METHODS, ARCHITECTURES, time_budget=0),
+        lambda: merge_sweeps(sweep, [sweep.with_name("other")]),
+    ):
+        run_sweep(sweep.with_name("other"), "synthetic", tiny_settings, METHODS, ARCHITECTURES)
+        with pytest.raises(InputError, match=f"journal lacks {4 - kept} trials that its manifest.json counted"):
+            again()
+    assert (sweep / ROWS).read_bytes() == before
+
+
+def test_a_folder_without_a_trial_takes_other_settings(tmp_path, tiny_settings):
+    """As where no worker could be started."""
+    run_sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES, time_budget=0)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    manifest["configuration"]["settings"]["channels"] += 1
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    rows = run_sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES)
+    assert len(rows) == 4
+    manifest["configuration"]["settings"]["channels"] += 1
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(InputError, match="holds results of another configuration"):
+        run_sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES)
+
+
+def test_two_methods_do_not_give_rows_of_one_name(tmp_path, tiny_settings, monkeypatch):
+    """The rest of the sweep stays usable, and the same sweep run again says the same."""
+    row = {"score": 1.0, "seconds": 0.0, "macs": 0, "outcome": "ok", "method": "final"}
+    monkeypatch.setitem(
+        methods.METHODS, "mine", Method("mine", lambda given, epochs: ([row], []), {"epochs": "full_epochs"})
+    )
+    asked = ["mine(epochs=1)", "mine(epochs=2)", *METHODS]
+    for _ in range(2):
+        rows = run_sweep(tmp_path, "synthetic", tiny_settings, asked, ARCHITECTURES)
+        failed = rows[rows.failed]
+        assert set(failed.method) == {"mine(epochs=2)"} and len(failed) == 2 and len(rows) == 8
+        said = "failed: ValueError: mine(epochs=1) has given rows named final, too: rows need other names"
+        assert (failed.outcome == said).all()
+
+
+def test_a_trial_does_not_give_two_rows_of_one_name(tmp_path, tiny_settings, monkeypatch):
+    row = {"score": 1.0, "seconds": 0.0, "macs": 0, "outcome": "ok", "method": "mine"}
+    monkeypatch.setitem(methods.METHODS, "mine", Method("mine", lambda given: ([row, row], [])))
+    rows = run_sweep(tmp_path, "synthetic", tiny_settings, ["mine"], ARCHITECTURES[:1])
+    assert rows.outcome.tolist() == ["failed: ValueError: mine gave two rows of one name"]
+
+
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        ({"test_accuracy": [10, 20, 30, 40]}, "has two test accuracies of architecture 5"),
+        ({"test_accuracy": 101}, "a test_accuracy is not from 0 to 100"),
+        ({"test_accuracy": -1}, "a test_accuracy is not from 0 to 100"),
+        ({"seconds": -1}, "a seconds is not from 0"),
+        ({"macs": float("inf")}, "a macs is not from 0"),
+        ({"index": -1}, "an? index is not from 0"),
+    ],
+)
+def test_rows_that_contradict_themselves_are_refused(sweep, change, said):
+    for path in sweep.glob("journal*"):
+        path.unlink()
+    rows = pd.read_csv(sweep / ROWS)
+    rows.assign(**change).to_csv(sweep / ROWS, index=False)
+    with pytest.raises(InputError, match=said):
+        read_rows(sweep)
+
+
+def test_a_link_stays_a_link_and_permissions_stay(tmp_path):
+    (tmp_path / "file").write_bytes(b"old")
+    os.chmod(tmp_path / "file", 0o600)
+    (tmp_path / "link").symlink_to("file")
+    replace_file(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "file").read_bytes() == b"new"
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600
+    assert sorted(os.listdir(tmp_path)) == ["file", "link"]
