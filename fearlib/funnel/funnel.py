@@ -68,9 +68,7 @@ def run_funnel(
     _check(keep, how, free, parts)
     architectures, seeds = distinct(architectures, seeds)
     if keep is not None and keep > len(architectures):
-        raise InputError(
-            f"keep is {keep}, but there are {len(architectures)} architectures: leave it out for all."
-        )
+        raise InputError(f"keep is {keep} of {len(architectures)} architectures: leave it out to train all.")
     if (space := space_of(architectures)) != "nats-tss":
         raise InputError(f"a funnel takes architectures of nats-tss, not of {space}.")
     table, costs = pd.DataFrame(index=[architecture.index for architecture in architectures]), []
