@@ -31,7 +31,7 @@ CLAIMS = pd.DataFrame(
 MISSING = {"T2": "the synthetic dataset", "C3": "a search", "T2.snip": "snip", "T2.sn": "no part of an id"}
 LINE = {
     "id": "T2.fear", "ours": 0.5, "low": 0.4, "high": 0.6, "paper_scale": False, "n": 95, "architectures": 100,
-    "seeds": "0", "preset": "compact", "dataset": "synthetic", "data": "noise", "command": "fear",
+    "seeds": "0", "preset": "compact", "dataset": "synthetic", "data": "noise, 1234", "command": "fear",
 }  # fmt: skip
 
 
@@ -157,8 +157,11 @@ def test_a_page_of_the_ledger():
     assert count_verdicts(book).set_index("verdict").of["direction holds"] == "1 T2"
     assert counts["direction holds"] == 1 and counts["not run"] == 2 and counts.sum() == 3
     page = ledger_page(book)
+    assert "0 of the 1 values that the paper gives lie outside our interval" in page
+    outside = ledger(CLAIMS, [LINE | {"low": 0.45, "high": 0.54}], MISSING)
+    assert "1 of the 1 values" in ledger_page(outside)
     assert "| T2.fear | y       | 0.55    | 0.50 (0.40..0.60) | direction holds | 95" in page
-    assert "| above 0 |" in page and "| a search " in page and "Data: noise." in page
+    assert "| above 0 |" in page and "| a search " in page and "- noise: 1234" in page
 
 
 def test_what_was_looked_into_stands_under_a_heading_with_the_claims(tmp_path):

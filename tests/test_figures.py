@@ -167,6 +167,10 @@ def test_degradation_draws_a_line_a_schedule(rows):  # noqa: F811
     table.loc[table.epoch == 0.25, "n"] = 30
     (axis,) = (axis for axis in degradation(table).axes if axis.get_visible())
     assert sorted((text.xy[0], text.get_text()) for text in axis.texts) == [(0, "40")] * 2 + [(0.25, "30")] * 2
+    lines = [line.get_xydata() for line in axis.lines if line.get_label() == "constant"]
+    points = table[table.schedule == "constant"][["epoch", "spearman"]]
+    np.testing.assert_allclose(lines[0], points[points.epoch < 0.25])  # it breaks where they become far fewer
+    np.testing.assert_allclose(lines[1], points[points.epoch >= 0.25])
 
 
 def test_search_figure_draws_the_table(rows):  # noqa: F811
@@ -187,8 +191,10 @@ def test_pareto_draws_every_method_and_the_front_of_shortreg(rows, value):  # no
     table = top_table(rows, (50, 100), resamples=50)
     figure = pareto(table, rows, value)
     panels = [axis for axis in figure.axes if axis.get_visible()]
-    assert [axis.get_title().split(",")[0] for axis in panels] == ["top 50%", "top 100%"]
-    for axis, top in zip(panels, (50, 100)):
+    tops = (50, 100) if value == "spearman" else (50,)  # of all, `common` is 1
+    assert [axis.get_title().split(",")[0] for axis in panels] == [f"top {top}%" for top in tops]
+    for axis, top in zip(panels, tops):
+        assert [text.get_text() for text in axis.texts] == ["synflow"]
         each = table[table.top == top]
         families = {container.get_label(): container.lines[0].get_xydata() for container in axis.containers}
         for family, methods in {"fear": "fear", "shortreg": "shortreg", "zero-cost": "synflow"}.items():

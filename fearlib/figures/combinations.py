@@ -26,7 +26,7 @@ def combinations_cost(table: pd.DataFrame):
     figure, axes = plt.subplots(
         len(groups),
         2,
-        figsize=(7, 1.8 * len(groups)),
+        figsize=(7, 2.4 * len(groups)),
         squeeze=False,
         sharex=True,
         sharey=True,
@@ -92,7 +92,7 @@ def value_of_budgets(table: pd.DataFrame):
         column[1].set_xticks(range(len(budgets)), [tick.replace("times ", "times\n") for tick in ticks])
         column[1].set_xlim(-0.5, len(budgets) - 0.5)
         column[0].set_title(shown_name(dataset), fontsize=9)
-        column[1].legend(fontsize=6, loc="lower right")
+        column[1].legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.3), ncols=2)
         for axis in column:
             axis.tick_params(labelsize=7)
             axis.grid(axis="x", visible=False)

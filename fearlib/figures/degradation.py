@@ -7,12 +7,14 @@ import pandas as pd
 
 from fearlib.figures.frame import COLOURS, apart, small_panels, with_band
 
+_FEWER = 0.8  # of the architectures before
+
 
 def degradation(table: pd.DataFrame, published: dict[str, dict[float, float]] | None = None):
     """Spearman against epochs of training, a panel a measure, a line a schedule; the paper's figure F1.
 
-    `table` as `degradation_table` makes it. At the end of a line stands how many architectures it rests on, and
-    also before the moment at which they become others. `published` values by epoch are shown as diamonds. Epochs
+    `table` as `degradation_table` makes it. At the end of a line stands how many architectures it rests on; it
+    breaks where they become far fewer, and so others. `published` values by epoch are shown as diamonds. Epochs
     are on a linear scale up to 1, on a log scale beyond. Returns the matplotlib figure.
     """
     colours = dict(zip(table.schedule.unique(), itertools.cycle(COLOURS)))
@@ -20,7 +22,8 @@ def degradation(table: pd.DataFrame, published: dict[str, dict[float, float]] | 
     for measure, axis in panels.items():
         of_measure = table[table.measure == measure]
         for schedule, each in of_measure.groupby("schedule", sort=False):
-            with_band(axis, each, "epoch", colours[schedule], schedule)
+            for _, part in each.groupby((each.n < _FEWER * each.n.shift()).cumsum()):
+                with_band(axis, part, "epoch", colours[schedule], schedule)
         _with_counts(axis, of_measure, colours)
         if measure in (published or {}):
             epochs = published[measure]

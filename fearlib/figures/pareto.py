@@ -11,11 +11,14 @@ def pareto(table: pd.DataFrame, rows: pd.DataFrame, value: str = "spearman"):
     """`value` (`spearman` or `common`) against cost, a panel a top x%, with shortreg's Pareto front; figure F4.
 
     `table` as `top_table` makes it of `rows`; its cost is the mean in the top x%. Spearman is drawn
-    with its 95% interval. Scores without a cost stand at the left edge. Returns the matplotlib figure.
+    with its 95% interval; `common` is 1 in the top 100%, which has no panel. The best measure at initialisation is
+    named. Scores without a cost stand at the left edge. Returns the matplotlib figure.
     """
     plt = pyplot()
     known = table.dropna(subset=value)  # of two architectures there is no correlation
     tops = sorted((table if known.empty else known).top.unique())
+    if value == "common":
+        tops = [top for top in tops if top < 100] or tops
     figure, axes = plt.subplots(
         -(-len(tops) // 3), 3, figsize=(8, 2.6 * -(-len(tops) // 3)), squeeze=False, sharex=True, sharey=True,
         layout="constrained",
@@ -39,6 +42,11 @@ def pareto(table: pd.DataFrame, rows: pd.DataFrame, value: str = "spearman"):
                 of_family.gmacs, of_family[value], yerr=spread, fmt=marker, color=colour, markersize=4,
                 elinewidth=0.6, label=family,
             )  # fmt: skip
+            if family == "zero-cost":
+                best = of_family.loc[of_family[value].idxmax()]
+                axis.annotate(
+                    best.method, (best.gmacs, best[value]), (0, 4), textcoords="offset points", fontsize=6
+                )
             if family == "shortreg":
                 front = of_family.iloc[pareto_front(of_family.gmacs, of_family[value])]
                 axis.plot(front.gmacs, front[value], color=colour, linewidth=0.8, label="shortreg's Pareto front")

@@ -4,6 +4,7 @@ import math
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from fearlib.errors import InputError, require
@@ -29,11 +30,16 @@ _PAGE = """# The claims ledger
 Made by `analysis/claims.ipynb`. The commands take the architectures of our own sweeps, in their order, and the
 benchmark's accuracies that those hold; name another folder to run them anew. What was measured on the images of
 a stand-in says so, and is never `reproduced`.
-Data: {copies}.
 
 {counts}
 
+Where the direction holds, {outside} of the {values} values that the paper gives lie outside our interval.
+
 {rules}
+
+Data, and the fingerprints that `fear data` says:
+
+{copies}
 
 {lines}"""
 
@@ -159,8 +165,12 @@ def shown_ledger(book: pd.DataFrame) -> pd.DataFrame:
 def ledger_page(book: pd.DataFrame) -> str:
     """The ledger as a page of Markdown, the verdicts counted above it."""
     require("tabulate", "print tables")
+    values = book[(book.verdict == "direction holds") & np.isfinite(book.paper)]
+    copies = book.data.dropna().drop_duplicates().sort_values().str.rpartition(", ").groupby(0)[2]
     return _PAGE.format(
-        copies="; ".join(sorted(book.data.dropna().unique())),
+        copies="\n".join(f"- {source}: {', '.join(prints)}" for source, prints in copies),
+        outside=(~values.paper.between(values.low, values.high)).sum(),
+        values=len(values),
         counts=count_verdicts(book).to_markdown(index=False),
         rules="\n".join(f"- {rule}" for rule in RULES),
         lines=markdown(shown_ledger(book)),
