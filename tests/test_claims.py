@@ -158,6 +158,7 @@ def test_a_page_of_the_ledger():
     assert counts["direction holds"] == 1 and counts["not run"] == 2 and counts.sum() == 3
     page = ledger_page(book)
     assert "0 of the 1 values that the paper gives lie outside our interval" in page
+    assert "0 of the 0 values" in ledger_page(ledger(CLAIMS, [], MISSING))
     outside = ledger(CLAIMS, [LINE | {"low": 0.45, "high": 0.54}], MISSING)
     assert "1 of the 1 values" in ledger_page(outside)
     assert "| T2.fear | y       | 0.55    | 0.50 (0.40..0.60) | direction holds | 95" in page

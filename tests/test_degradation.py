@@ -2,10 +2,11 @@
 
 import math
 import re
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import pytest
 import torch
+from datasets import spoiled
 
 from fearlib import Architecture, InputError, Network, build_network, preset, train, zero_cost
 from fearlib.scores.degradation import MOMENTS, degradation
@@ -111,7 +112,7 @@ def test_a_training_that_diverges_ends_there_with_reasons(colour_dataset, consta
     """One image is NaN: every weight is after its batch, which seed 3 draws within the first epoch."""
     images, labels = first_minibatch(colour_dataset, 16, seed=3)
     wrong = torch.where(torch.arange(200)[:, None, None, None] == 7, math.nan, colour_dataset.train_images)
-    data = replace(colour_dataset, train_images=wrong)
+    data = spoiled(colour_dataset, train_images=wrong)
     moments = degradation(network(), data, images, labels, 3, constant_rate, batch_size=20, seed=3)
     assert moments[-1].epoch <= 1
     assert [math.isfinite(record.loss) for record in moments[-1].curve] == [True] * (len(moments) - 2) + [False]
@@ -121,8 +122,8 @@ def test_a_training_that_diverges_ends_there_with_reasons(colour_dataset, consta
     assert last["macs"].value == network().macs(8)
 
 
-def test_nor_of_a_network_without_macs(colour_dataset):
-    """Which has neither convolutions nor linear layers."""
+def test_nothing_is_trained_after_the_last_moment_without_macs(colour_dataset):
+    """A network that has neither convolutions nor linear layers."""
 
     class Scale(torch.nn.Module):
         def __init__(self):

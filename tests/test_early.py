@@ -3,10 +3,10 @@
 import functools
 import math
 import re
-from dataclasses import replace
 
 import pytest
 import torch
+from datasets import spoiled
 
 from fearlib import Architecture, InputError, build_network, preset
 from fearlib.scores.degradation import degradation
@@ -139,7 +139,7 @@ def test_a_training_that_diverges_ends_there_with_a_reason(colour_dataset):
     """All images are NaN, and so is every weight after the first step."""
     images, labels = first_minibatch(colour_dataset, 16, seed=3)
     wrong = torch.full_like(colour_dataset.train_images, math.nan)
-    data = replace(colour_dataset, train_images=wrong)
+    data = spoiled(colour_dataset, train_images=wrong)
     (moment,) = early(network(), data, images, labels, [1, 3], batch_size=20, seed=3)
     assert not math.isfinite(moment.curve[-1].loss) and math.isnan(moment.measures["snip"].value)
     assert "holds NaN" in moment.measures["snip"].undefined

@@ -20,7 +20,7 @@ def test_an_estimate_is_the_statistic_within_its_interval(statistic):
     scores = np.where(np.arange(40) < 3, [math.nan, math.inf, *SCORES[2:]], SCORES)
     found = estimate(statistic, scores, ACCURACY, resamples=50)
     assert found.value == statistic(scores, ACCURACY) and found.n == 38
-    assert found.low < found.value < found.high
+    assert found.low < found.value < found.high and found != estimate(statistic, scores, ACCURACY, resamples=51)
 
 
 def test_arrays_are_matched_by_position_alone():

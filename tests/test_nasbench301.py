@@ -218,7 +218,7 @@ def test_a_log_that_an_archive_holds_twice(tmp_path):
     with zipfile.ZipFile(source, "w") as archive, pytest.warns(UserWarning, match="Duplicate name"):
         for _ in range(2):
             archive.writestr("a.json", json.dumps(log()))
-    with pytest.raises(InputError, match="holds 1 training logs twice: each counts once"):
+    with pytest.raises(InputError, match="holds 'a.json' twice: pack it anew"):
         log_times(source)
 
 

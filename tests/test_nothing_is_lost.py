@@ -1,7 +1,6 @@
 """What lies in a folder stays there: a user's own files, trials that a file has lost, links and permissions."""
 
 import gzip
-import json
 import os
 
 import pandas as pd
@@ -10,10 +9,10 @@ import pytest
 from fearlib import Architecture, InputError, read_rows, run_sweep
 from fearlib.files.write import replace_file
 from fearlib.sweeps import methods
-from fearlib.sweeps.journal import PACKED
+from fearlib.sweeps.journal import PACKED, append_to_journal
 from fearlib.sweeps.merge import merge_sweeps
 from fearlib.sweeps.methods import Method
-from fearlib.sweeps.rows import ROWS
+from fearlib.sweeps.rows import CURVE_COLUMNS, ROWS
 
 ARCHITECTURES = [Architecture.from_index(index) for index in (5, 7)]
 METHODS = ["zero_cost(measures=params)", "full"]
@@ -30,14 +29,17 @@ def test_a_users_own_files_stay(sweep, tiny_settings, tmp_path):
     """But not what a sweep that was killed has left half written."""
     folder = tmp_path / "mine"
     folder.mkdir()
-    own = {"film.mkv.part": b"half", "curves.csv": b"a,b\n1,2\n", "manifest.json.part": b""}
+    own = {"film.mkv.part": b"half", "manifest.json.part": b""}
+    own["curves.csv"] = ",".join(CURVE_COLUMNS).encode()  # as of version 0.1
     for name, content in own.items():
         (folder / name).write_bytes(content)
     (folder / "folder.part").mkdir()
-    left = folder / f"{ROWS}.another-machine.123.part"
-    left.touch()
+    names = ("manifest.json", ROWS, PACKED, "journal.jsonl", ".writer")
+    left = [folder / f"{name}.another-machine.123.part" for name in names]
+    for path in left:
+        path.touch()
     run_sweep(folder, "synthetic", tiny_settings, METHODS[:1], ARCHITECTURES)
-    assert not left.exists()
+    assert not any(path.exists() for path in left)
     merge_sweeps(folder, [sweep])
     assert {name: (folder / name).read_bytes() for name in own} == own and (folder / "folder.part").is_dir()
 
@@ -59,18 +61,38 @@ def test_a_journal_that_has_lost_trials_is_refused(sweep, tiny_settings, kept):
     assert (sweep / ROWS).read_bytes() == before
 
 
-def test_a_folder_without_a_trial_takes_other_settings(tmp_path, tiny_settings):
-    """As where no worker could be started."""
-    run_sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES, time_budget=0)
-    manifest = json.loads((tmp_path / "manifest.json").read_text())
-    manifest["configuration"]["settings"]["channels"] += 1
-    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
-    rows = run_sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES)
-    assert len(rows) == 4
-    manifest["configuration"]["settings"]["channels"] += 1
-    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(InputError, match="holds results of another configuration"):
-        run_sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES)
+def test_a_sweep_whose_workers_cannot_be_started_writes_nothing(tmp_path, tiny_settings):
+    with pytest.raises(InputError, match="no dask scheduler answers"):
+        run_sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES, scheduler="tcp://127.0.0.1:1")
+    assert set(os.listdir(tmp_path)) <= {".lock"}
+
+
+def test_a_merge_that_was_stopped_goes_on(sweep, tmp_path, monkeypatch):
+    appended = []
+
+    def fails_at_the_second(folder, record):
+        if appended:
+            raise KeyboardInterrupt
+        appended.append(record)
+        append_to_journal(folder, record)
+
+    monkeypatch.setattr("fearlib.sweeps.merge.append_to_journal", fails_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        merge_sweeps(tmp_path / "whole", [sweep])
+    monkeypatch.undo()
+    assert merge_sweeps(tmp_path / "whole", [sweep]) == 3
+    pd.testing.assert_frame_equal(read_rows(tmp_path / "whole"), read_rows(sweep))
+
+
+def test_a_damaged_line_that_was_counted_runs_again(sweep, tiny_settings):
+    """And the folder is good from then on."""
+    lines = gzip.decompress((sweep / PACKED).read_bytes()).splitlines(keepends=True)
+    (sweep / PACKED).unlink()
+    (sweep / "journal.jsonl").write_bytes(b"".join([lines[0][:20] + b"\n", *lines[1:]]))
+    with pytest.warns(UserWarning, match="1 damaged line"):
+        rows = run_sweep(sweep, "synthetic", tiny_settings, METHODS, ARCHITECTURES)
+    assert len(rows) == 4 and not rows.failed.any()
+    assert len(run_sweep(sweep, "synthetic", tiny_settings, METHODS, ARCHITECTURES)) == 4
 
 
 def test_two_methods_do_not_give_rows_of_one_name(tmp_path, tiny_settings, monkeypatch):
@@ -88,6 +110,15 @@ def test_two_methods_do_not_give_rows_of_one_name(tmp_path, tiny_settings, monke
         assert (failed.outcome == said).all()
 
 
+@pytest.mark.parametrize("cost", [{"seconds": -1.0}, {"macs": float("inf")}])
+def test_a_trial_takes_a_time_and_macs_that_can_be(tmp_path, tiny_settings, monkeypatch, cost):
+    row = {"score": 1.0, "seconds": 0.0, "macs": 0, "outcome": "ok", "method": "mine"} | cost
+    monkeypatch.setitem(methods.METHODS, "mine", Method("mine", lambda given: ([row], [])))
+    for _ in range(2):
+        rows = run_sweep(tmp_path, "synthetic", tiny_settings, ["mine"], ARCHITECTURES[:1])
+        assert rows.outcome[0].startswith("failed: ValueError: a row has ") and len(read_rows(tmp_path)) == 1
+
+
 def test_a_trial_does_not_give_two_rows_of_one_name(tmp_path, tiny_settings, monkeypatch):
     row = {"score": 1.0, "seconds": 0.0, "macs": 0, "outcome": "ok", "method": "mine"}
     monkeypatch.setitem(methods.METHODS, "mine", Method("mine", lambda given: ([row, row], [])))
@@ -99,11 +130,9 @@ def test_a_trial_does_not_give_two_rows_of_one_name(tmp_path, tiny_settings, mon
     "change, said",
     [
         ({"test_accuracy": [10, 20, 30, 40]}, "has two test accuracies of architecture 5"),
-        ({"test_accuracy": 101}, "a test_accuracy is not from 0 to 100"),
-        ({"test_accuracy": -1}, "a test_accuracy is not from 0 to 100"),
-        ({"seconds": -1}, "a seconds is not from 0"),
-        ({"macs": float("inf")}, "a macs is not from 0"),
-        ({"index": -1}, "an? index is not from 0"),
+        ({"test_accuracy": 101}, "every test_accuracy from 0 to 100"),
+        ({"test_accuracy": -1}, "every test_accuracy from 0 to 100"),
+        ({"index": -1}, "every index must be at least 0"),
     ],
 )
 def test_rows_that_contradict_themselves_are_refused(sweep, change, said):

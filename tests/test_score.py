@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from datasets import spoiled
 from torch import nn
 
 from fearlib import Architecture, InputError, Network, build_network, fear, full, shortreg, train
@@ -148,7 +149,7 @@ def without_numbers(images):
 @every_training
 def test_a_training_that_diverges_ends_and_has_no_score(colour_dataset, training):
     """One image is NaN, and with it every weight after the first epoch."""
-    data = replace(colour_dataset, train_images=without_numbers(colour_dataset.train_images))
+    data = spoiled(colour_dataset, train_images=without_numbers(colour_dataset.train_images))
     result = training(network(2), data)
     assert math.isnan(result.value) and result.outcome == "diverged"
     (epoch,) = result.curve
@@ -158,7 +159,7 @@ def test_a_training_that_diverges_ends_and_has_no_score(colour_dataset, training
 
 @every_training
 def test_a_network_whose_outputs_are_not_finite_at_the_end_has_no_score(colour_dataset, training):
-    data = replace(colour_dataset, test_images=without_numbers(colour_dataset.test_images))
+    data = spoiled(colour_dataset, test_images=without_numbers(colour_dataset.test_images))
     result = training(network(2), data)
     assert math.isnan(result.value) and result.outcome == "diverged"
     assert all(math.isfinite(epoch.loss) for epoch in result.curve) and math.isnan(result.curve[-1].val_top1)
@@ -177,7 +178,7 @@ def test_fear_that_diverges_in_stage_two_has_no_score(colour_dataset, monkeypatc
 @pytest.mark.parametrize("label", ["shortreg(epochs=2)", "full(epochs=2)", "fear", "degradation(epochs=2)"])
 def test_a_sweep_records_a_training_that_diverges_as_failed(colour_dataset, tiny_settings, label):
     """`_run` is what a sweep calls for every trial."""
-    data = replace(colour_dataset, train_images=without_numbers(colour_dataset.train_images))
+    data = spoiled(colour_dataset, train_images=without_numbers(colour_dataset.train_images))
     trial = Trial(CELL.index, label, 0)
     result = _run(trial, "nats-tss", lambda: data, data.fingerprint, tiny_settings)
     (row,) = result["rows"]

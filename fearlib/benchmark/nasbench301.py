@@ -8,6 +8,7 @@ import struct
 import tarfile
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -59,8 +60,9 @@ def log_times(source: str | Path, threshold: float = 0.6) -> pd.DataFrame:
             rows.append((name, *_measure(_load(file, size, where), where, threshold)))
     except _UNREADABLE as error:
         raise InputError(f"{source} cannot be read: {one_line(error)}.") from error
-    if len(names := {row[0] for row in rows}) < len(rows):
-        raise InputError(f"{source} holds {len(rows) - len(names)} training logs twice: each counts once.")
+    names = Counter(row[0] for row in rows)
+    if twice := [name for name, times in names.items() if times > 1]:
+        raise InputError(f"{source} holds {twice[0]!r} twice: pack it anew, with every log once.")
     if not rows:
         raise InputError(f"{source} holds no training log: there is no .json file in it.")
     return pd.DataFrame(rows, columns=_COLUMNS).sort_values("name", ignore_index=True)

@@ -45,11 +45,14 @@ def read_results(folder: Path, dataset: str, epochs: int | None, split: str) -> 
 
 
 def _refuse_contradictions(known: pd.DataFrame, folder: Path) -> None:
-    """Raises InputError unless the rows are of NATS-Bench's architectures."""
+    """Raises InputError unless the rows are of NATS-Bench's architectures, with one accuracy for each."""
     if other := set(known.space) - {"nats-tss"}:
         raise InputError(f"{folder} holds architectures of {', '.join(sorted(other))}, not of nats-tss.")
     for index, arch in known.dropna(subset="arch").groupby("index").arch.unique().explode().items():
         agreed(index, arch, folder)
+    several = known.groupby("index").test_accuracy.nunique() > 1  # of a dataset and its stand-in together
+    if several.any():
+        raise InputError(f"{folder} has two test accuracies of architecture {several.idxmax()}.")
 
 
 def _read_validation(folder: Path, dataset: str, epochs: int | None, split: str) -> tuple[pd.Series, int]:

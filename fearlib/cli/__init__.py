@@ -7,16 +7,15 @@ what was asked for is known to make sense.
 import os
 import sys
 
-from fearlib.errors import InputError, require
+from fearlib.errors import InputError, one_line, require
 
 
 def main() -> None:
     """Run the command line; an error in what was given is one sentence on standard error and exit code 2."""
     if sys.argv[1:] and "--help" not in sys.argv:
         os.environ.setdefault("TYPER_USE_RICH", "0")  # it draws boxes, and is slow to import: help alone needs it
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a notebook's has not
-            stream.reconfigure(errors="replace")  # what a terminal's encoding lacks
+    if hasattr(sys.stdout, "reconfigure"):  # a notebook's has not
+        sys.stdout.reconfigure(errors="replace")  # what a terminal's encoding lacks
     try:
         require("typer", "run the command line")
         from fearlib.cli.commands import app
@@ -28,10 +27,7 @@ def main() -> None:
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, MemoryError) and "allocate" not in str(error):  # as torch says it
             raise
-        print(
-            "fear: there is too little memory: smaller networks, or fewer images, take less.",
-            file=sys.stderr,
-        )
+        print(f"fear: there is too little memory ({one_line(error)}).", file=sys.stderr)
         sys.exit(2)
     except OSError as error:
         print(f"fear: {error.filename or 'a file'} cannot be used: {error.strerror or error}.", file=sys.stderr)

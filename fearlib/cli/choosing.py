@@ -109,7 +109,7 @@ def funnel(
         ranking = ranking.assign(test_accuracy=ranking["index"].map(accuracy))
     best = ranking[:_SHOWN]
     if found.best is None:
-        print("\nnone that was trained has a score: these are ranked by the others")
+        print("\nnone has every score that trains: these are ranked by the others")
     elif accuracy is not None:
         print(f"\nfound {accuracy[found.best]:.2f}%; the best of all has {accuracy.max():.2f}%")
     print("\n" + best.to_markdown(index=False, floatfmt=".4g"))

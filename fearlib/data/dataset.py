@@ -20,9 +20,10 @@ class Dataset:
     Images are (count, 3, side, side): uint8 with a `mean` and `std` to normalise by, or float32 ready to use.
     Labels are int64 (count,). `padding` is how far a training crop may shift, in pixels; 0 turns crop and flip
     off. `verified` is False for files whose checksums differ from the official ones. `num_classes` is one more
-    than the largest training label unless given. Raises InputError for images of another shape or of two sizes,
-    labels that are not one class number an image, uint8 images without `mean` and `std`, a `mean` or `std` that is
-    not three numbers (a std above 0), or a padding that is no integer of at least 0.
+    than the largest training label unless given. Raises InputError for images of another shape or type or of two
+    sizes, or with NaN or an infinity, labels that are not one class number an image, uint8 images without `mean`
+    and `std`, a `mean` or `std` that is not three numbers (a std above 0), or a padding that is no integer of at
+    least 0.
     """
 
     name: str

@@ -35,7 +35,8 @@ def replace_file(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         if path.exists():
-            shutil.copymode(path, partial)
+            with contextlib.suppress(OSError):  # some file systems of others have none
+                shutil.copymode(path, partial)
         os.replace(partial, path)
     except (OSError, ValueError) as error:  # ValueError of a name with a null in it
         with contextlib.suppress(OSError, ValueError):  # of a folder that cannot be written it fails, too

@@ -58,8 +58,9 @@ def run_funnel(
     gave a score. `how` ranks are combined is `product` or `mean`. Each preset's sweep lies in a folder of its own
     in `output`, and the same call goes on where it was; one of other scores takes what the folders have. `truth`,
     `time_budget` and `how_to_run` are what `run_sweep` takes. Raises InputError, before anything runs, for a score
-    that no sweep measures, for another `how`, for `keep` without a measure to choose by or a score that trains,
-    and as `check_sweep` does; for a trial that failed, which the same call tries again, and as `run_sweep` does.
+    that no sweep measures, for another `how`, for `keep` without a measure to choose by or a score that trains, or
+    of more architectures than there are, and as `check_sweep` does; for a trial that failed, which the same call
+    tries again, and as `run_sweep` does.
     """
     check_least(0, time_budget=time_budget)
     ends, dataset = time.monotonic() + time_budget, dataset_name(dataset)

@@ -166,9 +166,11 @@ def ledger_page(book: pd.DataFrame) -> str:
     """The ledger as a page of Markdown, the verdicts counted above it."""
     require("tabulate", "print tables")
     values = book[(book.verdict == "direction holds") & np.isfinite(book.paper)]
-    copies = book.data.dropna().drop_duplicates().sort_values().str.rpartition(", ").groupby(0)[2]
+    copies: dict[str, list[str]] = {}
+    for source, _, fingerprint in (data.rpartition(", ") for data in sorted(book.data.dropna().unique())):
+        copies.setdefault(source, []).append(fingerprint)
     return _PAGE.format(
-        copies="\n".join(f"- {source}: {', '.join(prints)}" for source, prints in copies),
+        copies="\n".join(f"- {source}: {', '.join(prints)}" for source, prints in copies.items()),
         outside=(~values.paper.between(values.low, values.high)).sum(),
         values=len(values),
         counts=count_verdicts(book).to_markdown(index=False),

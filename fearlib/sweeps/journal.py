@@ -115,6 +115,12 @@ def recover_journal(folder: Path) -> Iterator[dict]:
         )
 
 
+def set_aside(folder: Path) -> int:
+    """How many damaged lines lie in `journal.damaged`."""
+    path = user_path(folder) / DAMAGED
+    return read_file(path, MAX_BYTES).count(b"\n") if path.exists() else 0
+
+
 def _of_this_version(record: dict, folder: Path) -> dict:
     if "test_accuracy" not in record:
         raise InputError(

@@ -8,17 +8,14 @@ from fearlib.errors import InputError
 from fearlib.files.outside import existing_path, read_json, user_path
 from fearlib.files.write import replace_file
 from fearlib.plugin import is_name
-from fearlib.sweeps.journal import has_journal
+from fearlib.sweeps.journal import has_journal, set_aside
 
 MANIFEST = "manifest.json"
 MAX_BYTES = 2**24  # a sitting takes half a KB
 
 
 def open_manifest(folder: Path, configuration: dict) -> dict:
-    """The folder's manifest, or a new one if there is none, or one of another configuration and not one trial.
-
-    Raises InputError if there are trials of another configuration, or trials without a manifest.
-    """
+    """The folder's manifest, or a new one. Raises InputError if it is one of another configuration."""
     path = folder / MANIFEST
     if not path.exists():
         if has_journal(folder):
@@ -27,12 +24,12 @@ def open_manifest(folder: Path, configuration: dict) -> dict:
     manifest = read_manifest(folder)
     existing = manifest["configuration"]
     differences = _differences(existing, configuration)
-    if differences and has_journal(folder):
+    if differences:
         raise InputError(
             f"{folder} holds results of another configuration ({'; '.join(differences)}): "
             "choose another folder, or the same settings and data."
         )
-    return {"configuration": configuration, "sittings": []} if differences else manifest
+    return manifest
 
 
 def read_manifest(folder: str | Path) -> dict:
@@ -103,12 +100,14 @@ def write_manifest(folder: Path, manifest: dict) -> None:
 
 
 def refuse_lost_trials(folder: Path, manifest: dict, of_sitting: Counter) -> None:
-    """Raises InputError if the journal in `folder` has fewer trials of a sitting than its manifest counted.
+    """Raises InputError if the journal in `folder` has fewer trials of its sittings than its manifest counted.
 
-    Tables made from it would lose them. There may be more: a sitting that was killed counted none.
+    Tables made from it would lose them. There may be more: a sitting that was killed counted none. Lines that were
+    set aside are not lost.
     """
     counted = Counter({number: past.get("trials", 0) for number, past in enumerate(manifest["sittings"])})
-    if lost := (counted - of_sitting).total():
+    lost = (counted - of_sitting).total() - set_aside(folder)
+    if lost > 0:
         raise InputError(
             f"{folder}: its journal lacks {lost} trials that its {MANIFEST} counted: put the whole journal back, "
             "or choose another folder."

@@ -39,9 +39,9 @@ def merge_sweeps(folder: str | Path, sources: list[str | Path], methods: list[st
     Of all methods, or of `methods` alone, named as in a journal; `full` belongs to them where it is the truth. A
     new folder is made. A finished trial is never replaced, a failed one is added where none was tried, and the
     sources, which may still grow, are left as they are. Test accuracies are taken, too, of trials that `folder`
-    holds without them. Raises InputError without sources, if one is not a sweep, or is one of another
-    configuration, with other test accuracies or with a measure that another method has taken, or if a method has
-    no trial; nothing is written then.
+    holds without them. Raises InputError without sources, if the folder's journal has lost trials, if one is not a
+    sweep, or is one of another configuration, with other test accuracies or with a measure that another method has
+    taken, or if a method has no trial; nothing is written then.
     """
     if isinstance(sources, str | Path):
         sources = [sources]
@@ -63,7 +63,7 @@ def merge_sweeps(folder: str | Path, sources: list[str | Path], methods: list[st
     with only_writer(folder):
         refuse_rows_without_journal(folder)
         merged = open_manifest(folder, configuration)
-        records = recover_journal(folder)
+        records = list(recover_journal(folder))
         refuse_lost_trials(folder, merged, Counter(record.get("sitting", 0) for record in records))
         held = {Trial(**record["trial"]): record for record in records}
         count_trials(folder, merged, Counter(record.get("sitting", 0) for record in held.values()))
@@ -149,5 +149,5 @@ def _place(sittings: list[dict], sitting: dict) -> int:
             if "ended" in sitting:
                 known["ended"] = sitting["ended"]
             return number
-    sittings.append(sitting)
+    sittings.append(sitting | {"trials": 0})  # none is here yet
     return len(sittings) - 1

@@ -30,7 +30,6 @@ ROW_COLUMNS = (
 )  # fmt: skip
 _TEXTS = ("space", "dataset", "preset", "method", "outcome")
 _INTEGERS = ("index", "seed")
-_LARGEST = {"index": 2**63 - 1, "seconds": 1e300, "macs": 1e300, "test_accuracy": 100}
 _NUMBERS = ("score", "seconds", "macs", "test_accuracy")
 CURVE_COLUMNS = (
     "index", "method", "seed", "stage", "epoch", "loss", "train_top1", "val_top1", "seconds", "images", "macs",
@@ -49,18 +48,7 @@ def write_tables(folder: Path, truth: pd.Series | None = None) -> pd.DataFrame:
     rows = _rows_of_journal(folder, last_trials(read_journal(folder)), known, written_rows(folder))
     content = rows[list(ROW_COLUMNS)].to_csv(index=False, lineterminator="\n").encode()
     replace_file(user_path(folder) / ROWS, gzip.compress(content, mtime=0))
-    if has_journal(folder):
-        for older, columns in ((ROW_FORMS[1], ROW_COLUMNS), (CURVES, CURVE_COLUMNS)):  # no longer all there is
-            path = user_path(folder) / older
-            if path.is_file() and set(columns) <= _header(path):
-                path.unlink()
     return rows
-
-
-def _header(path: Path) -> set[str]:
-    """The columns that a table's first line names."""
-    with path.open(encoding="utf-8", errors="replace") as file:
-        return set(file.readline(4096).strip().split(","))
 
 
 def _rows_of_journal(
@@ -172,8 +160,9 @@ def read_rows(folder: str | Path) -> pd.DataFrame:
     rows = written = written_rows(folder)
     if written is None or not holds_journal(written, *end_of_journal(folder)):
         rows = _rows_of_journal(folder, last_trials(read_journal(folder)), [], written)
-    if (several := rows.groupby("index").test_accuracy.nunique() > 1).any():
-        raise InputError(f"{folder} has two test accuracies of architecture {several.idxmax()}.")
+    several = rows.groupby(["index", "space", "dataset"]).test_accuracy.nunique() > 1
+    if several.any():
+        raise InputError(f"{folder} has two test accuracies of architecture {several.idxmax()[0]}.")
     return rows
 
 
@@ -255,9 +244,9 @@ def _rows_in(path: Path) -> pd.DataFrame:
             for column in columns:
                 if not is_right(rows[column]):
                     raise InputError(f"{path} is not a table of rows: every {column} must be {form}.")
-        for column, most in _LARGEST.items():
-            if not (rows[column].isna() | rows[column].between(0, most)).all():
-                raise InputError(f"{path} is not a table of rows: a {column} is not from 0 to {most:g}.")
+        if (rows["index"] < 0).any() or not (rows.test_accuracy.isna() | rows.test_accuracy.between(0, 100)).all():
+            what = "every index must be at least 0, and every test_accuracy from 0 to 100"
+            raise InputError(f"{path} is not a table of rows: {what}.")
     return rows.drop(columns=list(MEANING), errors="ignore")
 
 

@@ -72,16 +72,17 @@ def run_sweep(
     `methods` as in `expand_methods`. `truth` is the benchmark's test accuracy in % by architecture index, a Series
     as `benchmark_accuracy` gives it or a dict. One worker is this process; more, or a `scheduler`, or `per_gpu`
     networks at once on each GPU, are dask's, as `cluster` says. A trial that fails (it raises, its workers die,
-    its loss or score is not a number) is recorded with its reason, and tried again up to `retries` times once the
-    others are done. No trial starts after `time_budget` seconds. Several workers take the cheapest method first,
-    so that there is soon something to see; with a time budget, and with one worker, one architecture follows
-    another. The order of architectures is always that given, so that those which are finished are no selection.
-    `after_trial` is called with each finished trial's rows. The folder receives `journal.jsonl` while the sweep
-    runs; at its end, when it is interrupted too, it has `rows.csv.gz`, `manifest.json` and `journal.jsonl.gz`.
-    Raises InputError for a number or settings that cannot be, as `distinct` does, if `truth` is not of these
-    architectures, if the folder holds results of another configuration or other test accuracies, if two methods
-    take the same measure, if another sweep is writing to it, or on Windows. A script that asks for workers does so
-    under `if __name__ == "__main__":`.
+    its loss or score is not a number, another method has given rows of that name) is recorded with its reason, and
+    tried again up to `retries` times once the others are done. No trial starts after `time_budget` seconds.
+    Several workers take the cheapest method first, so that there is soon something to see; with a time budget, and
+    with one worker, one architecture follows another. The order of architectures is always that given, so that
+    those which are finished are no selection. `after_trial` is called with each finished trial's rows. The folder
+    receives `journal.jsonl` while the sweep runs; at its end, when it is interrupted too, it has `rows.csv.gz`,
+    `manifest.json` and `journal.jsonl.gz`. Raises InputError for a number or settings that cannot be, as
+    `distinct` does, if `truth` is not of these architectures, if the folder holds results of another configuration
+    or other test accuracies, if two methods take the same measure, if the journal has lost trials, if another
+    sweep is writing to it, or on Windows. A script that asks for workers does so under
+    `if __name__ == "__main__":`.
     """
     _refuse_places()
     import_plugin()
@@ -95,20 +96,22 @@ def run_sweep(
     folder, started = user_path(folder), time.monotonic()
     with only_writer(folder):
         manifest, missing, made_by = _begun(folder, plan, place)
-        try:
-            with _progress(plan, missing) as progress, place.opened(missing) as run_on:
-                for trial, result in _with_retries(run_on, plan.run, missing, ends, retries):
-                    record = _record(trial, result, plan, manifest, made_by, after=time.monotonic() - started)
-                    append_to_journal(folder, record)
-                    manifest["sittings"][-1]["trials"] += 1
-                    progress.update(not has_failed(record))
-                    if after_trial is not None:
-                        after_trial(rows_of_trials([record], plan.configuration))
-        except BaseException:
-            with contextlib.suppress(Exception):  # what stopped the sweep is the sentence to show
-                _close(folder, manifest, plan.truth)
-            raise
-        return _close(folder, manifest, plan.truth)
+        with place.opened(missing) as run_on:
+            write_manifest(folder, manifest)
+            try:
+                with _progress(plan, missing) as progress:
+                    for trial, result in _with_retries(run_on, plan.run, missing, ends, retries):
+                        record = _record(trial, result, plan, manifest, made_by, time.monotonic() - started)
+                        append_to_journal(folder, record)
+                        manifest["sittings"][-1]["trials"] += 1
+                        progress.update(not has_failed(record))
+                        if after_trial is not None:
+                            after_trial(rows_of_trials([record], plan.configuration))
+            except BaseException:
+                with contextlib.suppress(Exception):  # what stopped the sweep is the sentence to show
+                    _close(folder, manifest, plan.truth)
+                raise
+            return _close(folder, manifest, plan.truth)
 
 
 def check_sweep(
@@ -229,7 +232,6 @@ def _begun(folder: Path, plan: Plan, place: Place) -> tuple[dict, list[Trial], d
     missing = [trial for trial in plan.trials if trial not in finished]
     this = sitting(place.workers, plan.truth) | asdict(place)
     manifest["sittings"].append(this | {"missing": Counter(trial.method for trial in missing)})
-    write_manifest(folder, manifest)
     return manifest, missing, made_by
 
 
@@ -249,9 +251,10 @@ def _record(trial: Trial, result: dict, plan: Plan, manifest: dict, made_by: dic
     record |= {key: value for key, value in result.items() if this.get(key) != value}
     try:
         refuse_unreadable(record)
-        for row in record["rows"]:
-            if (other := made_by.setdefault(row["method"], trial.method)) != trial.method:
-                raise ValueError(f"{other} has given rows named {row['method']}, too: rows need other names")
+        for name in (names := [row["method"] for row in record["rows"]]):
+            if (other := made_by.get(name, trial.method)) != trial.method:
+                raise ValueError(f"{other} has given rows named {name}, too: rows need other names")
+        made_by |= dict.fromkeys(names, trial.method)
     except ValueError as error:
         return record | _failure(trial, error)
     return record

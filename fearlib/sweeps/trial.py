@@ -67,6 +67,9 @@ def _plain(row: dict) -> dict:
         "macs": _number(row["macs"]),
         "outcome": " ".join(str(row["outcome"]).split()) or "ok",
     }
+    for key in ("seconds", "macs"):
+        if plain[key] < 0 or math.isinf(plain[key]):
+            raise ValueError(f"a row has {plain[key]} {key}, which no trial takes")
     for key in ("method", "outcome"):
         if not stays_a_text(plain[key]):
             raise ValueError(f"a row has the {key} {plain[key]!r}, which tables read as a number or as missing")

@@ -17,7 +17,7 @@ from fearlib.sweeps.provenance import utc_now
 WRITER = ".writer"
 LOCK, SOFT_LOCK = ".lock", ".lock.soft"
 # What `replace_file` leaves of a sweep's files where its process is killed.
-_LEFT = re.compile(r"(manifest\.json|rows\.csv\.gz|journal\.jsonl\.gz|\.writer)\..*\.\d+\.part")
+_LEFT = re.compile(r"(manifest\.json|rows\.csv\.gz|journal\.jsonl(\.gz)?|\.writer)\..*\.\d+\.part")
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP)
 
 
