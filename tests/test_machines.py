@@ -24,14 +24,14 @@ from fearlib.benchmark.archive import archive_times
 from fearlib.benchmark.truth import benchmark_accuracy, export_truth
 from fearlib.cli import main
 from fearlib.cli.commands import app
-from fearlib.explorer.folders import results_folders
-from fearlib.explorer.known_scores import known_scores
 from fearlib.figures import save_figure
 from fearlib.files.outside import read_json, user_path
 from fearlib.parameters import check_parameters
 from fearlib.ranking.finished import finished_architectures, finished_rows
+from fearlib.ranking.known_scores import known_scores
 from fearlib.ranking.tables import save_table
 from fearlib.report.page import write_report
+from fearlib.sweeps.folders import results_folders
 from fearlib.sweeps.indices import read_indices
 from fearlib.sweeps.journal import JOURNAL, PACKED, append_to_journal, read_journal
 from fearlib.sweeps.manifest import MANIFEST, read_manifest

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import strategies
 
 from fearlib import InputError, preset, read_rows
-from fearlib.explorer.folders import by_name, distinct_names
+from fearlib.sweeps.folders import by_name, distinct_names
 from fearlib.sweeps.journal import PACKED, append_to_journal, pack_journal, recover_journal
 from fearlib.sweeps.meaning import MEANING
 from fearlib.sweeps.presets import as_dict

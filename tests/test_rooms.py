@@ -9,8 +9,8 @@ import pytest
 ROOT = Path(__file__).parents[1] / "fearlib"
 # From the ground up; a module imports what stands before it, or is in its own room.
 ORDER = (
-    "errors", "randomness", "files", "plugin", "spaces", "data", "training", "scores", "sweeps", "ranking",
-    "figures", "search", "funnel", "benchmark", "parameters", "exhibits", "explorer", "report", "cli",
+    "errors", "randomness", "files", "plugin", "spaces", "data", "training", "scores", "sweeps", "benchmark",
+    "ranking", "figures", "search", "funnel", "parameters", "exhibits", "explorer", "report", "cli",
 )  # fmt: skip
 MODULES = sorted(
     path.relative_to(ROOT).with_suffix("") for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py"

@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 
 from fearlib import InputError, read_rows, spearman
+from fearlib.benchmark.splits import VALIDATION
 from fearlib.ranking.combinations import AZ_NAS
 from fearlib.ranking.later import az_nas_forms, later_measures
 from fearlib.ranking.tables import save_table
 from fearlib.ranking.zero_cost import (
-    VALIDATION,
     beside_naslib,
     between_seeds,
     measures_beside,

@@ -31,3 +31,7 @@ OF_TABLES = ("cifar10-valid",)  # what a table may hold besides the datasets tha
 def column_of(dataset: str, epochs: int, split: str = "test") -> str:
     trained = stands_for(dataset).replace("-", "_") + ("" if epochs == FULL_EPOCHS else f"_{epochs}ep")
     return trained + SPLITS[split].ending
+
+
+COLUMNS = {column_of(name, FULL_EPOCHS): name for name in ARCHIVE_NAMES}  # a table's, and the dataset of each
+VALIDATION = column_of("cifar10-valid", FULL_EPOCHS, "validation")  # published values of CIFAR-10 rest on it

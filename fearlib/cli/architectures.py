@@ -93,9 +93,9 @@ def show(
     for path in (*(results or ()), *([] if truth is None else [truth])):
         existing_path(path)
     from fearlib.benchmark.truth import benchmark_accuracy
-    from fearlib.explorer.folders import results_folders
-    from fearlib.explorer.known_scores import known_scores
+    from fearlib.ranking.known_scores import known_scores
     from fearlib.spaces.drawing import cell_text, draw_cell, has_cell
+    from fearlib.sweeps.folders import results_folders
 
     if draw is not None and not has_cell(found):
         raise InputError(f"--draw: architectures of {space} have no cell that can be drawn.")

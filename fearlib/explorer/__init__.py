@@ -3,7 +3,7 @@
 Imports ranking and the rooms below it.
 """
 
-from fearlib.explorer.folders import folder_to_open, newest_first
 from fearlib.explorer.widgets import explore
+from fearlib.sweeps.folders import folder_to_open, newest_first
 
 __all__ = ["explore", "folder_to_open", "newest_first"]

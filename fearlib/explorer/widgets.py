@@ -8,7 +8,6 @@ from pathlib import Path
 
 from fearlib.errors import InputError, require
 from fearlib.explorer.axes import COMBINATIONS, beside, same_methods, score_axes, with_combination
-from fearlib.explorer.folders import distinct_names
 from fearlib.explorer.scores import EVERY, OUTCOMES, SHOWN, axes_of, filter_rows, first_axes, ranks_of, score_table
 from fearlib.explorer.views import (
     agreement_text,
@@ -29,6 +28,7 @@ from fearlib.ranking.tables import method_order
 from fearlib.spaces.drawing import draw_cell, has_cell
 from fearlib.spaces.nats import Architecture
 from fearlib.spaces.registry import parse_architecture
+from fearlib.sweeps.folders import distinct_names
 from fearlib.sweeps.reader import Results
 
 _NOTHING = {"nothing": ""}

@@ -1,4 +1,4 @@
 """Ranking. In: rows and learning curves. Out: statistics with their intervals, and tables.
 
-Imports sweeps and the rooms below it.
+Imports benchmark and the rooms below it.
 """

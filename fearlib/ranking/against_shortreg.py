@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from fearlib.benchmark.splits import COLUMNS
 from fearlib.errors import InputError
 from fearlib.ranking.estimate import estimate, texts
 from fearlib.ranking.finished import finished_rows, methods_of
@@ -25,7 +26,7 @@ from fearlib.ranking.tables import (
     top_table,
     with_errors,
 )
-from fearlib.ranking.zero_cost import DATASETS, measures_beside
+from fearlib.ranking.zero_cost import measures_beside
 from fearlib.scores.registry import MEASURES
 
 TOPS = (10, 20, 30, 40, 50, 100)
@@ -229,7 +230,7 @@ def benchmark_short_training(accuracies: pd.DataFrame) -> pd.DataFrame:
     `accuracies` has a column for each dataset, and `..._12ep` where it is known.
     """
     lines = []
-    for dataset in DATASETS:
+    for dataset in COLUMNS:
         if f"{dataset}_12ep" not in accuracies:
             continue
         short, final = accuracies[f"{dataset}_12ep"].to_numpy(), accuracies[dataset].to_numpy()

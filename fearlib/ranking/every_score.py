@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from fearlib.benchmark.splits import FULL_EPOCHS, column_of
 from fearlib.data.registry import stands_for
 from fearlib.errors import InputError
 from fearlib.files.outside import user_path
@@ -29,8 +30,7 @@ SCORES = "scores.csv.gz"
 PAPERS = "zero_cost_cifar100"  # the folder whose sweep took the paper's architectures in their order
 ACCURACIES = "zero_cost_cifar10/accuracies.csv"
 MAX_BYTES = 2**24
-# Other accuracies of the benchmark's, by the ending of their columns there.
-BESIDE = {"test_accuracy_12ep": "_12ep", "valid_accuracy": "_valid_val"}
+BESIDE = ("test_accuracy_12ep", "valid_accuracy")  # other accuracies of the benchmark's
 _SPACE = "nats-tss"
 _NO_SCORES = ("full", "train_loss")  # the accuracy itself, and what is better the smaller it is
 
@@ -117,8 +117,9 @@ def wide_table(rows: pd.DataFrame, results: str | Path = "results") -> pd.DataFr
         each = scores_of(rows, dataset)
         said = pd.DataFrame({"dataset": dataset, "position": place, "arch": arch}, each.scores.index)
         said = said.astype({"position": "Int64"}).assign(test_accuracy=each.accuracy)
-        for name, ending in BESIDE.items():
-            said[name] = beside.get(stands_for(dataset).replace("-", "_") + ending, math.nan)
+        columns = column_of(dataset, 12), column_of(f"{stands_for(dataset)}-valid", FULL_EPOCHS, "validation")
+        for name, column in zip(BESIDE, columns):
+            said[name] = beside.get(column, math.nan)
         parts.append(said.join(each.scores).reset_index())
     table = pd.concat(parts, ignore_index=True)
     scores = sorted(rows.name.unique(), key=name_order)

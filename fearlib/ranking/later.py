@@ -5,12 +5,12 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from fearlib.benchmark.splits import COLUMNS, VALIDATION
 from fearlib.data.registry import stands_for
 from fearlib.ranking.candidates import DERIVED
 from fearlib.ranking.combinations import AZ_NAS, az_nas
 from fearlib.ranking.estimate import estimate
 from fearlib.ranking.statistics import spearman
-from fearlib.ranking.zero_cost import DATASETS, VALIDATION
 from fearlib.scores.registry import LATER
 
 
@@ -31,7 +31,7 @@ def later_tables(
     on_datasets = accuracies.set_axis([dataset], axis="columns")
     if wide is not None:
         wide = wide.set_index("index")
-        on_datasets = wide[list(DATASETS)].rename(columns=DATASETS)
+        on_datasets = wide[list(COLUMNS)].rename(columns=COLUMNS)
         if VALIDATION in wide and dataset == "cifar10":
             accuracies["cifar10-valid"] = wide[VALIDATION]
     return {

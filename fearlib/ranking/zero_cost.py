@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from fearlib.benchmark.splits import COLUMNS, VALIDATION
 from fearlib.errors import InputError
 from fearlib.files.tables import read_csv
 from fearlib.ranking.estimate import estimate
@@ -14,9 +15,6 @@ from fearlib.ranking.statistics import spearman, spearman_difference
 from fearlib.scores.registry import MEASURES
 from fearlib.sweeps.manifest import read_manifest
 from fearlib.sweeps.rows import holds_sweep, read_rows
-
-VALIDATION = "cifar10_valid_val"  # a column of accuracies: on these the published values of CIFAR-10 rest
-DATASETS = {"cifar10": "cifar10", "cifar100": "cifar100", "imagenet16_120": "imagenet16-120"}  # by column
 
 NASLIB = {"jacob_cov": "jacov", "macs": "flops"}  # what it calls by another name
 MAX_NASLIB_BYTES = 2**26
@@ -111,7 +109,7 @@ def between_seeds(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def other_accuracies(wide: pd.DataFrame, published: dict[str, dict[str, float]]) -> pd.DataFrame:
-    """Spearman of measures on CIFAR-10 images with the accuracies on every one of the `DATASETS`, as texts.
+    """Spearman of measures on CIFAR-10 images with the accuracies on every one of the datasets, as texts.
 
     `wide` has a line an architecture and a column a measure and a dataset; `published` values are by dataset's
     name and measure, taken on that dataset's own images.
@@ -119,7 +117,7 @@ def other_accuracies(wide: pd.DataFrame, published: dict[str, dict[str, float]])
     lines = []
     for measure in [measure for measure in MEASURES if measure in wide]:
         line = {"measure, on CIFAR-10 images": measure, "n": wide[measure].notna().sum()}
-        for column, dataset in DATASETS.items():
+        for column, dataset in COLUMNS.items():
             line[f"{column} (95%)"] = str(estimate(spearman, wide[measure], wide[column]))
             value = published[dataset].get(measure)
             line[f"published, on {column} images"] = "" if value is None else f"{value:.2f}"

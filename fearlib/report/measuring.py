@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from fearlib.benchmark.splits import COLUMNS
 from fearlib.benchmark.truth import benchmark_accuracy
 from fearlib.data.registry import STANDS_FOR
 from fearlib.errors import InputError
@@ -40,7 +41,7 @@ from fearlib.ranking.tables import (
     ranking_table,
     top_table,
 )
-from fearlib.ranking.zero_cost import DATASETS, measures_beside
+from fearlib.ranking.zero_cost import measures_beside
 from fearlib.report.account import commands
 from fearlib.report.rule import NO_WORSE
 from fearlib.report.searches import EPOCHS, RATIO, search_table, searched_pair, searched_rows
@@ -69,7 +70,7 @@ MISSING = {
 }
 MISSING |= {
     claim.format(dataset): _IMAGES.format(what=what, dataset=dataset, folder=folder.format(dataset))
-    for dataset in DATASETS.values()
+    for dataset in COLUMNS.values()
     for claim, what, folder in (
         ("C1.{}", "FEAR", "{}_compact"),
         ("C2.{}", "FEAR and other methods", "{}_compact"),
@@ -174,7 +175,7 @@ def _sweeps(results: Path, *forms: str, dataset: str = "") -> Iterator[Path]:
 
 
 def _zero_cost(ids: list[str], results: Path) -> Iterator[dict]:
-    for dataset in DATASETS.values():
+    for dataset in COLUMNS.values():
         asked = list(_asked(ids, f"ZC.{dataset}."))
         for folder in _sweeps(results, "zero_cost_{dataset}", dataset=dataset) if asked else ():
             rows = read_rows(folder)
@@ -312,7 +313,7 @@ def _lead(ids: list[str], folder: Path, methods: list[str], rows: pd.DataFrame) 
 
 def _searches(ids: list[str], results: Path) -> Iterator[dict]:
     """T3 and C3: FEAR at the paper's ratio against short training of as many epochs as the paper's."""
-    for dataset in DATASETS.values():
+    for dataset in COLUMNS.values():
         asked = [claim for claim in ids if claim == f"C3.{dataset}" or claim.startswith(f"T3.{dataset}.")]
         for folder in (
             _sweeps(results, "{dataset}_{scale}", "{dataset}_{scale}_search", dataset=dataset) if asked else ()

@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 
 from fearlib.data.registry import shown_name
-from fearlib.explorer.folders import results_folders
 from fearlib.files.outside import user_path
 from fearlib.files.progress import progress
 from fearlib.ranking.estimate import estimate
 from fearlib.ranking.statistics import spearman
 from fearlib.ranking.tables import method_order
+from fearlib.sweeps.folders import results_folders
 from fearlib.sweeps.rows import own_truth, read_rows
 
 DIGITS = 6  # of a score that is shown

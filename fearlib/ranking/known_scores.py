@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from fearlib.explorer.folders import distinct_names
 from fearlib.files.progress import progress
 from fearlib.ranking.tables import method_order
 from fearlib.spaces.darts import Genotype
 from fearlib.spaces.nats import Architecture
 from fearlib.spaces.registry import space_of
+from fearlib.sweeps.folders import distinct_names
 from fearlib.sweeps.reader import Results
 
 _COLUMNS = (
