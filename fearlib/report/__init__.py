@@ -1,4 +1,4 @@
 """The report. In: `results/` alone. Out: one page, a single file that needs no network; verdicts; costs.
 
-Imports explorer and the rooms below it.
+Imports exhibits and the rooms below it.
 """
