@@ -177,6 +177,8 @@ def _legend(book: pd.DataFrame) -> list:
     measured = book[book.ours.notna()]
     counts = measured.verdict.value_counts()
     handles = [Line2D([], [], linestyle="", color="black", label="the paper's value", **_PAPER)]
+    zero = {"marker": "|", "markersize": 8, "markeredgewidth": 0.7}
+    handles.append(Line2D([], [], linestyle="", color="0.6", label="no effect, or chance", **zero))
     if np.isinf(measured.paper).any():
         handles.append(Patch(color=_BAND, label="the paper's direction"))
     for verdict in sorted(counts.index, key=lambda each: [*VERDICTS, each].index(each)):
