@@ -522,8 +522,9 @@ def journal(folder):
             assert again is None or again["index"].to_list() == rows["index"].to_list()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
-            finished = read_or_refused(lambda: _take_up(folder, {"sittings": [{}]}, None), folder)
-        assert {trial.index for trial in finished or ()} <= {record["trial"]["index"] for record in records}
+            taken_up = read_or_refused(lambda: _take_up(folder, {"sittings": [{}]}, None), folder)
+        finished = taken_up[0] if taken_up else ()
+        assert {trial.index for trial in finished} <= {record["trial"]["index"] for record in records}
         kept = [path, folder / DAMAGED]
         after = [line for file in kept if file.exists() for line in file.read_bytes().split(b"\n") if line]
         assert sorted(after) == sorted(before)

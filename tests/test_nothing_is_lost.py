@@ -130,8 +130,8 @@ def test_a_trial_does_not_give_two_rows_of_one_name(tmp_path, tiny_settings, mon
     "change, said",
     [
         ({"test_accuracy": [10, 20, 30, 40]}, "has two test accuracies of architecture 5"),
-        ({"test_accuracy": 101}, "every test_accuracy from 0 to 100"),
-        ({"test_accuracy": -1}, "every test_accuracy from 0 to 100"),
+        ({"test_accuracy": 101}, r"every test_accuracy in 0\.\.100"),
+        ({"test_accuracy": -1}, r"every test_accuracy in 0\.\.100"),
         ({"index": -1}, "every index must be at least 0"),
     ],
 )

@@ -294,7 +294,7 @@ def test_a_failed_export_leaves_the_old_table(archive, tmp_path):
 def test_an_export_needs_an_archive_and_a_table_name(genuine, tmp_path):
     for source, output, reason in [
         (genuine[0], tmp_path / "truth.xlsx", "must end in .csv, .csv.gz or .parquet"),
-        (genuine[0], tmp_path / "nowhere" / "truth.csv", "there is no folder"),
+        (genuine[0], tmp_path / "nowhere" / "truth.csv", "nowhere does not exist"),
         (tmp_path, tmp_path / "truth.csv", "no meta.pickle.pbz2"),
     ]:
         with pytest.raises(InputError, match=reason):
@@ -581,7 +581,7 @@ def test_a_results_folder_serves_as_the_truth(tmp_path):
         with pytest.raises(InputError, match="lacks 1 of the architectures"):
             benchmark_accuracy(tmp_path, dataset, [index])
     rows.assign(test_accuracy=140.0).to_csv(tmp_path / "rows.csv", index=False)
-    with pytest.raises(InputError, match="0..100"):
+    with pytest.raises(InputError, match=r"in 0\.\.100"):
         benchmark_accuracy(tmp_path, "synthetic", [5])
 
 

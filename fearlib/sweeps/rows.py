@@ -245,7 +245,7 @@ def _rows_in(path: Path) -> pd.DataFrame:
                 if not is_right(rows[column]):
                     raise InputError(f"{path} is not a table of rows: every {column} must be {form}.")
         if (rows["index"] < 0).any() or not (rows.test_accuracy.isna() | rows.test_accuracy.between(0, 100)).all():
-            what = "every index must be at least 0, and every test_accuracy from 0 to 100"
+            what = "every index must be at least 0, and every test_accuracy in 0..100"
             raise InputError(f"{path} is not a table of rows: {what}.")
     return rows.drop(columns=list(MEANING), errors="ignore")
 
