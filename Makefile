@@ -13,7 +13,8 @@ ANALYSES := combinations zero_cost "fear_against_shortreg cifar10_compact" "corr
 	"zero_cost zero_cost_whole_space" "zero_cost zero_cost_cifar100" "zero_cost zero_cost_tinyimagenet16-120" \
 	late_bloomers compact_ablation fear_ablation "fear_ablation fear_ablation_cifar100" benchmark_12_epochs \
 	"correlations compact_images_10000" "cells cifar10_compact_more_architectures" degradation \
-	"degradation degradation_variants" "degradation degradation_cifar100_paper" funnel
+	"degradation degradation_variants" "degradation degradation_cifar100_paper" funnel \
+	"funnel funnel_cifar100"
 
 .PHONY: reproduce test test-slow test-cuda bench lab clean
 
