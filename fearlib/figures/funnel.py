@@ -33,7 +33,8 @@ def funnel(of: Comparison, trained: pd.DataFrame, table: pd.DataFrame, screen: s
     right.hlines(accuracy, scores["min"], scores["max"], color="0.6", linewidth=0.8)
     right.plot(scores["mean"], accuracy, ".", color="black", markersize=4)
     right.axhline(of.accuracy.max(), color="0.4", linewidth=0.8, linestyle="--", label="the best of all")
-    right.set(xlabel=f"{trained.method.iloc[0]}, mean of {trained.seed.nunique()} seeds")
+    seeds = trained.seed.nunique()
+    right.set(xlabel=f"{trained.method.iloc[0]}, {f'mean of {seeds} seeds' if seeds > 1 else 'one seed'}")
     for chosen_by, (marker, colour) in _MARKS.items():
         index = table.set_index("chosen by")["index"][chosen_by]
         style = {"color": colour, "markersize": 8, "fillstyle": "none", "linestyle": "none", "marker": marker}
