@@ -22,7 +22,7 @@ class Registry(MutableMapping):
     again, as when a notebook's cell runs twice, a user's entry replaces itself; two closures of one function, or
     instances of one class, count as the same. The entries of `beside` stand in one column with these, so they
     share the names; those `reserved` stand for something else. The library's `own` names are known from the start;
-    the module that they are `added_by` is imported when one of these entries is first asked for.  Adding raises
+    the module that they are `added_by` is imported when one of these entries is first asked for. Adding raises
     InputError if the name is taken or cannot be one, or the entry is of another kind.
     """
 
