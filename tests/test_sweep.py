@@ -39,6 +39,7 @@ from fearlib.sweeps.methods import Method, expand_methods, parse_method
 from fearlib.sweeps.place import run_here
 from fearlib.sweeps.reader import Results
 from fearlib.sweeps.rows import CURVE_COLUMNS, ROW_COLUMNS, read_curves, read_rows, write_tables
+from fearlib.sweeps.run import check_sweep
 from fearlib.sweeps.status import sweep_status
 from fearlib.training.loop import Epoch
 
@@ -172,6 +173,19 @@ def test_other_data_is_refused(tiny_settings, tmp_path):
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(InputError, match="dataset_fingerprint was '0' and is now"):
         run_sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES)
+
+
+def test_data_prepared_otherwise_are_refused(tiny_settings, tmp_path):
+    configuration = check_sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES)
+    assert configuration["dataset_prepared"] == {"mean": None, "std": None, "padding": 0, "classes": 10}
+    other = configuration["dataset_prepared"] | {"padding": 4}
+    manifest = {"configuration": configuration | {"dataset_prepared": other}, "sittings": []}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(InputError, match="dataset_prepared.padding was 4 and is now 0"):
+        check_sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES)
+    del manifest["configuration"]["dataset_prepared"]  # from before it was noted
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    check_sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES)
 
 
 def test_a_manifest_that_is_none(tiny_settings, tmp_path):

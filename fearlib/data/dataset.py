@@ -74,6 +74,12 @@ class Dataset:
             digest.update(array)
         return digest.hexdigest()[:16]
 
+    @property
+    def prepared(self) -> dict:
+        """What the fingerprint does not tell: `mean`, `std`, `padding` and `classes`, as plain values."""
+        mean, std = (None if value is None else value.tolist() for value in (self.mean, self.std))
+        return {"mean": mean, "std": std, "padding": self.padding, "classes": self.num_classes}
+
     def to(self, device: torch.device | str) -> "Dataset":
         """The same dataset with its tensors on `device`."""
         here, there = self.train_images.device, torch.device(device)

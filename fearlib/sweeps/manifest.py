@@ -11,6 +11,7 @@ from fearlib.plugin import is_name
 from fearlib.sweeps.journal import has_journal, set_aside
 
 MANIFEST = "manifest.json"
+PREPARED = "dataset_prepared"  # not in manifests from before it was noted
 MAX_BYTES = 2**24  # a sitting takes half a KB
 
 
@@ -22,8 +23,10 @@ def open_manifest(folder: Path, configuration: dict) -> dict:
             raise InputError(f"{folder} has a journal but no {MANIFEST}: restore it, or choose another folder.")
         return {"configuration": configuration, "sittings": []}
     manifest = read_manifest(folder)
-    existing = manifest["configuration"]
-    differences = _differences(existing, configuration)
+    existing, asked = dict(manifest["configuration"]), dict(configuration)
+    if not (PREPARED in existing and PREPARED in asked):
+        existing[PREPARED] = asked[PREPARED] = None
+    differences = _differences(existing, asked)
     if differences:
         raise InputError(
             f"{folder} holds results of another configuration ({'; '.join(differences)}): "

@@ -28,7 +28,7 @@ from fearlib.spaces.registry import find_space, space_of
 from fearlib.sweeps.given import checked_truth, distinct
 from fearlib.sweeps.journal import append_to_journal, pack_journal, recover_journal
 from fearlib.sweeps.labels import FAILED, has_failed
-from fearlib.sweeps.manifest import count_trials, open_manifest, refuse_lost_trials, write_manifest
+from fearlib.sweeps.manifest import PREPARED, count_trials, open_manifest, refuse_lost_trials, write_manifest
 from fearlib.sweeps.methods import expand_methods, most_macs
 from fearlib.sweeps.place import Place
 from fearlib.sweeps.presets import LENGTHS, Settings, as_dict, checked
@@ -195,6 +195,7 @@ def sweep_configuration(space: str, dataset: str, loaded: Dataset, settings: Set
         "dataset_fingerprint": loaded.fingerprint,
         "train_images": len(loaded.train_labels),
         "test_images": len(loaded.test_labels),
+        PREPARED: loaded.prepared,
         "settings": {key: value for key, value in as_dict(settings).items() if key not in LENGTHS},
     }
 
