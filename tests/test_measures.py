@@ -16,6 +16,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from fearlib.errors import InputError
+from fearlib.scores.kaiming import PATTERN_IMAGES
 from fearlib.scores.measures import measure_network, zero_cost
 from fearlib.scores.minibatch import Minibatch
 from fearlib.scores.registry import MEASURES, Measure, zero_cost_macs
@@ -699,6 +700,15 @@ def test_an_image_that_is_not_finite_leaves_the_measures_that_look_at_no_image(b
     values, told = reasons(network, images, labels, OF_ANY_MODULE)
     assert values == expected
     assert set(told.values()) == {"NaN or an infinity is in 1 of its 6 images"}
+
+
+def test_an_image_after_those_that_swap_looks_at_may_be_anything():
+    network, images, labels = drawn(nats_network)
+    images, labels = images.repeat(6, 1, 1, 1)[: PATTERN_IMAGES + 1], labels.repeat(6)[: PATTERN_IMAGES + 1]
+    expected = zero_cost(network, images, labels, ("swap",))
+    images[-1] = math.nan
+    values, told = reasons(network, images, labels, ("swap", "snip"))
+    assert values == expected and told.keys() == {"snip"}
 
 
 def test_a_weight_that_is_not_finite_is_named():

@@ -168,6 +168,10 @@ def test_positions_folded_into_the_batch_count(minibatch):
     found = measure_network(folded, *minibatch, ("macs", "fisher"))
     assert found["macs"].value == zero_cost(convolution, *minibatch, ("macs",))["macs"]
     assert "other rows than one an image" in found["fisher"].undefined
+    switched = plain(Folded(nn.Sequential(nn.Linear(4, 4), nn.ReLU())))
+    found = measure_network(switched, *minibatch, ("nwot", "swap", "macs"))
+    assert all("other rows than one an image" in found[name].undefined for name in ("nwot", "swap"))
+    assert found["macs"].value == folded.macs(8)
 
 
 class Checkpointed(nn.Module):

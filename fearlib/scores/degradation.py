@@ -3,7 +3,7 @@
 import math
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -75,17 +75,16 @@ def degradation(
 
     def look(record: Epoch) -> None:
         epoch = record.epoch + done
-        curve.append(Epoch(**vars(record) | {"epoch": epoch}))
+        curve.append(replace(record, epoch=epoch))
         if round(epoch * steps) in wanted or has_diverged([record.loss]):
             found.append(Moment(epoch, measure_network(network, images, labels, measures, seed), tuple(curve)))
 
-    common = {"batch_size": batch_size, "records_per_epoch": MOMENTS, "precision": precision, "after_record": look}
     runs = [(1, ENDLESS_EPOCHS)] * last if constant_rate else [(last, epochs)] * (last > 0)
     for done, (length, schedule) in enumerate(runs):
         in_run = {step - done * steps for step in wanted if 0 < step - done * steps <= length * steps}
         train(
-            network, dataset, length, schedule_epochs=schedule, seed=seed + done, recorded_steps=in_run,
-            max_steps=max(wanted) - done * steps, **common,
+            network, dataset, length, batch_size, schedule, records_per_epoch=MOMENTS, recorded_steps=in_run,
+            max_steps=max(wanted) - done * steps, precision=precision, seed=seed + done, after_record=look,
         )  # fmt: skip
         if has_diverged([curve[-1].loss]):
             break

@@ -29,23 +29,22 @@ def early(
     """
     check_whole(1, batch_size=batch_size)
     check_steps(steps)
-    all_images = len(dataset.train_labels)
-    check_within_epoch(steps, all_images, batch_size)
-    of_epoch = -(-all_images // batch_size)
+    of_epoch = check_within_epoch(steps, len(dataset.train_labels), batch_size)
     return degradation(
         network, dataset, images, labels, 1, constant_rate=True, batch_size=batch_size, precision=precision,
         seed=seed, moments=[step / of_epoch for step in steps], measures=measures,
     )  # fmt: skip
 
 
-def check_within_epoch(steps: Sequence[int], images: int, batch_size: int) -> None:
-    """Raises InputError if the last of the steps is beyond an epoch of so many images."""
+def check_within_epoch(steps: Sequence[int], images: int, batch_size: int) -> int:
+    """The steps of an epoch of so many images. Raises InputError if the last of `steps` is beyond them."""
     of_epoch = -(-images // batch_size)
     if steps[-1] > of_epoch:
         raise InputError(
             f"steps={steps[-1]:g}: an epoch of {images} images has {of_epoch} steps of {batch_size}, and no more "
             "are taken."
         )
+    return of_epoch
 
 
 def check_steps(steps: Sequence[int]) -> None:

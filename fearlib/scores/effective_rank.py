@@ -5,16 +5,17 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from fearlib.errors import Undefined
-from fearlib.scores.forward_passes import hooked
 from fearlib.scores.kaiming import by_position
 from fearlib.scores.minibatch import NO_LAYER, Minibatch
-from fearlib.spaces.state import copied_state, in_format
+from fearlib.spaces.network import hooked
+from fearlib.spaces.state import copied_state
 
 
 def effective_ranks(batch: Minibatch) -> list[torch.Tensor]:
     """Of the output of every convolution, linear layer, batch norm and ReLU, with the network's own weights.
 
-    A line of the matrix is a position of an image, a column a channel. Of its lines as many as there are columns
+    A line of the matrix is a position of an image, a column a channel: the last axis of a linear layer's output,
+    the second of any other. Of its lines as many as there are columns
     count, in a row from a random one that begins a line of pixels; all where there are no more. Raises Undefined
     if there is no such module.
     """
@@ -30,9 +31,9 @@ def effective_ranks(batch: Minibatch) -> list[torch.Tensor]:
         start = width * int(torch.randint(starts, (), generator=generator, device=output.device))
         ranks.append(effective_rank(lines[start : start + size]))
 
-    state = copied_state(batch.network, memory_format=torch.channels_last)
+    state = copied_state(batch.network)
     with torch.no_grad(), hooked(batch.modules(nn.Conv2d, nn.Linear, _BatchNorm, nn.ReLU), look):
-        batch.run(state, in_format(batch.images, torch.channels_last))
+        batch.run(state, batch.images)
     if not ranks:
         raise Undefined(NO_LAYER)
     return ranks

@@ -1,7 +1,7 @@
-"""Forward passes of a network's modules that are watched for a while, or that others take the place of."""
+"""Forward passes of a network's modules whose place others take for a while."""
 
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -22,22 +22,10 @@ def replaced(forwards: dict[nn.Module, Callable]):
                 module.forward = own
 
 
-@contextlib.contextmanager
-def hooked(modules: Iterable[nn.Module], hook: Callable):
-    """Within, `hook` is called after every forward pass of the modules, each of which is hooked once."""
-    with contextlib.ExitStack() as handles:
-        for module in dict.fromkeys(modules):
-            handles.enter_context(module.register_forward_hook(hook))
-        yield
-
-
 def without_batch_norm(network: nn.Module):
     """Within, every batch norm hands its input on, without looking at it: one value cannot be normalised."""
-    return replaced({module: _hand_on for module in network.modules() if isinstance(module, _BatchNorm)})
-
-
-def _hand_on(features):
-    return features
+    norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
+    return replaced(dict.fromkeys(norms, lambda features: features))
 
 
 def runs_as(module: nn.Module, kind: type[nn.Module]) -> bool:

@@ -9,11 +9,10 @@ from typing import NamedTuple
 import torch
 
 from fearlib.errors import Undefined
-from fearlib.scores.forward_passes import hooked
-from fearlib.scores.minibatch import Minibatch, gradients_of, noise, shared_pass
+from fearlib.scores.minibatch import Minibatch, gradients_of, noise, refuse_other_rows, shared_pass
 from fearlib.scores.second_order import cheap_second_derivatives
-from fearlib.spaces.network import Network
-from fearlib.spaces.state import in_format
+from fearlib.spaces.network import Network, hooked
+from fearlib.spaces.state import channels_last
 
 NOISE_IMAGES = 64
 PAIR = 2  # noise images of which the first is looked at
@@ -71,7 +70,7 @@ def blocks(batch: Minibatch) -> Blocks:
 
     parts = [batch.network.stem, *batch.network.blocks]
     with cheap_second_derivatives(batch.network), hooked(parts, cut):
-        batch.run(drawn.state, in_format(drawn.images, torch.channels_last))
+        batch.run(drawn.state, drawn.images)
     return found
 
 
@@ -103,7 +102,7 @@ def block_jacobians(batch: Minibatch) -> list[torch.Tensor]:
     found, generator, jacobians = blocks(batch), kaiming(batch).generator, []
     for output, before in zip(found.outputs[1:], found.inputs):
         signs = torch.randint(0, 2, output.shape, generator=generator, device=output.device, dtype=torch.int8)
-        g = in_format(signs.to(output) * 2 - 1, torch.channels_last)
+        g = channels_last(signs.to(output) * 2 - 1)
         (h,) = gradients_of(output, [before], grad_outputs=g)
         batch.refuse_infinite([h])
         if not h.any():
@@ -134,7 +133,7 @@ def channel_correlations(batch: Minibatch) -> list[torch.Tensor]:
 
     leaves = [module for module in batch.network.modules() if next(module.children(), None) is None]
     with torch.no_grad(), hooked(leaves, correlate):
-        batch.run(drawn.state, in_format(drawn.images[:PAIR], torch.channels_last))
+        batch.run(drawn.state, drawn.images[:PAIR])
     if not correlations:
         raise Undefined("none of its modules gives a feature map of several positions")
     return correlations
@@ -144,19 +143,20 @@ def channel_correlations(batch: Minibatch) -> list[torch.Tensor]:
 def patterns(batch: Minibatch) -> torch.Tensor:
     """Of every unit after a ReLU which of the first `PATTERN_IMAGES` images switch it on, as the bits of a number.
 
-    Raises Undefined if there is no ReLU module.
+    Raises Undefined if there is no ReLU module, or if one gives other rows than one an image.
     """
-    batch.refuse_infinite_images()
+    batch.refuse_infinite_images(PATTERN_IMAGES)
     images, found = batch.images[:PATTERN_IMAGES], []
     place = torch.arange(len(images), device=images.device)[:, None]
 
     def switch(_, inputs, output):
         batch.refuse_infinite([output])
+        refuse_other_rows(output, len(images))
         on = output.movedim(1, -1).flatten(1) > 0  # the order in memory: any order of the units will do
         found.append((on.long() << place).sum(0))
 
     with torch.no_grad(), hooked(batch.modules(torch.nn.ReLU), switch):
-        batch.run(kaiming(batch).state, in_format(images, torch.channels_last))
+        batch.run(kaiming(batch).state, images)
     if not found:
         raise Undefined("it has no ReLU module")
     return torch.cat(found)

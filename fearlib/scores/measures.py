@@ -27,7 +27,7 @@ from fearlib.scores.kaiming import (
     channel_correlations,
     patterns,
 )
-from fearlib.scores.minibatch import Minibatch
+from fearlib.scores.minibatch import Minibatch, refuse_other_rows
 from fearlib.scores.registry import MEASURES, measure, measure_names
 from fearlib.spaces.nats import Architecture
 from fearlib.spaces.nats_network import build_network
@@ -168,8 +168,7 @@ def fisher(batch):
     """
     total = torch.zeros(())
     for (layer, activation), gradient in zip(batch.activations, batch.activation_gradients):
-        if len(activation) != len(batch.images):
-            raise Undefined("a layer's output has other rows than one an image")
+        refuse_other_rows(activation, len(batch.images))
         product = activation * gradient
         if isinstance(layer, nn.Linear):
             product = product.movedim(-1, 1)
@@ -182,7 +181,7 @@ def fisher(batch):
 def synflow(batch):
     """Sum of |W * dR/dW|, R the summed outputs for one image of ones (Tanaka et al. 2020).
 
-    All parameters are replaced by their absolute values and batch norm is removed; double precision.
+    Parameters and buffers are replaced by their absolute values and batch norm is removed; double precision.
     """
     return batch.synaptic_flow(keep_batch_norm=False)
 
@@ -238,6 +237,7 @@ def nwot(batch):
         raise Undefined("it has no ReLU module")
     same = torch.zeros(len(batch.images), len(batch.images), dtype=torch.float64)
     for output in batch.rectified:
+        refuse_other_rows(output, len(same))
         state = (output.flatten(1) > 0).to(output.dtype) * 2 - 1
         same += ((state @ state.T).double().cpu() + state.shape[1]) / 2
     if torch.linalg.matrix_rank(same) < len(same):

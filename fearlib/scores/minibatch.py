@@ -16,10 +16,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from fearlib.errors import InputError, Undefined, check_seed, one_line
 from fearlib.randomness import seeded
-from fearlib.scores.forward_passes import hooked, runs_as, without_batch_norm
+from fearlib.scores.forward_passes import runs_as, without_batch_norm
 from fearlib.scores.second_order import ONE_VALUE, cheap_second_derivatives
-from fearlib.spaces.network import shapes_checked
-from fearlib.spaces.state import copied_state, in_format
+from fearlib.spaces.network import hooked, shapes_checked
+from fearlib.spaces.state import copied_state
 from fearlib.training.classifier import check_logits, has_one_value
 
 PERTURBATION = 0.01  # of the noise images that `perturbed_features` compares
@@ -36,13 +36,13 @@ class Timed(NamedTuple):
 
 
 class Forward(NamedTuple):
-    """A forward pass of the images, with its graph: `layers` and `relus` are (module, output)."""
+    """A forward pass of the images, with its graph: `layers` are (module, output), `relus` outputs."""
 
     images: torch.Tensor
     state: dict[str, torch.Tensor]
     logits: torch.Tensor
     layers: list[tuple[nn.Module, torch.Tensor]]
-    relus: list[tuple[nn.Module, torch.Tensor]]
+    relus: list[torch.Tensor]
 
 
 class Backward(NamedTuple):
@@ -125,7 +125,7 @@ class Minibatch:
     @property
     def rectified(self) -> list[torch.Tensor]:
         """Output of every ReLU."""
-        outputs = [output.detach() for _, output in self.forward.relus]
+        outputs = [output.detach() for output in self.forward.relus]
         self._refuse_other_than_finite(outputs)
         return outputs
 
@@ -143,12 +143,12 @@ class Minibatch:
     @shared_pass
     def forward(self) -> Forward:
         """Logits of the images, and the outputs of layers and ReLUs on the way."""
-        state = copied_state(self.network, memory_format=torch.channels_last)
-        images = in_format(self.images.detach(), torch.channels_last).requires_grad_()
+        state = copied_state(self.network)
+        images = self.images.detach().requires_grad_()
         logits, outputs, intact = self._watch(state, images, copy=False)
         if not intact:  # something works in place
             logits, outputs, _ = self._watch(state, images, copy=True)
-        relus = [(module, output) for module, output in outputs if isinstance(module, nn.ReLU)]
+        relus = [output for module, output in outputs if isinstance(module, nn.ReLU)]
         layers = [(module, output) for module, output in outputs if not isinstance(module, nn.ReLU)]
         return Forward(images, state, logits, layers, relus)
 
@@ -189,10 +189,10 @@ class Minibatch:
 
         Raises Undefined if an operation of the network has no second derivative.
         """
-        state = copied_state(self.network, memory_format=torch.channels_last)
-        weights, images = self.weights_in(state), in_format(self.images, torch.channels_last)
+        state = copied_state(self.network)
+        weights = self.weights_in(state)
         with cheap_second_derivatives(self.network), sdpa_kernel(SDPBackend.MATH):  # others have no second one
-            loss = self._loss(state, images, self.labels)
+            loss = self._loss(state, self.images, self.labels)
         gradients = gradients_of(loss, weights, create_graph=True)
         product = sum((gradient * gradient.detach()).sum() for gradient in gradients)
         try:
@@ -207,17 +207,17 @@ class Minibatch:
     @shared_pass
     def half_gradients(self) -> list[list[torch.Tensor]]:
         """dL/dW of every layer on each half of the minibatch alone."""
-        state, gradients = copied_state(self.network, memory_format=torch.channels_last), []
+        state, gradients = copied_state(self.network), []
         weights = self.weights_in(state)
         for images, labels in zip(self.images.chunk(2), self.labels.chunk(2)):
             with cheap_second_derivatives(self.network):
-                loss = self._loss(state, in_format(images, torch.channels_last), labels)
+                loss = self._loss(state, images, labels)
             gradients.append(gradients_of(loss, weights))
             self._refuse_other_than_finite(gradients[-1])
         return gradients
 
     def synaptic_flow(self, keep_batch_norm: bool) -> torch.Tensor:
-        """Sum of |W * dR/dW|, R the summed logits of one image of ones, all parameters their absolute values.
+        """Sum of |W * dR/dW|, R the summed logits of one image of ones, parameters and buffers absolute.
 
         Raises Undefined if batch norm is to be removed and has a forward pass of its own, or if the network does
         not compute in double precision.
@@ -254,19 +254,18 @@ class Minibatch:
         if not readers:
             raise Undefined("it has neither an adaptive pooling nor a linear layer that takes in features")
         reader = readers[-1]
-        taken = []
-        with (
-            torch.no_grad(),
-            hooked([*norms, reader], lambda module, inputs, _: taken.append((module, inputs[0]))),
-        ):
-            self.run(state, in_format(images, torch.channels_last))
-            self.run(state, in_format(others, torch.channels_last))
-        read = [value for module, value in taken if module is reader]
+        read, variances = [], []
+
+        def vary(_, inputs, __):
+            variances.append(inputs[0].transpose(0, 1).flatten(1).var(1, correction=0))
+
+        with torch.no_grad(), hooked([reader], lambda _, inputs, __: read.append(inputs[0])):
+            with hooked(norms, vary):
+                self.run(state, images)
+            self.run(state, others)
         if len(read) != 2:
             raise Undefined(f"its {type(reader).__name__} runs {len(read) // 2} times a pass, not once")
-        features, of_others = read
-        seen = [value for module, value in taken[: len(taken) // 2] if module is not reader]
-        return features, of_others, [value.transpose(0, 1).flatten(1).var(1, correction=0) for value in seen]
+        return *read, variances
 
     def generator(self) -> torch.Generator:
         """A new one, on the images' device, from the minibatch's seed."""
@@ -277,7 +276,7 @@ class Minibatch:
 
         A weight that layers share is drawn once. Raises Undefined as `weights_in` does.
         """
-        state, drawn = copied_state(self.network, memory_format=torch.channels_last), {}
+        state, drawn = copied_state(self.network), {}
         self.weights_in(state)
         own = dict(state)
         for modules, new in ((self.layers, draw), (self.modules(_BatchNorm), torch.ones_like)):
@@ -327,12 +326,13 @@ class Minibatch:
     def run(self, state: dict[str, torch.Tensor], images: torch.Tensor) -> torch.Tensor:
         """Logits, with the same random numbers in every pass; parameters are replaced module by module.
 
-        The network is given a copy of the images, which it may change.
+        The network is given a copy of the images, in channels-last memory, which it may change.
         """
+        copy = images.clone(memory_format=torch.channels_last)
         with seeded(self.seed, images.device):
             try:
                 with shapes_checked(images.shape), disable_saved_tensors_hooks(CHECKPOINTS):
-                    output = functional_call(self.network, state, (images.clone(),), tie_weights=False)
+                    output = functional_call(self.network, state, (copy,), tie_weights=False)
             except RuntimeError as error:
                 if CHECKPOINTS not in str(error):
                     raise
@@ -355,11 +355,11 @@ class Minibatch:
         self.refuse_infinite_images()
         self.refuse_infinite(tensors)
 
-    def refuse_infinite_images(self) -> None:
-        """Raises Undefined, with the reason, if an image holds a NaN or an infinity."""
-        if not self._finite_images.all():
-            count = int((~self._finite_images).sum())
-            raise Undefined(f"NaN or an infinity is in {count} of its {len(self.images)} images")
+    def refuse_infinite_images(self, first: int | None = None) -> None:
+        """Raises Undefined, with the reason, if one of the first images, or of all, holds a NaN or an infinity."""
+        finite = self._finite_images[:first]
+        if not finite.all():
+            raise Undefined(f"NaN or an infinity is in {int((~finite).sum())} of its {len(finite)} images")
 
     def refuse_infinite(self, tensors: list[torch.Tensor]) -> None:
         """Raises Undefined, with the reason, if one of the tensors holds a NaN or an infinity."""
@@ -384,6 +384,12 @@ class Minibatch:
 def noise(like: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Standard normal, the same in single precision as in double."""
     return torch.randn(like.shape, generator=generator, device=like.device, dtype=torch.float64).to(like)
+
+
+def refuse_other_rows(output: torch.Tensor, images: int) -> None:
+    """Raises Undefined unless a module's output has one row for each of so many images."""
+    if len(output) != images:
+        raise Undefined("a module's output has other rows than one an image")
 
 
 def gradients_of(output: torch.Tensor, inputs: list[torch.Tensor], **options) -> list[torch.Tensor]:

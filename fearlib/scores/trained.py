@@ -8,7 +8,6 @@ from fearlib.errors import InputError, check_seed, check_whole, is_number
 from fearlib.spaces.network import Network
 from fearlib.training.loop import (
     Epoch,
-    Limits,
     check_trainable,
     ended_by,
     has_diverged,
@@ -65,9 +64,9 @@ def fear(
     computes no gradient there, and trains the rest for `stage2_epochs` with an optimizer and cosine of its own.
     The score is the training top-1 of the last stage-2 epoch; its record carries test top-1 too. A network that
     does not reach the threshold in `stage1_epochs`, or whose stage 1 takes `max_seconds` or `max_macs`, has no
-    score. `batch_size` (of stage 1), `precision` and `seed` are those of `fearlib.train`. Raises
-    InputError for a block, threshold, count, limit or precision that does not exist, fewer `schedule_epochs` than
-    `stage1_epochs`, blocks in which nothing can be trained, and for a network that
+    score. One that has is left in evaluation mode. `batch_size` (of stage 1), `precision` and `seed` are those of
+    `fearlib.train`. Raises InputError for a block, threshold, count, limit or precision that does not exist, fewer
+    `schedule_epochs` than `stage1_epochs`, blocks in which nothing can be trained, and for a network that
     `fearlib.training.loop.check_trainable` refuses, before any training.
     """
     check_whole(1, stage2_epochs=stage2_epochs, stage2_batch=stage2_batch, batch_size=batch_size)
@@ -83,7 +82,7 @@ def fear(
         records_per_epoch=threshold_checks, max_seconds=max_seconds, max_macs=max_macs,
         precision=precision, seed=seed,
     )  # fmt: skip
-    ended = ended_by(first, len(dataset.train_labels), Limits(threshold, max_seconds, max_macs))
+    ended = ended_by(first, len(dataset.train_labels), threshold, max_seconds, max_macs)
     if ended != "top1":
         return Score(float("nan"), ended or "below threshold", tuple(first))
     second = train(
@@ -103,7 +102,8 @@ def shortreg(
 ) -> Score:
     """Short regular training with its own cosine; the score is the best epoch's training top-1 (0..1).
 
-    The baseline of Dey et al. (2021). The last epoch's record carries test top-1 too. `batch_size`, `precision`
+    The baseline of Dey et al. (2021). The last epoch's record carries test top-1 too, and the network is left in
+    evaluation mode. `batch_size`, `precision`
     and `seed` are those of `fearlib.train`, whose InputErrors it raises.
     """
     curve = train(network, dataset, epochs, batch_size, precision=precision, seed=seed)

@@ -56,10 +56,10 @@ class DartsCell(nn.Module):
         after_reduction: bool,
     ):
         super().__init__()
-        preprocess = FactorizedReduction if after_reduction else _relu_conv1x1_bn
+        preprocess = FactorizedReduction if after_reduction else relu_conv_bn
         edges = genotype.reduce if reduction else genotype.normal
         self.sources = [source for _, source in edges]
-        self.preprocess = nn.ModuleList([preprocess(last_but_one, channels), _relu_conv1x1_bn(last, channels)])
+        self.preprocess = nn.ModuleList([preprocess(last_but_one, channels), relu_conv_bn(last, channels)])
         self.edges = nn.ModuleList(
             _operation(op, channels, stride=2 if reduction and source < 2 else 1) for op, source in edges
         )
@@ -122,7 +122,3 @@ def _depthwise_separable(channels: int, kernel: int, stride: int, dilation: int 
         nn.Conv2d(channels, channels, 1, bias=False),
         nn.BatchNorm2d(channels),
     )
-
-
-def _relu_conv1x1_bn(channels_in: int, channels_out: int) -> nn.Module:
-    return relu_conv_bn(channels_in, channels_out, kernel=1)

@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import nn
@@ -47,6 +48,15 @@ def in_mode(network: nn.Module, training: bool):
     finally:
         for module, mode in modes:
             module.training = mode
+
+
+@contextlib.contextmanager
+def hooked(modules: Iterable[nn.Module], hook: Callable):
+    """Within, `hook` is called after every forward pass of the modules, each of which is hooked once."""
+    with contextlib.ExitStack() as handles:
+        for module in dict.fromkeys(modules):
+            handles.enter_context(module.register_forward_hook(hook))
+        yield
 
 
 def layer_macs(layer: nn.Module, output: torch.Size, images: int) -> int:
@@ -156,11 +166,9 @@ class Network(nn.Module):
         def count(layer, _, output):
             counts[-1] += layer_macs(layer, output.shape, images=1)
 
-        with torch.no_grad(), in_mode(self, training=False), contextlib.ExitStack() as hooks:
-            for layer in self.modules():
-                if isinstance(layer, (nn.Conv2d, nn.Linear)):
-                    hooks.enter_context(layer.register_forward_hook(count))
-            hooks.enter_context(shapes_checked(features.shape))
+        layers = [module for module in self.modules() if isinstance(module, (nn.Conv2d, nn.Linear))]
+        watched = hooked(layers, count)
+        with torch.no_grad(), in_mode(self, training=False), shapes_checked(features.shape), watched:
             for part in self._parts:
                 counts.append(0)
                 features = part(features)
@@ -183,7 +191,7 @@ class AvgPool3x3(nn.AvgPool2d):
         return super().forward(features.contiguous()).contiguous(memory_format=torch.channels_last)
 
 
-def relu_conv_bn(channels_in: int, channels_out: int, kernel: int, stride: int = 1) -> nn.Module:
+def relu_conv_bn(channels_in: int, channels_out: int, kernel: int = 1, stride: int = 1) -> nn.Module:
     """ReLU, convolution without bias that keeps the resolution at stride 1, batch norm."""
     return nn.Sequential(
         nn.ReLU(),

@@ -9,18 +9,17 @@ from torch import nn
 def copied_state(
     network: nn.Module,
     convert: Callable[[torch.Tensor], torch.Tensor] = lambda value: value,
-    memory_format: torch.memory_format = torch.contiguous_format,
 ) -> dict[str, torch.Tensor]:
     """Detached parameters that ask for gradients, shared ones once, with copies of the buffers.
 
     By the names of `named_modules`, as torch's `functional_call` takes them with `tie_weights=False`. What is a
-    floating-point number is as `convert` makes it; parameters of four dimensions lie in the memory format.
+    floating-point number is as `convert` makes it; parameters of four dimensions lie in channels-last memory.
     """
     state, detached = {}, {}
     for path, module in network.named_modules():  # each once
         for name, parameter in module.named_parameters(recurse=False):
             if id(parameter) not in detached:
-                value = in_format(convert(ordinary(parameter.detach())), memory_format)
+                value = channels_last(convert(ordinary(parameter.detach())))
                 detached[id(parameter)] = value.requires_grad_()
             state[f"{path}.{name}".lstrip(".")] = detached[id(parameter)]
         for name, buffer in module.named_buffers(recurse=False):
@@ -29,8 +28,9 @@ def copied_state(
     return state
 
 
-def in_format(value: torch.Tensor, memory_format: torch.memory_format) -> torch.Tensor:
-    return value.contiguous(memory_format=memory_format) if value.dim() == 4 else value
+def channels_last(value: torch.Tensor) -> torch.Tensor:
+    """The same values, in channels-last memory if they have four dimensions."""
+    return value.contiguous(memory_format=torch.channels_last) if value.dim() == 4 else value
 
 
 def ordinary(tensor: torch.Tensor) -> torch.Tensor:

@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -49,29 +48,18 @@ class Epoch:
     macs: int
 
 
-class Limits(NamedTuple):
-    """What ends a training before its last epoch: training top-1 (0..1), seconds, multiply-accumulates."""
+def ended_by(records: list[Epoch], images: int, stop_at: float, max_seconds: float, max_macs: float) -> str | None:
+    """What ends a training with these records before its last epoch, on that many training images, if anything.
 
-    top1: float = math.inf
-    seconds: float = math.inf
-    macs: float = math.inf
-
-    def spent(self, seconds: float, macs: int) -> bool:
-        return seconds >= self.seconds or macs >= self.macs
-
-
-def ended_by(records: list[Epoch], images: int, limits: Limits) -> str | None:
-    """What ends a training with these records, on a dataset of that many training images; None if nothing does.
-
-    "diverged", "out of time" and "out of macs" where it failed; else "top1", once `latest_top1` is at the limit.
+    "diverged", "out of time" and "out of macs" where it failed; else "top1", once `latest_top1` is at `stop_at`.
     """
     if has_diverged(record.loss for record in records):
         return "diverged"
-    if sum(record.seconds for record in records) >= limits.seconds:
+    if sum(record.seconds for record in records) >= max_seconds:
         return "out of time"
-    if sum(record.macs for record in records) >= limits.macs:
+    if sum(record.macs for record in records) >= max_macs:
         return "out of macs"
-    return "top1" if latest_top1(records, images) >= limits.top1 else None
+    return "top1" if latest_top1(records, images) >= stop_at else None
 
 
 @dataclass
@@ -152,7 +140,6 @@ def train(
     check_trainable(network, dataset, batch_size)
     steps = -(-len(dataset.train_labels) // batch_size)
     of_an_epoch, others = _recorded(epochs, steps, records_per_epoch, recorded_steps)
-    limits = Limits(stop_at, max_seconds, max_macs)
     parameters = trainable_parameters(network, first_free_block)
     device = parameters[0].device
     precision = resolve_precision(precision, device.type)
@@ -179,8 +166,11 @@ def train(
                 schedule.step()
                 sums.images += len(labels)
                 done = epoch * steps + step
-                spent = limits.spent(seconds + sums.seconds(), macs + sums.images * macs_per_image)
-                spent |= done >= max_steps
+                spent = (
+                    seconds + sums.seconds() >= max_seconds
+                    or macs + sums.images * macs_per_image >= max_macs
+                    or done >= max_steps
+                )
                 if step not in of_an_epoch and done not in others and not spent:
                     continue
                 record = sums.record(stage, epoch + step / steps, macs_per_image)
@@ -188,7 +178,7 @@ def train(
                     record = replace(record, val_top1=top1(network, dataset, precision))
                 records.append(record)
                 after_record(record)
-                if spent or ended_by(records, len(dataset.train_labels), limits):
+                if spent or ended_by(records, len(dataset.train_labels), stop_at, max_seconds, max_macs):
                     return records
                 seconds, macs = seconds + record.seconds, macs + record.macs
                 sums.restart()
@@ -306,7 +296,7 @@ def check_trainable(network: Network, dataset: Dataset, *batch_sizes: int) -> No
 
 def _logits_of_copies(network: Network, images: torch.Tensor, training: bool) -> torch.Tensor:
     """In that mode and channels-last memory, by copies of the parameters and buffers, and of the images."""
-    copies = copied_state(network, memory_format=torch.channels_last)
+    copies = copied_state(network)
     with in_mode(network, training):
         return functional_call(
             network, copies, (images.clone(memory_format=torch.channels_last),), tie_weights=False
