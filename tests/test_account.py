@@ -28,6 +28,6 @@ def test_provenance_says_what_the_manifest_and_the_journal_say():
 def test_a_sitting_names_the_module_that_added_to_the_library(tmp_path, monkeypatch):
     monkeypatch.setenv(PLUGIN, "measure_variants")
     manifest = json.loads((RESULTS / "cifar10_paper" / "manifest.json").read_text())
-    this = sitting(workers=1, truth=None)
+    this = sitting()
     (tmp_path / "manifest.json").write_text(json.dumps(manifest | {"sittings": [this]}))
     assert provenance(tmp_path).endswith(f"\n  code {this['commit']} with measure_variants, {this['hardware']}")

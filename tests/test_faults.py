@@ -31,7 +31,7 @@ from fearlib.cli import main
 from fearlib.sweeps.cluster import _local_cluster, _slots, cluster, run_on_workers
 from fearlib.sweeps.journal import read_journal
 from fearlib.sweeps.rows import read_curves, read_rows
-from fearlib.sweeps.run import Trial, _run, _with_retries
+from fearlib.sweeps.run import Trial, _identity, _run, _with_retries
 from fearlib.sweeps.status import sweep_status
 from fearlib.sweeps.writer import WRITER
 
@@ -281,7 +281,7 @@ def test_other_data_at_a_worker(tiny_settings, colour_dataset):
     result = _run(trial, "nats-tss", lambda: colour_dataset, "another", tiny_settings)
     (row,) = result["rows"]
     assert row["outcome"] == (
-        f"failed: ValueError: the worker found other data ({colour_dataset.fingerprint}) than the driver (another)"
+        f"failed: ValueError: the worker found other data ({_identity(colour_dataset)}) than the driver (another)"
     )
 
 

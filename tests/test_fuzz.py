@@ -34,8 +34,9 @@ from test_tinyimagenet import write_arrays, write_official
 from fearlib import Architecture, log_times, ranking_table, read_rows, sample_architectures
 from fearlib.benchmark.truth import benchmark_accuracy
 from fearlib.data import tinyimagenet
+from fearlib.data.dataset import ARRAYS
 from fearlib.data.official import read_images
-from fearlib.data.synthetic import ARRAYS, load_synthetic
+from fearlib.data.synthetic import load_synthetic
 from fearlib.data.tinyimagenet import read_tinyimagenet
 from fearlib.errors import InputError
 from fearlib.files import safe_pickle

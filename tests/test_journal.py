@@ -59,7 +59,7 @@ def test_a_last_line_that_was_cut_off(tmp_path, kept):
     assert read_journal(tmp_path) == [record(0), record(1)]
     append_to_journal(tmp_path, record(2))
     assert read_journal(tmp_path) == [record(n) for n in range(3)]
-    assert (tmp_path / DAMAGED).read_bytes() == last[:kept]
+    assert (tmp_path / DAMAGED).read_bytes() == last[:kept] + b"\n"
 
 
 @pytest.mark.parametrize("garbage", [b"\xff\xfe\n", b"{}\n", b"[1, 2]\n", b'{"trial": 1\n', b"\n"])

@@ -38,7 +38,7 @@ from fearlib.sweeps.manifest import MANIFEST, read_manifest
 from fearlib.sweeps.merge import merge_sweeps
 from fearlib.sweeps.reader import Results
 from fearlib.sweeps.rows import ROWS, read_curves
-from fearlib.sweeps.run import Trial, _run
+from fearlib.sweeps.run import Trial, _identity, _run
 from fearlib.sweeps.status import sweep_status
 from fearlib.sweeps.writer import SOFT_LOCK, WRITER, only_writer, writer
 
@@ -288,7 +288,7 @@ def test_a_module_that_cannot_be_imported(tmp_path, monkeypatch, capsys):
 
 
 def test_a_worker_that_lacks_a_measure(tiny_settings, colour_dataset, tmp_path, monkeypatch):
-    shared = "nats-tss", lambda: colour_dataset, colour_dataset.fingerprint, tiny_settings
+    shared = "nats-tss", lambda: colour_dataset, _identity(colour_dataset), tiny_settings
     (row,) = _run(Trial(7, "zero_cost(measures=mine)", 0), *shared)["rows"]
     assert row["outcome"].startswith("failed: InputError: unknown measure 'mine'")
     (tmp_path / "imported_there.py").write_text("")

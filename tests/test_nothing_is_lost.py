@@ -93,6 +93,28 @@ def test_a_damaged_line_that_was_counted_runs_again(sweep, tiny_settings):
         rows = run_sweep(sweep, "synthetic", tiny_settings, METHODS, ARCHITECTURES)
     assert len(rows) == 4 and not rows.failed.any()
     assert len(run_sweep(sweep, "synthetic", tiny_settings, METHODS, ARCHITECTURES)) == 4
+    lines = gzip.decompress((sweep / PACKED).read_bytes()).splitlines(keepends=True)
+    (sweep / PACKED).unlink()
+    (sweep / "journal.jsonl").write_bytes(b"".join(lines[:-1]))  # the line set aside then excuses none now
+    with pytest.raises(InputError, match="journal lacks 1 trials"):
+        run_sweep(sweep, "synthetic", tiny_settings, METHODS, ARCHITECTURES)
+
+
+def test_a_line_that_was_counted_and_cut_runs_again(sweep, tiny_settings):
+    lines = gzip.decompress((sweep / PACKED).read_bytes())
+    (sweep / PACKED).unlink()
+    (sweep / "journal.jsonl").write_bytes(lines[:-20])
+    with pytest.warns(UserWarning, match="1 damaged line"):
+        assert len(run_sweep(sweep, "synthetic", tiny_settings, METHODS, ARCHITECTURES)) == 4
+
+
+def test_a_source_that_has_lost_trials_is_refused(sweep, tmp_path):
+    lines = gzip.decompress((sweep / PACKED).read_bytes()).splitlines(keepends=True)
+    (sweep / PACKED).unlink()
+    (sweep / "journal.jsonl").write_bytes(b"".join(lines[:-1]))
+    with pytest.raises(InputError, match="journal lacks 1 trials"):
+        merge_sweeps(tmp_path / "merged", [sweep])
+    assert not (tmp_path / "merged").exists()
 
 
 def test_two_methods_do_not_give_rows_of_one_name(tmp_path, tiny_settings, monkeypatch):

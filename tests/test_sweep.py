@@ -185,7 +185,14 @@ def test_data_prepared_otherwise_are_refused(tiny_settings, tmp_path):
         check_sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES)
     del manifest["configuration"]["dataset_prepared"]  # from before it was noted
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
-    check_sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES)
+    run_sweep(tmp_path, "synthetic", tiny_settings, METHODS, ARCHITECTURES, time_budget=0)
+    assert read_manifest(tmp_path)["configuration"] == configuration
+    of_another = read_manifest(tmp_path)
+    of_another["configuration"]["dataset_prepared"] = other
+    (tmp_path / "another").mkdir()
+    (tmp_path / "another" / "manifest.json").write_text(json.dumps(of_another))
+    with pytest.raises(InputError, match="dataset_prepared.padding was 4 and is now 0"):
+        merge_sweeps(tmp_path / "both", [tmp_path, tmp_path / "another"])
 
 
 def test_a_manifest_that_is_none(tiny_settings, tmp_path):

@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from fearlib.data.checks import check_images, check_labels, check_mean_and_std
 from fearlib.errors import InputError, check_whole
 
+ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
+
 
 @dataclass(frozen=True, eq=False)  # two are compared by their fingerprints
 class Dataset:
@@ -68,7 +70,7 @@ class Dataset:
     def fingerprint(self) -> str:
         """SHA-256 of the exact arrays, their types and shapes (first 16 hexadecimal digits)."""
         digest = hashlib.sha256()
-        for array in (self.train_images, self.train_labels, self.test_images, self.test_labels):
+        for array in (getattr(self, name) for name in ARRAYS):
             array = np.ascontiguousarray(array.cpu().numpy())
             digest.update(f"{array.dtype}{array.shape}".encode())
             digest.update(array)
@@ -78,7 +80,7 @@ class Dataset:
     def prepared(self) -> dict:
         """What the fingerprint does not tell: `mean`, `std`, `padding` and `classes`, as plain values."""
         mean, std = (None if value is None else value.tolist() for value in (self.mean, self.std))
-        return {"mean": mean, "std": std, "padding": self.padding, "classes": self.num_classes}
+        return {"mean": mean, "std": std, "padding": int(self.padding), "classes": int(self.num_classes)}
 
     def to(self, device: torch.device | str) -> "Dataset":
         """The same dataset with its tensors on `device`."""

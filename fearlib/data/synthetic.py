@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from fearlib.data.dataset import Dataset
+from fearlib.data.dataset import ARRAYS, Dataset
 from fearlib.data.folder import data_folder
 from fearlib.errors import InputError, check_whole, one_line
 from fearlib.files.outside import check_file
@@ -71,9 +71,6 @@ def _read_cache(path: Path, resolution: int, train_images: int) -> dict[str, tor
         raise InputError(
             f"{path} is not a complete cached dataset ({one_line(error)}): delete it, it will be made anew."
         ) from error
-
-
-ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 
 
 def _read_arrays(path: Path, resolution: int, train_images: int) -> dict[str, torch.Tensor]:

@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from fearlib.data.dataset import Dataset, first_of_each_class
+from fearlib.data.dataset import ARRAYS, Dataset, first_of_each_class
 from fearlib.data.official import Images
 
 # Per channel, in units of 0..255: the values that NATS-Bench trains with. Those of the stand-in are of its own
@@ -22,12 +22,7 @@ def dataset_of(name: str, files: Images, num_classes: int, resolution: int, trai
     Of the training images the first `train_images // num_classes` of each class, or all. Raises InputError if a
     class has fewer.
     """
-    arrays = {
-        "train_images": torch.from_numpy(files.train_images),
-        "train_labels": torch.from_numpy(files.train_labels),
-        "test_images": torch.from_numpy(files.test_images),
-        "test_labels": torch.from_numpy(files.test_labels),
-    }
+    arrays = {array: torch.from_numpy(getattr(files, array)) for array in ARRAYS}
     if train_images is not None:
         kept = first_of_each_class(arrays["train_labels"], train_images, num_classes)
         arrays["train_images"], arrays["train_labels"] = arrays["train_images"][kept], arrays["train_labels"][kept]

@@ -33,7 +33,7 @@ def read_journal(folder: Path, curves: bool = True) -> list[dict]:
     Without `curves`, most of a journal, these are left empty, unread and unchecked. Raises InputError if the lines
     are of another version's journal, or the journal is larger than 2 GiB or cannot be unpacked.
     """
-    return _records(_lines(folder), folder, curves)
+    return read_journal_on(folder, curves=curves)[0]
 
 
 class Position(NamedTuple):
@@ -68,7 +68,11 @@ def read_journal_on(
     if lines and not lines[-1].endswith(b"\n"):
         lines.pop()
     end = Position(start.offset + sum(map(len, lines)), lines[-1]) if lines else start
-    return _records(lines, folder, curves), end, other
+    if not curves:
+        lines = [_without_curve(line) for line in lines]
+    with collector_at_rest():
+        records = [record for record in map(read_record, lines) if record is not None]
+    return [_of_this_version(record, folder) for record in records], end, other
 
 
 def end_of_journal(folder: Path) -> tuple[dict | None, Position]:
@@ -107,7 +111,7 @@ def recover_journal(folder: Path) -> Iterator[dict]:
     if bad:
         _unpack(folder)
         with open(user_path(folder) / DAMAGED, "ab") as damaged:
-            damaged.writelines(lines[number] for number in sorted(bad))
+            damaged.writelines(lines[number].removesuffix(b"\n") + b"\n" for number in sorted(bad))
         replace_file(path, b"".join(line for number, line in enumerate(lines) if number not in bad))
         warnings.warn(
             f"{path}: {len(bad)} damaged line(s) were set aside in {DAMAGED}; their trials run again.",
@@ -243,14 +247,6 @@ def _lines_of(file: IO[bytes], packed: IO[bytes] | None) -> list[bytes]:
     if packed:  # which has no damaged lines, however long
         return read_packed_lines(file, MAX_BYTES, MAX_LINE, packed.name)
     return io.BytesIO(read_at_most(file, MAX_BYTES, file.name)).readlines()
-
-
-def _records(lines: list[bytes], folder: Path, curves: bool) -> list[dict]:
-    if not curves:
-        lines = [_without_curve(line) for line in lines]
-    with collector_at_rest():
-        parsed = [read_record(line) for line in lines]
-    return [_of_this_version(record, folder) for record in parsed if record is not None]
 
 
 def _without_curve(line: bytes) -> bytes:

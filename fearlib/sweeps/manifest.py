@@ -12,6 +12,7 @@ from fearlib.sweeps.journal import has_journal, set_aside
 
 MANIFEST = "manifest.json"
 PREPARED = "dataset_prepared"  # not in manifests from before it was noted
+SET_ASIDE = "set_aside"  # damaged lines, which the sittings do not count
 MAX_BYTES = 2**24  # a sitting takes half a KB
 
 
@@ -23,16 +24,20 @@ def open_manifest(folder: Path, configuration: dict) -> dict:
             raise InputError(f"{folder} has a journal but no {MANIFEST}: restore it, or choose another folder.")
         return {"configuration": configuration, "sittings": []}
     manifest = read_manifest(folder)
-    existing, asked = dict(manifest["configuration"]), dict(configuration)
-    if not (PREPARED in existing and PREPARED in asked):
-        existing[PREPARED] = asked[PREPARED] = None
-    differences = _differences(existing, asked)
+    existing = completed(manifest["configuration"], configuration)
+    differences = _differences(existing, completed(configuration, existing))
     if differences:
         raise InputError(
             f"{folder} holds results of another configuration ({'; '.join(differences)}): "
             "choose another folder, or the same settings and data."
         )
-    return manifest
+    return manifest | {"configuration": existing}
+
+
+def completed(configuration: dict, *others: dict) -> dict:
+    """The configuration, with `PREPARED` from the first of the others to have it if it is from before that."""
+    prepared = next((each[PREPARED] for each in others if PREPARED in each), None)
+    return configuration if prepared is None else {PREPARED: prepared} | configuration
 
 
 def read_manifest(folder: str | Path) -> dict:
@@ -71,6 +76,8 @@ def _wrong(manifest: object) -> str | None:
     settings = configuration.get("settings")
     if not isinstance(settings, dict) or not _is_preset(settings.get("preset")):
         return "its settings name no preset"
+    if type(manifest.get(SET_ASIDE, 0)) is not int:
+        return "the lines set aside are no number"
     sittings = manifest.get("sittings")
     if not isinstance(sittings, list) or not all(isinstance(sitting, dict) for sitting in sittings):
         return "its sittings are not a list of objects"
@@ -106,10 +113,11 @@ def refuse_lost_trials(folder: Path, manifest: dict, of_sitting: Counter) -> Non
     """Raises InputError if the journal in `folder` has fewer trials of its sittings than its manifest counted.
 
     Tables made from it would lose them. There may be more: a sitting that was killed counted none. Lines that were
-    set aside are not lost.
+    set aside since are not lost.
     """
     counted = Counter({number: past.get("trials", 0) for number, past in enumerate(manifest["sittings"])})
-    lost = (counted - of_sitting).total() - set_aside(folder)
+    since = max(0, set_aside(folder) - manifest.get(SET_ASIDE, 0))
+    lost = (counted - of_sitting).total() - since
     if lost > 0:
         raise InputError(
             f"{folder}: its journal lacks {lost} trials that its {MANIFEST} counted: put the whole journal back, "
@@ -128,3 +136,5 @@ def count_trials(folder: Path, manifest: dict, of_sitting: Counter) -> None:
         )
     for number, past in enumerate(manifest["sittings"]):
         past["trials"] = of_sitting[number]
+    if (aside := set_aside(folder)) != manifest.get(SET_ASIDE, 0):
+        manifest[SET_ASIDE] = aside

@@ -21,6 +21,7 @@ from fearlib.sweeps.journal import (
 from fearlib.sweeps.labels import has_failed
 from fearlib.sweeps.manifest import (
     MANIFEST,
+    completed,
     count_trials,
     open_manifest,
     read_manifest,
@@ -48,7 +49,8 @@ def merge_sweeps(folder: str | Path, sources: list[str | Path], methods: list[st
     if not sources:
         raise InputError(f"nothing is to be merged into {folder}: name at least one results folder.")
     folder, sources = user_path(folder), [user_path(source) for source in sources]
-    configuration = read_manifest(folder if (folder / MANIFEST).exists() else sources[0])["configuration"]
+    places = [folder, *sources] if (folder / MANIFEST).exists() else sources
+    configuration = completed(*(read_manifest(place)["configuration"] for place in places))
     find_space(configuration["space"])  # the tables need it
     parts = [_read_part(source, configuration, methods) for source in sources]
     if methods is not None:
@@ -94,10 +96,11 @@ def _without(sitting: dict, method: str) -> dict[str, int]:
 
 def _read_part(source: Path, configuration: dict, methods: list[str] | None) -> tuple[dict, list[dict]]:
     """A source's manifest, with its trials counted, and its records."""
-    read_manifest(source)  # refuses what is no sweep
+    before = read_manifest(source)  # of a source that still grows, the journal may have more
     refuse_two_journals(source)
     refuse_rows_without_journal(source)
     records = _records(source)  # before the sittings, which may become more meanwhile
+    refuse_lost_trials(source, before, Counter(record.get("sitting", 0) for record in records))
     records = [record for record in records if methods is None or record["trial"]["method"] in methods]
     manifest = open_manifest(source, configuration)  # refuses another configuration
     if methods is not None:

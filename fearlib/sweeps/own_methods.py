@@ -39,22 +39,16 @@ def _fear_macs(epoch_macs: Callable[..., int], arguments: dict, images: int) -> 
     return first + epoch_macs(arguments["first_free_block"]) * arguments["stage2_epochs"]
 
 
-def _run_shortreg(given: Given, **arguments) -> Score:
-    from fearlib.scores.trained import shortreg
+def _run_regular(given: Given, score: str, **arguments) -> Score:
+    from fearlib.scores import trained
 
-    return shortreg(given.network, given.dataset, seed=given.seed, **arguments)
+    return getattr(trained, score)(given.network, given.dataset, seed=given.seed, **arguments)
 
 
 def _expand_shortreg(arguments: dict, settings: Settings) -> list[dict]:
     if "epochs" in arguments:
         return [arguments]
     return [{"epochs": epochs, **arguments} for epochs in settings.shortreg_epochs]
-
-
-def _run_full(given: Given, **arguments) -> Score:
-    from fearlib.scores.trained import full
-
-    return full(given.network, given.dataset, seed=given.seed, **arguments)
 
 
 def _run_zero_cost(given: Given, measures: str | None = None) -> tuple[list[dict], tuple]:
@@ -205,7 +199,7 @@ METHODS.update({
     ),
     "shortreg": Method(
         "short regular training, once for every length the preset names",
-        _run_shortreg, _REGULAR, _expand_shortreg, regular_macs,
+        functools.partial(_run_regular, score="shortreg"), _REGULAR, _expand_shortreg, regular_macs,
     ),
     "zero_cost": Method(
         "fifteen measures at initialisation, or those named, measures=meco+swap",
@@ -213,7 +207,7 @@ METHODS.update({
     ),
     "full": Method(
         "full training; its test accuracy serves as the truth",
-        _run_full, _REGULAR, most_macs=regular_macs, seed_shift=_TRUTH_SEEDS,
+        functools.partial(_run_regular, score="full"), _REGULAR, most_macs=regular_macs, seed_shift=_TRUTH_SEEDS,
     ),
     "early": Method(
         "zero-cost measures after a few steps of training at a constant rate, steps=10+40, measures=snip",

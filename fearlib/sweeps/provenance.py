@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 PACKAGES = ("torch", "numpy", "pandas", "scipy")
 
 
-def sitting(workers: int, truth: pd.Series | None) -> dict:
-    """One run of a sweep: when, with what code, plugin, packages and truth, on what hardware."""
+def sitting(truth: pd.Series | None = None) -> dict:
+    """One run, here and in this process: when, with what code, plugin, packages and truth, on what hardware."""
     attrs = {} if truth is None else truth.attrs
     return {
         "id": uuid.uuid4().hex,
@@ -32,7 +32,7 @@ def sitting(workers: int, truth: pd.Series | None) -> dict:
         "python": sys.version.split()[0],
         "packages": {name: metadata.version(name) for name in PACKAGES},
         "hardware": hardware(),
-        "workers": workers,
+        "workers": 1,
         "truth": None if truth is None else str(attrs.get("source", "given as numbers")),
         "truth_epochs": attrs.get("epochs") and int(attrs["epochs"]),
         "trials": 0,

@@ -55,15 +55,12 @@ class Results:
             raise InputError(f"{self.folder} is no longer there: what was read of it is still shown.")
         with collector_at_rest():
             records, end, other = read_journal_on(self.folder, self._rows_end, curves=False)
-            records = last_trials(records)
-            new = rows_of_folder(self.folder, records) if records else self._rows[:0]
-            self._rows_end = end  # not before: trials that could not be read are read again
-            if other:
-                self._rows = self._rows[:0]
+            records, rows = last_trials(records), self._rows[:0] if other else self._rows
             if records:
-                self._rows = _replaced(self._rows, new, records)
+                rows = _replaced(rows, rows_of_folder(self.folder, records), records)
+            self._rows, self._rows_end = rows, end  # not before: trials that could not be read are read again
             if records or other:
-                self.rows = with_accuracy(self._rows, self._known)
+                self.rows = with_accuracy(rows, self._known)
         return len(records)
 
     def curves(self) -> pd.DataFrame:

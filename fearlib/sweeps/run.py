@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import itertools
 import math
 import multiprocessing
 import os
@@ -10,7 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -42,11 +41,10 @@ from fearlib.sweeps.writer import only_writer
 
 @dataclass(frozen=True)
 class Plan:
-    """What a sweep is to do: its trials in order, how one runs and what it costs at most, and what all share."""
+    """What a sweep is to do: its trials in order, how one runs, and what all share."""
 
     trials: list[Trial]
     run: Callable[[Trial], dict]
-    most_macs: Callable[[Trial], int]
     configuration: dict
     truth: pd.Series | None
 
@@ -90,9 +88,8 @@ def run_sweep(
     check_whole(0, retries=retries)
     check_least(0, time_budget=time_budget)
     ends, (architectures, seeds) = time.monotonic() + time_budget, distinct(architectures, seeds)
-    plan = _planned(dataset, settings, methods, architectures, seeds, data_folder, truth)
-    if not place.is_here and time_budget == math.inf:
-        plan = replace(plan, trials=_cheap_methods_first(plan))
+    cheap_first = not place.is_here and time_budget == math.inf
+    plan = _planned(dataset, settings, methods, architectures, seeds, data_folder, truth, cheap_first)
     folder, started = user_path(folder), time.monotonic()
     with only_writer(folder):
         manifest, missing, made_by = _begun(folder, plan, place)
@@ -132,14 +129,6 @@ def check_sweep(
     return plan.configuration
 
 
-def _cheap_methods_first(plan: Plan) -> list[Trial]:
-    """Methods by what their costliest trial takes at most; of each the architectures in their order."""
-    costs: dict[str, int] = {}
-    for trial in plan.trials:
-        costs[trial.method] = max(plan.most_macs(trial), costs.get(trial.method, 0))
-    return sorted(plan.trials, key=lambda trial: costs[trial.method])
-
-
 def _planned(
     dataset: str,
     settings: Settings,
@@ -148,8 +137,12 @@ def _planned(
     seeds: list[int],
     data_folder: str | None,
     truth: pd.Series | dict[int, float] | None,
+    cheap_first: bool = False,
 ) -> Plan:
-    """The plan, one architecture after another. Raises InputError for whatever cannot be run."""
+    """The plan, one architecture after another; or one method, by what its costliest trial takes at most.
+
+    Raises InputError for whatever cannot be run.
+    """
     dataset, space = dataset_name(dataset), space_of(architectures)
     settings = checked(settings, dataset, space)
     labels = expand_methods(methods, settings)
@@ -158,20 +151,21 @@ def _planned(
     data_folder = data_folder and os.path.abspath(user_path(data_folder))  # workers run elsewhere
     load = functools.partial(cached_dataset, dataset, data_folder, settings.resolution, settings.train_images)
     loaded = load()
-    for architecture, label in itertools.product(architectures[:1], labels):
-        most_macs(architecture, label, loaded, settings)  # refuses what does not fit before anything is written
+    looked_at = architectures if cheap_first else architectures[:1]
+    costs = {  # which refuses what does not fit, before anything is written
+        label: max((most_macs(each, label, loaded, settings) for each in looked_at), default=0) for label in labels
+    }
+    trials = [
+        Trial(int(architecture.index), label, seed)
+        for architecture in architectures
+        for seed in seeds
+        for label in labels
+    ]
     return Plan(
-        trials=[
-            Trial(int(architecture.index), label, seed)
-            for architecture in architectures
-            for seed in seeds
-            for label in labels
-        ],
+        trials=sorted(trials, key=lambda trial: costs[trial.method]) if cheap_first else trials,
         run=functools.partial(
-            _run, space=space, load=load, fingerprint=loaded.fingerprint, settings=settings,
-            plugin=os.environ.get(PLUGIN),
+            _run, space=space, load=load, data=_identity(loaded), settings=settings, plugin=os.environ.get(PLUGIN),
         ),
-        most_macs=functools.partial(_most_macs, space=space, dataset=loaded, settings=settings),
         configuration=sweep_configuration(space, dataset, loaded, settings),
         truth=truth,
     )  # fmt: skip
@@ -221,6 +215,10 @@ def _remembered(loads: Callable, elsewhere: str | None, *asked) -> Dataset:
     return load_dataset(*asked).to("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def _identity(dataset: Dataset) -> str:
+    return f"{dataset.fingerprint}, {dataset.prepared}"
+
+
 def _begun(folder: Path, plan: Plan, place: Place) -> tuple[dict, list[Trial], dict[str, str]]:
     """The folder's manifest, with a sitting that begins now; the trials to run in it; `_take_up`'s names."""
     refuse_rows_without_journal(folder)
@@ -231,7 +229,7 @@ def _begun(folder: Path, plan: Plan, place: Place) -> tuple[dict, list[Trial], d
     methods = (trial.method for trial in [*finished, *plan.trials])
     refuse_measures_twice(methods, plan.configuration["settings"])
     missing = [trial for trial in plan.trials if trial not in finished]
-    this = sitting(place.workers, plan.truth) | asdict(place)
+    this = sitting(plan.truth) | asdict(place)
     manifest["sittings"].append(this | {"missing": Counter(trial.method for trial in missing)})
     return manifest, missing, made_by
 
@@ -315,7 +313,7 @@ def _run(
     trial: Trial,
     space: str,
     load: Callable,
-    fingerprint: str,
+    data: str,
     settings: Settings,
     plugin: str | None = None,
 ) -> dict:
@@ -327,10 +325,8 @@ def _run(
     try:
         import_plugin(plugin)
         dataset = load()
-        if dataset.fingerprint != fingerprint:
-            raise ValueError(
-                f"the worker found other data ({dataset.fingerprint}) than the driver ({fingerprint})"
-            )
+        if (found := _identity(dataset)) != data:
+            raise ValueError(f"the worker found other data ({found}) than the driver ({data})")
         result = run_trial(find_space(space).from_index(trial.index), trial.method, trial.seed, dataset, settings)
         refuse_nan(result)
     except Exception as error:
@@ -342,10 +338,6 @@ def _failure(trial: Trial, error: Exception) -> dict:
     nothing = dict.fromkeys(("score", "seconds", "macs"), float("nan"))
     reason = f"{FAILED}{one_line(error)}".encode(errors="backslashreplace").decode()
     return {"rows": [{"method": trial.method, **nothing, "outcome": reason}], "curve": []}
-
-
-def _most_macs(trial: Trial, space: str, dataset: Dataset, settings: Settings) -> int:
-    return most_macs(find_space(space).from_index(trial.index), trial.method, dataset, settings)
 
 
 def _accuracy(index: int, truth: pd.Series | None) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from fearlib.sweeps.journal import read_journal_on
+from fearlib.sweeps.journal import read_journal
 from fearlib.sweeps.labels import has_failed
 from fearlib.sweeps.manifest import read_manifest
 from fearlib.sweeps.record import last_trials
@@ -50,8 +50,7 @@ def sweep_status(folder: str | Path) -> Status:
 
     Learning curves, most of a journal, are not looked at.
     """
-    records, *_ = read_journal_on(folder, curves=False)
-    return status_of(folder, records, writer(folder))
+    return status_of(folder, read_journal(folder, curves=False), writer(folder))
 
 
 def status_of(folder: str | Path, records: list[dict], who: str | None) -> Status:
