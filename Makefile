@@ -12,7 +12,7 @@ ANALYSES := combinations zero_cost "fear_against_shortreg cifar10_compact" "corr
 	"correlations tinyimagenet16-120_compact" synthetic search claims \
 	"zero_cost zero_cost_whole_space" "zero_cost zero_cost_cifar100" "zero_cost zero_cost_tinyimagenet16-120" \
 	late_bloomers compact_ablation fear_ablation "fear_ablation fear_ablation_cifar100" benchmark_12_epochs \
-	"correlations compact_images_10000" "cells cifar10_compact_more_architectures" degradation \
+	"cells cifar10_compact_more_architectures" degradation \
 	"degradation degradation_variants" "degradation degradation_cifar100_paper" funnel \
 	"funnel funnel_cifar100"
 

@@ -81,7 +81,6 @@ KINDS = {
     **dict.fromkeys(("architectures", "count", "searches", "orders", "halvings", "resamples"), _COUNT),
     **dict.fromkeys(("epochs", "workers", "kept"), _COUNT),
     **dict.fromkeys(("channels", "cells", "batch"), _COUNT),
-    "chosen_with": _whole(0),
     **dict.fromkeys(("length", "train_images"), _or(_COUNT, _NONE)),
     **dict.fromkeys(("neighbours", "keep"), _list_of(_COUNT)),
     "resolution": _or(_whole(4), _NONE),

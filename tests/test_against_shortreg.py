@@ -69,6 +69,8 @@ def test_lead_and_costs_are_beside_one_short_training_in_every_top():
     assert table["ratio low"][100] < table.ratio[100] < table["ratio high"][100]
     shown = against.shown_lead(table.reset_index().assign(architectures="all")).iloc[-1]
     assert shown["lead (95%)"].startswith(f"{table.lead[100]:.2f} (") and shown["other is"] == "shortreg(epochs=8)"
+    with pytest.raises(InputError, match=r"no architecture has a score of fear"):
+        against.lead_table(DEARER.assign(score=DEARER.score.mask(DEARER.method == FEAR)), FEAR)
 
 
 def test_t1_as_the_paper_has_it():

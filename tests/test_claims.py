@@ -213,6 +213,19 @@ def test_claims_whose_rows_a_sweep_lacks_are_not_run_and_the_others_are(tmp_path
     )  # not the 30 at a constant rate
 
 
+def test_a_sweep_whose_fear_reached_nothing_makes_no_claim_and_the_others_are_made(tmp_path, monkeypatch):
+    for name in ("synthetic_compact", "cifar10_compact", "zero_cost_cifar10"):
+        (tmp_path / name).symlink_to(ROOT / "results" / name)
+
+    def without(read, folder, *methods):
+        rows = read(folder, *methods)
+        return rows.assign(score=rows.score.mask((rows.kind == "fear") & (folder.name == "synthetic_compact")))
+
+    monkeypatch.setattr(measuring, "finished_rows", partial(without, measuring.finished_rows))
+    measured = {line["id"] for line in measure_claims(pd.Series(["C5", "T2.fear", "C2.cifar10"]), tmp_path)}
+    assert measured == {"C2.cifar10"}
+
+
 def copy_without(source, folder, is_left_out):
     """A sweep without the trials of some methods, and without `zico`, which is of 2023."""
     folder.mkdir()

@@ -179,6 +179,14 @@ def test_what_a_choice_is_worth_is_told_of_every_halving():
     assert len(counts) > 1 and (line.chosen, line.share) == (counts.idxmax(), counts.max() / 20)
 
 
+def test_what_is_listed_twice_is_one_candidate():
+    (of, place), pair = made_up(), ("paper/synflow", "paper/jacob_cov")
+    listed = pd.DataFrame([("product", pair), ("product", pair), ("product", pair[:1])], columns=["how", "scores"])
+    scores = Scores(of.scores, of.scores * 0, of.accuracy)
+    two, one = (comparison(scores, [FEAR], place, each) for each in (listed, listed.iloc[:1]))
+    pd.testing.assert_frame_equal(two.candidates, one.candidates)
+
+
 def test_what_a_few_steps_add_is_paired():
     """Of single scores less three others, of a product with untrained measures less these."""
     (of, place), forty = made_up(), "paper/snip(steps=40,batch_size=64)"

@@ -137,6 +137,8 @@ def test_difference_between_two_methods_is_paired(rows):
     assert same.difference == same.low == same.high == 0
     with pytest.raises(InputError, match="no scores of 'grasp': the methods are fear"):
         compare_methods(rows, "grasp")
+    with pytest.raises(InputError, match="there are two rows of .*: rank each dataset, preset and search space"):
+        compare_methods(pd.concat([rows, rows.assign(dataset="another")]), "fear")
 
 
 def test_order_of_methods(rows):

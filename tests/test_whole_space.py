@@ -1,5 +1,7 @@
 """What a funnel over many architectures has found, against the funnel itself and by hand."""
 
+import math
+
 import pandas as pd
 import pytest
 from cells import run_notebook
@@ -9,7 +11,7 @@ from fearlib import InputError, read_rows, run_sweep, sample_architectures
 from fearlib.figures import funnel as draw_funnel
 from fearlib.funnel.funnel import run_funnel
 from fearlib.ranking.combinations import rank_product
-from fearlib.ranking.whole_space import SEEN, _mean_kept, funnel_table, screening, screens_table, untrained
+from fearlib.ranking.whole_space import SEEN, _mean_kept, funnel_table, screening, screens_table
 
 SCREEN, KEEP = "smoke/synflow * smoke/jacob_cov", 3
 LISTED = pd.DataFrame({"how": ["product"], "scores": [tuple(SCREEN.split(" * "))]})
@@ -110,9 +112,23 @@ def test_the_notebook_makes_both_tables_or_says_what_is_missing(funnel, tmp_path
     run_sweep(tmp_path / "screen", "synthetic", small, screen, ARCHITECTURES, truth=TRUTH)
     text = run_notebook("analysis/funnel.ipynb", results=str(tmp_path / "screen"), **given)
     assert (
-        f"{KEEP} trainings of the {KEEP} best by FEAR are not in this folder" in text
+        f"{KEEP} trainings of the {KEEP} architectures that {SCREEN} keeps are missing" in text
         and not (made / "screen.csv").exists()
     )
+
+
+def test_where_training_gave_no_score_nothing_is_chosen(funnel):
+    _, rows, trained = funnel
+    of, second = screening(rows, LISTED), trained.seed == 1
+    whole = funnel_table(of, trained, SCREEN, KEEP, UNSELECTED).set_index("chosen by")
+    one = funnel_table(of, trained.assign(score=trained.score.mask(second)), SCREEN, KEEP, UNSELECTED)
+    one = one.set_index("chosen by")
+    assert one.loc["both, seed 1", ["index", "found", "regret"]].isna().all()
+    assert one["index"]["both"] == one["index"]["both, seed 0"] == whole["index"]["both, seed 0"]
+    none = trained.assign(score=math.nan)
+    table = funnel_table(of, none, SCREEN, KEEP, UNSELECTED)
+    assert table.found.notna().tolist() == [True, False, False, False, False]
+    draw_funnel(of, none, table, SCREEN)
 
 
 def test_of_those_that_equal_the_last_kept_the_mean_counts():
@@ -124,9 +140,10 @@ def test_what_is_not_finished_is_said(funnel):
     _, rows, trained = funnel
     of, first = screening(rows, LISTED), trained["index"] == trained["index"].iloc[0]
     for some, count in ((trained[~first], 2), (trained[~(first & (trained.seed == 1))], 1)):
-        assert untrained(of, some, SCREEN, KEEP) == count
         with pytest.raises(InputError, match=f"{count} trainings of the 3 architectures that smoke/synflow"):
             funnel_table(of, some, SCREEN, KEEP, UNSELECTED)
+    with pytest.raises(InputError, match="3 trainings of the 3 architectures"):
+        funnel_table(of, trained[:0], SCREEN, KEEP, UNSELECTED)
     two = pd.concat([trained, trained.assign(method="fear(stage2_epochs=9)")])
     with pytest.raises(InputError, match=r"of training are of fear.*, fear\(stage2_epochs=9\)"):
         funnel_table(of, two, SCREEN, KEEP, UNSELECTED)

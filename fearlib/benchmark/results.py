@@ -20,8 +20,13 @@ ACCURACIES = "accuracies.csv"  # a table of the benchmark's that a results folde
 
 def read_results(folder: Path, dataset: str, epochs: int | None, split: str) -> tuple[pd.Series, int | None]:
     """Accuracies by architecture index, of its rows if these have what is asked for, and after how many epochs."""
-    if split != "test":
-        return _read_validation(folder, dataset, epochs, split)
+    length = FULL_EPOCHS if epochs is None else epochs
+    column = column_of(dataset, length, split)
+    if split != "test":  # of which rows have none
+        beside = _read_beside(folder)
+        if column not in beside:
+            raise InputError(f"{folder} holds no {split} accuracy on {dataset} after {length} epochs.")
+        return beside[column].dropna(), length
     rows = read_rows(folder)
     same = rows.dataset == dataset if own_truth(rows) else rows.dataset.map(stands_for) == stands_for(dataset)
     known = rows[same & rows.test_accuracy.notna()]
@@ -29,10 +34,9 @@ def read_results(folder: Path, dataset: str, epochs: int | None, split: str) -> 
     trained = _epochs_of_rows(folder, known)
     if len(known) and epochs in (None, trained):
         return known.groupby("index").test_accuracy.first(), trained
-    column = column_of(dataset, FULL_EPOCHS if epochs is None else epochs)
     beside = _read_beside(folder)
     if column in beside:
-        return beside[column].dropna(), FULL_EPOCHS if epochs is None else epochs
+        return beside[column].dropna(), length
     if known.empty:
         held = sorted(set(rows.dataset))
         why = "its rows have none" if dataset in held else f"it holds rows on {', '.join(held) or 'nothing'}"
@@ -53,15 +57,6 @@ def _refuse_contradictions(known: pd.DataFrame, folder: Path) -> None:
     several = known.groupby("index").test_accuracy.nunique() > 1  # of a dataset and its stand-in together
     if several.any():
         raise InputError(f"{folder} has two test accuracies of architecture {several.idxmax()}.")
-
-
-def _read_validation(folder: Path, dataset: str, epochs: int | None, split: str) -> tuple[pd.Series, int]:
-    """Those of the folder's table, for rows have test accuracies alone."""
-    epochs = FULL_EPOCHS if epochs is None else epochs
-    beside, column = _read_beside(folder), column_of(dataset, epochs, split)
-    if column not in beside:
-        raise InputError(f"{folder} holds no {split} accuracy on {dataset} after {epochs} epochs.")
-    return beside[column].dropna(), epochs
 
 
 def _epochs_of_rows(folder: Path, rows: pd.DataFrame) -> int | None:

@@ -74,10 +74,6 @@ def by_index(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     if "index" in table:
         _check_integers(table, path)
     table.index = pd.Index([found.index for found in architectures_of_table(table, path)], dtype=int, name="index")
-    return _once_each(table, path)
-
-
-def _once_each(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     doubled = table.index[table.index.duplicated()]
     if len(doubled):
         raise InputError(f"{path} has more than one row of architecture {doubled[0]}.")

@@ -37,6 +37,8 @@ def funnel(of: Comparison, trained: pd.DataFrame, table: pd.DataFrame, screen: s
     right.set(xlabel=f"{trained.method.iloc[0]}, {f'mean of {seeds} seeds' if seeds > 1 else 'one seed'}")
     for chosen_by, (marker, colour) in _MARKS.items():
         index = table.set_index("chosen by")["index"][chosen_by]
+        if pd.isna(index):
+            continue
         style = {"color": colour, "markersize": 8, "fillstyle": "none", "linestyle": "none", "marker": marker}
         left.plot(place[index], of.accuracy[index], **style)
         right.plot(scores["mean"].get(index), of.accuracy[index], **style, label=f"chosen by {chosen_by}")

@@ -96,26 +96,21 @@ def shown_t1(table: pd.DataFrame) -> pd.DataFrame:
     return shown.replace(_UNKNOWN, "–", regex=True)
 
 
-def fixed_shortreg(rows: pd.DataFrame, fear: str) -> str:
-    """The short training beside which `fear` stands in every top.
-
-    Of those on the Pareto front of Spearman against cost over all architectures the nearest to it in log cost; of
-    too few architectures for a correlation, on that of `common`.
-    """
-    nearest = nearest_shortreg(top_table(rows, (100,), resamples=1), fear)
-    return nearest.setting.iloc[0]
-
-
 def lead_table(rows: pd.DataFrame, fear: str) -> pd.DataFrame:
     """How far `fear` is ahead of one short training in every one of the `TOPS`, and what it costs beside it.
 
-    On the architectures that reached its threshold. Columns: `than`, the `fixed_shortreg`; `top`, `n`; the
-    Spearman of `fear` and of the `other`; the `lead`, their difference; the `ratio` of their mean costs in
-    multiply-accumulates, FEAR's over the other's; lead and ratio with paired 95% intervals, `lead low` and so on.
+    On the architectures that reached its threshold. Columns: `than`, of the short trainings on the Pareto front of
+    Spearman against cost over all architectures the nearest to it in log cost (of too few architectures for a
+    correlation, on that of `common`); `top`, `n`; the Spearman of `fear` and of the `other`; the `lead`, their
+    difference; the `ratio` of their mean costs in multiply-accumulates, FEAR's over the other's; lead and ratio
+    with paired 95% intervals, `lead low` and so on. Raises InputError if none reached it, or without short
+    training.
     """
     reached = rows["index"][(rows.method == fear) & rows.score.notna()]
+    if reached.empty:
+        raise InputError(f"no architecture has a score of {fear}.")
     rows = rows[rows["index"].isin(reached) & rows.method.isin((fear, *methods_of(rows, "shortreg")))]
-    than = fixed_shortreg(rows, fear)
+    than = nearest_shortreg(top_table(rows, (100,), resamples=1), fear).setting.iloc[0]
     values = rows.pivot_table(["score", "macs"], ["index", "test_accuracy"], "method")
     values = values.loc[:, [(column, method) for column in ("score", "macs") for method in (fear, than)]].dropna()
     accuracy = values.index.get_level_values("test_accuracy").to_numpy()

@@ -115,7 +115,8 @@ def candidates(macs: pd.Series, listed: pd.DataFrame) -> pd.DataFrame:
     every = every[[set(scores) <= set(costs) for scores in every.scores]]
     names = [_called(how, scores) for how, scores in zip(every.how, every.scores)]
     every = every.assign(gmacs=[sum(costs[name] for name in scores) / 1e9 for scores in every.scores])
-    return every.set_index(pd.Index(names, name="candidate"))
+    every = every.set_index(pd.Index(names, name="candidate"))
+    return every[~every.index.duplicated()]  # what is listed twice, or is a score alone
 
 
 def _called(how: str, scores: tuple[str, ...]) -> str:

@@ -157,8 +157,9 @@ def compare_methods(rows: pd.DataFrame, method: str, percent: float = 100, resam
 
     Within the top `percent` by test accuracy. Columns: `than`, `n` architectures with both scores in that top,
     `difference`, and its paired bootstrap 95% interval `low` and `high`. Raises InputError if there is
-    no such method.
+    no such method, or as `refuse_repeated_rows` does.
     """
+    refuse_repeated_rows(rows)
     each = with_finite_scores(rows).pivot_table("score", "index", "method")
     if method not in each:
         raise InputError(f"there are no scores of {method!r}: the methods are {', '.join(each.columns)}.")

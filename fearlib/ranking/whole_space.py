@@ -56,16 +56,6 @@ def _mean_kept(score: pd.Series, accuracy: pd.Series, keep: int) -> float:
     return (above.sum() + (min(keep, len(score)) - len(above)) * equal.mean()) / min(keep, len(score))
 
 
-def untrained(of: Comparison, trained: pd.DataFrame, screen: str, keep: int) -> int:
-    """How many trainings are missing: each of the best `keep` by the candidate `screen`, with each seed of others.
-
-    `trained` are the rows of one method.
-    """
-    kept = best(combined(of.scores, of.candidates)[screen], keep)
-    done = trained[trained["index"].isin(kept) & ~trained.failed].drop_duplicates(["index", "seed"])
-    return len(kept) * max(1, trained.seed.nunique()) - len(done)
-
-
 def best(score: pd.Series, keep: int) -> pd.Index:
     """The architectures that a funnel keeps: the `keep` of the highest score, of equals the earlier."""
     return score.sort_values(ascending=False, kind="stable").index[:keep]
@@ -79,22 +69,25 @@ def funnel_table(
     `trained` are the rows of the one method that did. A line a choice: by the screen alone, by the trained score
     alone, by both, which is the funnel's; then by both with each seed alone, if there are several. Columns:
     `chosen by`; how many were `screened` and `trained`, with how many `seeds`, over which the trained score is
-    averaged; the `index` chosen, its test accuracy `found` (%) and `regret`, how much better the best of all is;
+    averaged; the `index` chosen, missing where training gave no score, its test accuracy `found` (%) and `regret`,
+    how much better the best of all is;
     `spearman` among the kept, with its interval `low` and `high`; `screening gmacs` and `training gmacs`, in 1e9
     multiply-accumulates, and their `share` of what the paper's search of `SEEN` architectures would cost, at the
     mean cost of the same method in the rows `unselected`, of architectures that no screen chose. Raises InputError
-    if a training is missing, as `untrained` counts, `trained` is of several methods, or `unselected` has none.
+    if a training of the kept is missing with one of the seeds, `trained` is of several methods, or `unselected`
+    has none.
     """
     if (methods := trained.method.unique()).size > 1:
         raise InputError(f"the rows of training are of {', '.join(methods)}: give those of one.")
+    values = combined(of.scores, of.candidates)[screen]
+    kept = best(values, keep)
+    done = trained[trained["index"].isin(kept) & ~trained.failed].drop_duplicates(["index", "seed"])
+    if missing := len(kept) * max(1, trained.seed.nunique()) - len(done):
+        raise InputError(f"{missing} trainings of the {keep} architectures that {screen} keeps are missing.")
     same = ["dataset", "preset", "method"]
     unselected = unselected.merge(trained[same].drop_duplicates(), on=same)
     if unselected.empty:
         raise InputError(f"no architecture beside the funnel's has its {methods[0]}: the mean cost is not known.")
-    if missing := untrained(of, trained, screen, keep):
-        raise InputError(f"{missing} trainings of the {keep} architectures that {screen} keeps are missing.")
-    values = combined(of.scores, of.candidates)[screen]
-    kept = best(values, keep)
     trained = trained[trained["index"].isin(kept)]
     score, both = _score_and_both(of, trained, screen, kept)
     choices = [("the screen", values[kept], trained[:0]), ("the training", score, trained)]
@@ -103,15 +96,15 @@ def funnel_table(
         choices.append((f"both, seed {seed}", _score_and_both(of, each, screen, kept)[1], each))
     lines, screening_gmacs = [], of.candidates.gmacs[screen] * len(of.scores)
     for chosen_by, each, used in choices:
-        index, gmacs = each.idxmax(), used.macs.sum() / 1e9
-        found = of.accuracy[index]
+        index, gmacs = each.idxmax() if each.max() > -math.inf else math.nan, used.macs.sum() / 1e9
+        found = of.accuracy.get(index, math.nan)
         line = {"chosen by": chosen_by, "screened": len(of.scores), "trained": used["index"].nunique()}
         line |= {"seeds": used.seed.nunique(), "index": index, "found": found}
         line |= {"regret": of.accuracy.max() - found}
         line |= estimate(spearman, each, of.accuracy[kept]).columns("spearman")
         line |= {"screening gmacs": screening_gmacs, "training gmacs": gmacs}
         lines.append(line | {"share": (screening_gmacs + gmacs) / (SEEN * unselected.macs.mean() / 1e9)})
-    return pd.DataFrame(lines)
+    return pd.DataFrame(lines).astype({"index": "Int64"})  # which may be missing
 
 
 def _score_and_both(

@@ -20,11 +20,6 @@ NASLIB = {"jacob_cov": "jacov", "macs": "flops"}  # what it calls by another nam
 MAX_NASLIB_BYTES = 2**26
 
 
-def full_size_beside(folder: str | Path) -> Path:
-    """Where the zero-cost measures of full-size networks lie, on the images of the sweep in `folder`."""
-    return Path(folder).parent / f"zero_cost_{read_manifest(folder)['configuration']['dataset']}"
-
-
 def measures_beside(
     folder: str | Path, architectures: Iterable[int], prefer_full_size: bool = False
 ) -> pd.DataFrame:
@@ -33,7 +28,8 @@ def measures_beside(
     They are the sweep's own; where it has none, those of full-size networks in `zero_cost_DATASET` beside it; or
     these first. The folder that has them is their `attrs["folder"]`.
     """
-    architectures, places = set(architectures), [Path(folder), full_size_beside(folder)]
+    dataset = read_manifest(folder)["configuration"]["dataset"]
+    architectures, places = set(architectures), [Path(folder), Path(folder).parent / f"zero_cost_{dataset}"]
     for place in filter(holds_sweep, reversed(places) if prefer_full_size else places):
         rows = read_rows(place)
         rows = rows[rows.kind.isin(MEASURES) & rows.moment.isna() & rows["index"].isin(architectures)]

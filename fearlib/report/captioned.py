@@ -36,7 +36,7 @@ def tables(results: Path) -> list[dict]:
     found = []
     for path in sorted(set(results.glob("*/*.md")) - set(results.glob(f"{FINDINGS}/*.md"))):
         name = path.stem if path.parent.name == "tables" else f"{path.parent.name}/{path.stem}"
-        blocks = parse_markdown(_text(path))
+        blocks = parse_markdown(read_file(path, MAX_BYTES).decode(errors="replace"))
         csv = path.with_suffix(".csv")
         content = read_file(csv, MAX_BYTES) if csv.exists() else b""
         found.append(
@@ -157,7 +157,3 @@ def _image(path: Path) -> dict:
     except Exception as error:  # a damaged image raises errors of many kinds
         raise InputError(f"{path} is not a readable PNG: {one_line(error)}.") from error
     return {"webp": base64.b64encode(smaller.getvalue()).decode(), "width": image.width, "height": image.height}
-
-
-def _text(path: Path) -> str:
-    return read_file(path, MAX_BYTES).decode(errors="replace")

@@ -376,7 +376,8 @@ def _ahead_of_best(rows: pd.DataFrame, fear: str, percent: float) -> tuple[Estim
 
 
 def _comparison(folder: Path, *kinds: str) -> tuple[tuple[str, ...], pd.DataFrame]:
-    """The comparable methods of these kinds and their rows; no methods where there is no FEAR among them yet."""
+    """The comparable methods of these kinds and their rows; no methods where FEAR has no score among them."""
     methods = tuple(comparable_methods(folder, *kinds))
     rows = finished_rows(folder, methods)
-    return (methods if methods_of(rows, "fear") else ()), rows
+    has_score = methods_of(rows, "fear") and rows.score[rows.method == preset_method(rows)].notna().any()
+    return (methods if has_score else ()), rows
