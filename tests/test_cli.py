@@ -235,6 +235,14 @@ def test_data_says_what_it_loaded(run):
         (["rank", "out", "--methods", "magic", *SMALL], "unknown method 'magic'"),
         (["rank", "out", "--set", "depth=3"], "unknown setting 'depth'"),
         (["rank", "out", "--set", "threshold"], "it must be NAME=VALUE"),
+        (
+            ["rank", "out", "--methods", "shortreg(epochs=1) zero_cost", "--set", "shortreg_epochs=2,4"],
+            "--set shortreg_epochs=2,4 changes nothing, as the methods say how long: give one.",
+        ),
+        (
+            ["rank", "out", "--methods", "fear(stage2_epochs=4) shortreg", "--set", "stage2_epochs=8"],
+            "--set stage2_epochs=8 changes nothing, as the methods say how long: give one.",
+        ),
         (["rank", "out", "--set", "space=darts"], "unknown setting 'space'"),
         (["paper", "T2", "out", "--set", "space=darts"], "unknown setting 'space'"),
         (

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -33,8 +34,8 @@ from fearlib.files.outside import existing_path, user_path
 from fearlib.spaces.registry import find_space
 from fearlib.sweeps.labels import truth_method
 from fearlib.sweeps.manifest import MANIFEST
-from fearlib.sweeps.methods import parse_method
-from fearlib.sweeps.presets import plain_preset, setting_text
+from fearlib.sweeps.methods import expand_methods, parse_method
+from fearlib.sweeps.presets import LENGTHS, Settings, convert_setting, plain_preset, setting_text
 from fearlib.sweeps.presets import preset as make_settings
 from fearlib.sweeps.status import sweep_status
 
@@ -89,6 +90,7 @@ def rank(
         parse_method(method)
     architectures = architectures_of(indices, count, space, sample_seed)
     settings = make_settings(preset, dataset, space=space, **changes)
+    _refuse_lengths_stated_twice(changes, chosen, settings)
     accuracy = accuracy_of(truth, dataset, architectures)
     from fearlib.sweeps.run import run_sweep
 
@@ -102,6 +104,20 @@ def rank(
         print_ranking(rows)
     print()
     _print_what_is_left([user_path(output)])
+
+
+def _refuse_lengths_stated_twice(changes: dict[str, str], methods: list[str], settings: Settings) -> None:
+    """Raises InputError for a change that every method which would take it overrides by its own arguments."""
+    names = [parse_method(method)[0] for method in methods]
+    for name in set(LENGTHS) & set(changes):
+        other = replace(settings, **{name: convert_setting(name, "123456789")})
+        takes, would_take = (
+            expand_methods(each, settings) != expand_methods(each, other) for each in (methods, names)
+        )
+        if would_take and not takes:
+            raise InputError(
+                f"--set {name}={changes[name]} changes nothing, as the methods say how long: give one."
+            )
 
 
 def architectures_of(indices: Path | None, count: int | None, space: str, sample_seed: int) -> list:
