@@ -1,5 +1,6 @@
 """Every snippet of the README, docs/ and results/, executed in this process, its sweeps at a smaller scale."""
 
+import json
 import re
 import shlex
 from dataclasses import fields
@@ -88,6 +89,18 @@ def test_python_runs(document, folder, monkeypatch, capsys):
         stated = (ROOT / document).read_text().split("<!-- cost -->")[1].split("<!-- /cost -->")[0]
         said = capsys.readouterr().out
         assert all(line in stated for line in said.splitlines()) and said.count("\n") == 5
+
+
+def test_papermill_is_given_notebooks_and_their_parameters():
+    every = [words for document in with_snippets("sh") for _, words in commands(document)]
+    every = [words for words in every if words[0] == ".venv/bin/papermill"]
+    assert len(every) == 3
+    for words in every:
+        notebook = next(word for word in words if word.endswith(".ipynb"))
+        cells = json.loads((ROOT / notebook).read_text())["cells"]
+        (source,) = (cell["source"] for cell in cells if "parameters" in cell["metadata"].get("tags", []))
+        given = {words[place + 1] for place, word in enumerate(words) if word == "-p"}
+        assert given <= {line.split(" = ")[0] for line in source}
 
 
 def commands(document):

@@ -268,6 +268,14 @@ def test_fear_against_shortreg(ranked, few):
     assert (folder / "t1" / "figures" / "results_pareto_common.pdf").exists() and "on 5 architectures" in text
 
 
+def test_a_synthetic_sweep_without_full_training_is_refused(few, tmp_path):
+    with pytest.raises(InputError, match="no full training that serves as the truth: add the method `full`"):
+        run_notebook(
+            "analysis/synthetic.ipynb", results=str(few), methods=["zero_cost"], output=str(tmp_path / "made")
+        )
+    assert not (tmp_path / "made").exists()
+
+
 def test_synthetic(few, tmp_path):
     shutil.copytree(few, tmp_path / "results")
     settings = preset("smoke", "synthetic", **SMALL)
@@ -473,8 +481,11 @@ def test_synthetic_dataset(tmp_path):
     run_notebook("notebooks/synthetic_dataset.ipynb", train_images=200, output=str(tmp_path))
     text = (tmp_path / "facts.md").read_text()
     classes, accuracies = ([line.split("|") for line in part.splitlines()] for part in text.split("\n\n")[1:])
-    assert sum(float(cells[2]) for cells in classes[2:]) == pytest.approx(1, abs=1e-3)
     dataset = load_dataset("synthetic", resolution=16, train_images=200)
+    kept = torch.cat([dataset.train_labels, dataset.test_labels]).bincount(minlength=10)
+    assert "share of the first 4000 drawn" in text  # which are all: of a class that is not full all are kept
+    drawn = [round(4000 * float(cells[2])) for cells in classes[2:]]
+    assert [min(24, count) for count in drawn] == kept.tolist() and sum(drawn) == 4000
     assert [int(cells[3]) for cells in classes[2:]] == dataset.train_labels.bincount(minlength=10).tolist()
     nearest = torch.cdist(dataset.test_images.flatten(1), dataset.train_images.flatten(1)).argmin(1)
     expected = (dataset.train_labels[nearest] == dataset.test_labels).float().mean()

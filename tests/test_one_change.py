@@ -71,7 +71,9 @@ def test_chance_between_seeds():
 
 def test_fears_are_read_where_all_the_sweeps_have_been(monkeypatch):
     sweeps = {"a": rows_of(FEAR, ACCURACY), "b": rows_of(LOWER, ACCURACY)[:9], "twice": rows_of(FEAR, ACCURACY)}
-    sweeps |= dict.fromkeys(("more images", "another block", "other data"), rows_of(FEAR, ACCURACY))
+    sweeps |= dict.fromkeys(
+        ("more images", "another block", "other data", "another copy"), rows_of(FEAR, ACCURACY)
+    )
     sweeps = {name: rows.drop(columns=["end_test_accuracy", "train_images"]) for name, rows in sweeps.items()}
     sweeps["a"] = pd.concat([sweeps["a"], sweeps["a"].assign(method="snip")])
     curves = pd.DataFrame({"index": [3, 3, 4], "method": FEAR, "seed": 0, "stage": [1, 2, 2], "epoch": 1.0})
@@ -86,6 +88,7 @@ def test_fears_are_read_where_all_the_sweeps_have_been(monkeypatch):
             "configuration": {
                 "train_images": images.get(folder, 5000),
                 "dataset": "cifar100" if folder == "other data" else "cifar10",
+                "dataset_source": "another copy" if folder == "another copy" else "official files",
                 "space": "nats-tss",
                 "settings": {"preset": folder, "cells": 1, "first_free_block": blocks.get(folder)},
             }
@@ -100,6 +103,8 @@ def test_fears_are_read_where_all_the_sweeps_have_been(monkeypatch):
         read_fears(["a", "another block"])
     with pytest.raises(InputError, match="other data differs from a in dataset: of a"):
         read_fears(["a", "other data"])
+    with pytest.raises(InputError, match="another copy differs from a in dataset_source"):
+        read_fears(["a", "another copy"])
     for twice in (["a", "twice"], ["a", "a"]):
         with pytest.raises(InputError, match="seed 0 on architecture 0: each trial must be in one alone"):
             read_fears(twice)

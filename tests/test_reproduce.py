@@ -10,7 +10,7 @@ import re
 import shlex
 import subprocess
 from pathlib import Path
-from unittest.mock import MagicMock
+from unittest.mock import MagicMock, create_autospec
 
 import pandas as pd
 import pytest
@@ -53,25 +53,31 @@ def execute(notebook, **parameters):
                 namespace |= {name: value for name, value in parameters.items() if name in namespace}
 
 
+def takes_what(draws):
+    """In place of a figure's function, one that takes the same arguments."""
+    return create_autospec(draws, return_value=MagicMock())
+
+
 def test_every_committed_table_and_figure_is_made_again(tmp_path, monkeypatch):
     def save_figure(_, path):
         path.parent.mkdir(exist_ok=True)
         for suffix in (".png", ".pdf"):
             path.with_suffix(suffix).touch()
 
-    records, parsed = journal._records, {}
+    read, known = journal.read_journal_on, {}
 
-    def records_once(lines, folder, curves):
-        key = Path(folder).resolve(), len(lines), curves
-        if key not in parsed:
-            parsed[key] = records(lines, folder, curves)
-        return parsed[key]
+    def read_once(folder, position=journal.START, curves=True):
+        key = Path(folder).resolve(), position, curves
+        if key not in known:
+            known[key] = read(folder, position, curves)
+        return known[key]
 
-    monkeypatch.setattr(journal, "_records", records_once)
+    monkeypatch.setattr(journal, "read_journal_on", read_once)
     for module in (bootstrap, estimate):
         monkeypatch.setattr(module, "bootstrap_interval", lambda *_, **__: (0.0, 0.0))
     for name in figures.__all__:
-        monkeypatch.setattr(figures, name, save_figure if name == "save_figure" else MagicMock())
+        draws = save_figure if name == "save_figure" else takes_what(getattr(figures, name))
+        monkeypatch.setattr(figures, name, draws)
     monkeypatch.setattr(measuring, "measure_claims", lambda *_: [])
     monkeypatch.setattr(forest, "paper_beside_ours", MagicMock())
     monkeypatch.chdir(ROOT / "analysis")

@@ -149,6 +149,8 @@ def test_what_is_not_finished_is_said(funnel):
         funnel_table(of, two, SCREEN, KEEP, UNSELECTED)
     with pytest.raises(InputError, match=r"beside the funnel's has its fear\(stage2_epochs=2\)"):
         funnel_table(of, trained, SCREEN, KEEP, UNSELECTED.assign(method="fear"))
+    with pytest.raises(InputError, match="there is no test accuracy to compare with: run the funnel with a truth"):
+        screening(rows.assign(test_accuracy=math.nan), LISTED)
     with pytest.raises(InputError, match="no measure was taken of every architecture"):
         screening(rows.drop(rows.index[rows.kind.isin(["synflow", "jacob_cov"])][[0, -1]]), LISTED)
     with pytest.raises(InputError, match="5 architectures are too few"):

@@ -29,8 +29,10 @@ LEAST_SHARED = 10  # architectures, for two settings to be compared
 
 
 class Run(NamedTuple):
-    """FEAR with one setting and seed in one sweep, `of` a dataset and a search space: `score`, `test_accuracy` and
-    `macs` by index in `rows`, and the training accuracy at which stage 1 ended, by index in `ends`."""
+    """FEAR with one setting and seed in one sweep, `of` a dataset, its source and a search space.
+
+    In `rows` `score`, `test_accuracy` and `macs` by index, in `ends` the training accuracy at which stage 1 ended.
+    """
 
     sweep: str
     of: str
@@ -69,7 +71,7 @@ def read_runs(folder: str | Path, methods: Iterable[str] | None = None) -> dict[
         stage1 = curves[(curves.method == method) & (curves.seed == seed) & (curves.stage == 1)]
         runs[f"{folder.name}: {method}, seed {seed}"] = Run(
             folder.name,
-            f"{configuration['dataset']}, {configuration['space']}",
+            ", ".join(str(configuration.get(key)) for key in ("dataset", "dataset_source", "space")),
             seed,
             fear_settings(method, preset, (*NETWORK_SETTINGS, *FEAR_SETTINGS), configuration["space"]),
             each.set_index("index")[["score", "test_accuracy", "macs"]],

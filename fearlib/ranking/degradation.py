@@ -22,7 +22,9 @@ from fearlib.sweeps.meaning import with_meaning
 from fearlib.sweeps.rows import with_finite_scores
 
 # Measures that ignore the weights, or draw their own.
-UNCHANGED_BY_TRAINING = ("params", "macs", "zen")
+UNCHANGED_BY_TRAINING = (
+    "params", "macs", "zen", "meco", "swap", "swap_reg", "az_expressivity", "az_progressivity", "az_trainability",
+)  # fmt: skip
 
 
 def degradation_moments(rows: pd.DataFrame) -> pd.DataFrame:

@@ -25,7 +25,7 @@ def read_fears(folders: list[str | Path]) -> pd.DataFrame:
 
     `train_images` is how many the folder's sweep trained on; `end_test_accuracy` the test accuracy at the end of
     stage 2, NaN where it was not recorded. Raises InputError if two of the folders hold the same trial, or differ
-    in other settings than the number of training images.
+    in their data, of which one may take more training images, or in other settings.
     """
     each = [read_rows(folder) for folder in folders]
     configurations = [read_manifest(folder)["configuration"] for folder in folders]
@@ -51,7 +51,8 @@ def read_fears(folders: list[str | Path]) -> pd.DataFrame:
 def _refuse_other_settings(folders: list[str | Path], configurations: list[dict]) -> None:
     """Raises InputError if a folder has other data or settings than the first, but for the training images."""
     first, *others = (
-        {key: each[key] for key in ("dataset", "space")} | each["settings"] for each in configurations
+        {key: each.get(key) for key in ("dataset", "dataset_source", "space")} | each["settings"]
+        for each in configurations
     )
     for folder, other in zip(folders[1:], others):
         different = {key for key in {*first, *other} - _MAY_DIFFER if first.get(key) != other.get(key)}

@@ -19,13 +19,15 @@ def screening(rows: pd.DataFrame, listed: pd.DataFrame) -> Comparison:
     """The measures that a sweep's `rows` hold of every architecture, and the combinations of the list.
 
     `rows` as `fearlib.read_rows` gives them, of one dataset; the lowest seed counts. Raises InputError if there is
-    no such measure, or fewer than `FEWEST` architectures.
+    no such measure, no test accuracy, or fewer than `FEWEST` architectures.
     """
     rows = rows[rows.kind.isin(MEASURES)]
     rows = rows[rows.seed == rows.seed.min()]
     rows = rows.assign(name=[score_name(*label) for label in zip(rows.preset, rows.method)])
     place = pd.Series(range(rows["index"].nunique()), sorted(rows["index"].unique()))
     of_all = [name for name, each in rows.groupby("name") if len(each) == len(place)]
+    if rows.test_accuracy.isna().all():
+        raise InputError("there is no test accuracy to compare with: run the funnel with a truth.")
     if not of_all:
         raise InputError("no measure was taken of every architecture: the screening is not finished.")
     if len(place) < FEWEST:
