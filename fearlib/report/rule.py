@@ -29,6 +29,8 @@ RULES = (
     "A smaller sample at a larger scale stands beside it.",
     "Of a share of the top what is beyond chance is judged.",
     f"No worse is what is less than {NO_WORSE:g} percentage point worse.",
+    "The values of ZC are those that Abdelfattah et al. (2021) published.",
+    "How many architectures would decide holds if our estimate stays as it is.",
 )
 
 
