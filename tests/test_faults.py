@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import dataclasses
 import functools
 import itertools
 import json
@@ -283,6 +284,9 @@ def test_other_data_at_a_worker(tiny_settings, colour_dataset):
     assert row["outcome"] == (
         f"failed: ValueError: the worker found other data ({_identity(colour_dataset)}) than the driver (another)"
     )
+    shifted = _identity(dataclasses.replace(colour_dataset, padding=3))  # the same images, another augmentation
+    (row,) = _run(trial, "nats-tss", lambda: colour_dataset, shifted, tiny_settings)["rows"]
+    assert row["outcome"].startswith("failed: ValueError: the worker found other data")
 
 
 def test_a_worker_over_its_memory_limit():
