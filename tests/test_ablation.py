@@ -36,7 +36,9 @@ def drawn_of_darts(cells):
 
 def run(score, seed=0, settings=PRESET, ends=None, of="cifar10, nats-tss"):
     rows = pd.DataFrame({"score": score, "test_accuracy": ACCURACY, "macs": 2e9}, INDEX)
-    return Run("a sweep", of, seed, settings, rows, pd.Series(0.5, INDEX) if ends is None else ends)
+    return Run(
+        "a sweep", of.split(",")[0], of, seed, settings, rows, pd.Series(0.5, INDEX) if ends is None else ends
+    )
 
 
 def test_settings_are_the_labels_else_the_presets():
@@ -120,12 +122,18 @@ def test_each_pair_is_compared_once_and_on_what_it_shares():
 
 def test_freeze_points_are_compared_on_what_the_choice_had_not_seen():
     score = ACCURACY.where(INDEX >= 4, -ACCURACY)  # right on the last eight alone
-    table = compare_freeze_points(run(score), run(-ACCURACY), seen=[0, 1, 2, 3])
+    last_cell, block_2 = (PRESET | {"first_free_block": block} for block in (4, 2))
+    pair = run(score, settings=last_cell), run(-ACCURACY, settings=block_2)
+    table = compare_freeze_points(*pair, seen=[0, 1, 2, 3])
     assert list(table.n) == [12, 6, 8, 4]
     unseen = table[table.architectures == "not seen"]
     assert unseen["last cell free"].tolist() == pytest.approx([1, 1])
     assert unseen.difference.tolist() == pytest.approx([2, 2])
     assert table["last cell free"][0] == spearman(score, ACCURACY)
+    with pytest.raises(InputError, match=r"train from blocks \[2, 4\] on, not from the last cell and block 2"):
+        compare_freeze_points(*pair[::-1], seen=[])
+    with pytest.raises(InputError, match="differ in more than the block from which stage 2 trains"):
+        compare_freeze_points(pair[0], run(-ACCURACY, settings=block_2 | {"threshold": 0.5}), seen=[])
 
 
 def test_noise_between_two_seeds():

@@ -269,7 +269,7 @@ def test_fear_against_shortreg(ranked, few):
 
 
 def test_a_synthetic_sweep_without_full_training_is_refused(few, tmp_path):
-    with pytest.raises(InputError, match="no full training that serves as the truth: add the method `full`"):
+    with pytest.raises(InputError, match="the method `full`, the truth, is not finished on what is compared"):
         run_notebook(
             "analysis/synthetic.ipynb", results=str(few), methods=["zero_cost"], output=str(tmp_path / "made")
         )

@@ -78,8 +78,11 @@ class Dataset:
 
     @property
     def prepared(self) -> dict:
-        """What the fingerprint does not tell: `mean`, `std`, `padding` and `classes`, as plain values."""
-        mean, std = (None if value is None else value.tolist() for value in (self.mean, self.std))
+        """What the fingerprint does not tell: `mean` and `std` to six digits, `padding` and `classes`."""
+        mean, std = (
+            None if value is None else [float(f"{number:.6g}") for number in value.tolist()]
+            for value in (self.mean, self.std)
+        )
         return {"mean": mean, "std": std, "padding": int(self.padding), "classes": int(self.num_classes)}
 
     def to(self, device: torch.device | str) -> "Dataset":

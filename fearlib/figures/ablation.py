@@ -30,7 +30,8 @@ def ablation(table: pd.DataFrame, standard: dict[str, float], rows: pd.DataFrame
         for place, line in each.iterrows():
             colour = "#d55e00" if line.value == standard[setting] else "#0072b2"
             axis.errorbar(place, line.spearman, yerr=spread[:, [place]], fmt="o", color=colour, elinewidth=0.8)
-        names = [f"{line.value:g}\nn={line.n}\n{line.gmacs:.0f}" for line in each.itertuples()]
+        values = [value if isinstance(value, str) else f"{value:g}" for value in each.value]
+        names = [f"{value}\nn={n}\n{gmacs:.0f}" for value, n, gmacs in zip(values, each.n, each.gmacs)]
         axis.set_xticks(range(len(each)), names, fontsize=7)
         axis.set_xlim(-0.5, len(each) - 0.5)
         axis.set_title(setting, fontsize=9)

@@ -35,6 +35,7 @@ class Run(NamedTuple):
     """
 
     sweep: str
+    dataset: str
     of: str
     seed: int
     settings: dict
@@ -71,6 +72,7 @@ def read_runs(folder: str | Path, methods: Iterable[str] | None = None) -> dict[
         stage1 = curves[(curves.method == method) & (curves.seed == seed) & (curves.stage == 1)]
         runs[f"{folder.name}: {method}, seed {seed}"] = Run(
             folder.name,
+            configuration["dataset"],
             ", ".join(str(configuration.get(key)) for key in ("dataset", "dataset_source", "space")),
             seed,
             fear_settings(method, preset, (*NETWORK_SETTINGS, *FEAR_SETTINGS), configuration["space"]),
@@ -120,7 +122,7 @@ def _shared(one: Run, other: Run) -> pd.DataFrame:
 def compare_with_references(runs: dict[str, Run], references: list[str]) -> pd.DataFrame:
     """Every run beside every one of the references, once a pair, where enough architectures have both scores.
 
-    Raises InputError if the runs are of several datasets or search spaces.
+    Raises InputError if the runs are of several datasets, copies of one, or search spaces.
     """
     if len(data := {run.of for run in runs.values()}) > 1:
         raise InputError(f"these FEARs cannot be compared: they are of {' and of '.join(sorted(data))}.")
@@ -151,7 +153,15 @@ def compare_with_references(runs: dict[str, Run], references: list[str]) -> pd.D
 
 
 def compare_freeze_points(last_cell: Run, block_2: Run, seen: Iterable[int]) -> pd.DataFrame:
-    """The last cell alone free, less block 2 and all after it free: over all, and without those `seen`."""
+    """The last cell alone free, less block 2 and all after it free: over all, and without those `seen`.
+
+    Raises InputError if the two are not that, or differ in something else.
+    """
+    if last_cell.settings | {"first_free_block": 2} != block_2.settings | {"first_free_block": 2}:
+        raise InputError("these two FEARs differ in more than the block from which stage 2 trains.")
+    blocks = [run.settings["first_free_block"] for run in (last_cell, block_2)]
+    if blocks != [nats.freeze_point(last_cell.settings["cells"]), 2]:
+        raise InputError(f"these two FEARs train from blocks {blocks} on, not from the last cell and block 2.")
     lines, both = [], _shared(last_cell, block_2)
     for which, each in (("all", both), ("not seen", both[~both.index.isin(set(seen))])):
         for top in (100, 50):

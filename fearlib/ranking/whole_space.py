@@ -26,10 +26,10 @@ def screening(rows: pd.DataFrame, listed: pd.DataFrame) -> Comparison:
     rows = rows.assign(name=[score_name(*label) for label in zip(rows.preset, rows.method)])
     place = pd.Series(range(rows["index"].nunique()), sorted(rows["index"].unique()))
     of_all = [name for name, each in rows.groupby("name") if len(each) == len(place)]
-    if rows.test_accuracy.isna().all():
-        raise InputError("there is no test accuracy to compare with: run the funnel with a truth.")
     if not of_all:
         raise InputError("no measure was taken of every architecture: the screening is not finished.")
+    if rows.test_accuracy.isna().all():
+        raise InputError("there is no test accuracy to compare with: run the funnel with a truth.")
     if len(place) < FEWEST:
         raise InputError(f"{len(place)} architectures are too few to compare screens: at least {FEWEST}.")
     return comparison(scores_of(rows, rows.dataset.iloc[0]), of_all, place, listed)

@@ -119,6 +119,11 @@ def recover_journal(folder: Path) -> Iterator[dict]:
         )
 
 
+def has_damaged_lines(folder: Path) -> bool:
+    """Whether the journal has lines that cannot be read."""
+    return any(read_record(line) is None for line in _lines(folder))
+
+
 def set_aside(folder: Path) -> int:
     """How many damaged lines lie in `journal.damaged`."""
     path = user_path(folder) / DAMAGED

@@ -17,7 +17,7 @@ MAX_BYTES = 2**24  # a sitting takes half a KB
 
 
 def open_manifest(folder: Path, configuration: dict) -> dict:
-    """The folder's manifest, or a new one. Raises InputError if it is one of another configuration."""
+    """The folder's manifest, `completed`, or a new one. Raises InputError if it has another configuration."""
     path = folder / MANIFEST
     if not path.exists():
         if has_journal(folder):
@@ -35,7 +35,7 @@ def open_manifest(folder: Path, configuration: dict) -> dict:
 
 
 def completed(configuration: dict, *others: dict) -> dict:
-    """The configuration, with `PREPARED` from the first of the others to have it if it is from before that."""
+    """The configuration; if it lacks `PREPARED`, with that of the first other one that has it."""
     prepared = next((each[PREPARED] for each in others if PREPARED in each), None)
     return configuration if prepared is None else {PREPARED: prepared} | configuration
 
@@ -126,7 +126,7 @@ def refuse_lost_trials(folder: Path, manifest: dict, of_sitting: Counter) -> Non
 
 
 def count_trials(folder: Path, manifest: dict, of_sitting: Counter) -> None:
-    """Put into the sittings of a manifest how many trials of each the journal has: one that was killed did not.
+    """Put into a manifest how many trials of each sitting the journal has, and how many lines were set aside.
 
     Raises InputError if the journal in `folder` has trials of a sitting that the manifest lacks.
     """

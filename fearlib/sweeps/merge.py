@@ -13,6 +13,7 @@ from fearlib.files.outside import user_path
 from fearlib.spaces.registry import find_space
 from fearlib.sweeps.journal import (
     append_to_journal,
+    has_damaged_lines,
     pack_journal,
     read_journal,
     recover_journal,
@@ -40,9 +41,9 @@ def merge_sweeps(folder: str | Path, sources: list[str | Path], methods: list[st
     Of all methods, or of `methods` alone, named as in a journal; `full` belongs to them where it is the truth. A
     new folder is made. A finished trial is never replaced, a failed one is added where none was tried, and the
     sources, which may still grow, are left as they are. Test accuracies are taken, too, of trials that `folder`
-    holds without them. Raises InputError without sources, if the folder's journal has lost trials, if one is not a
-    sweep, or is one of another configuration, with other test accuracies or with a measure that another method has
-    taken, or if a method has no trial; nothing is written then.
+    holds without them. Raises InputError without sources, if a journal has lost trials, if one is not a sweep, or
+    is one of another configuration, with other test accuracies or with a measure that another method has taken, or
+    if a method has no trial; nothing is written then.
     """
     if isinstance(sources, str | Path):
         sources = [sources]
@@ -100,7 +101,8 @@ def _read_part(source: Path, configuration: dict, methods: list[str] | None) -> 
     refuse_two_journals(source)
     refuse_rows_without_journal(source)
     records = _records(source)  # before the sittings, which may become more meanwhile
-    refuse_lost_trials(source, before, Counter(record.get("sitting", 0) for record in records))
+    if not has_damaged_lines(source):  # which the source's own command sets aside
+        refuse_lost_trials(source, before, Counter(record.get("sitting", 0) for record in records))
     records = [record for record in records if methods is None or record["trial"]["method"] in methods]
     manifest = open_manifest(source, configuration)  # refuses another configuration
     if methods is not None:

@@ -139,7 +139,7 @@ def _planned(
     truth: pd.Series | dict[int, float] | None,
     cheap_first: bool = False,
 ) -> Plan:
-    """The plan, one architecture after another; or one method, by what its costliest trial takes at most.
+    """The plan, one architecture after another; or, if `cheap_first`, one method, by what a trial takes at most.
 
     Raises InputError for whatever cannot be run.
     """
