@@ -12,7 +12,10 @@ import pytest
 import torch
 
 from fearlib import Dataset, preset
+from fearlib.data.registry import DATASETS
 from fearlib.scores.registry import MEASURES
+from fearlib.spaces.registry import SPACES
+from fearlib.sweeps.methods import METHODS
 
 hypothesis.settings.register_profile("fearlib", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("fearlib")
@@ -27,12 +30,26 @@ def data_folder(tmp_path_factory):
 
 
 @pytest.fixture
-def measure_variants(monkeypatch):
+def registries(monkeypatch):
+    """What a test adds to a registry, or replaces in one, is gone afterwards."""
+    for registry in (MEASURES, METHODS, DATASETS, SPACES):
+        monkeypatch.setattr(registry, "_entries", dict(registry))
+
+
+@pytest.fixture
+def close_figures():
+    import matplotlib.pyplot
+
+    yield
+    matplotlib.pyplot.close("all")
+
+
+@pytest.fixture
+def measure_variants(registries, monkeypatch):
     """The names of the measures that notebooks/measure_variants.py adds; afterwards they are gone."""
     monkeypatch.syspath_prepend(Path(__file__).parents[1] / "notebooks")
-    monkeypatch.setattr(MEASURES, "_entries", before := dict(MEASURES))
     monkeypatch.delitem(sys.modules, "measure_variants", raising=False)
-    known = set(before)
+    known = set(MEASURES)
     importlib.import_module("measure_variants")
     return tuple(name for name in MEASURES if name not in known)
 

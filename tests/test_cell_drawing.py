@@ -16,10 +16,7 @@ SOURCES = ["before last", "last", "0", "1", "2", "3"]
 CELLS = [*sample_architectures(3, 0), *sample_genotypes(6, 0)]
 
 
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    matplotlib.pyplot.close("all")
+pytestmark = pytest.mark.usefixtures("close_figures")
 
 
 def drawn_edges(axes):

@@ -12,10 +12,10 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from fearlib import DATASETS, MEASURES, METHODS, load_dataset, preset, read_rows, run_sweep, sample_architectures
+from fearlib import load_dataset, preset, read_rows, run_sweep, sample_architectures
 from fearlib.cli.commands import app
 from fearlib.scores.images import noise_minibatch
-from fearlib.spaces.registry import SPACES, space_of
+from fearlib.spaces.registry import space_of
 from fearlib.sweeps.presets import Settings
 
 ROOT = Path(__file__).parents[1]
@@ -76,9 +76,7 @@ def small_dataset(name, **sizes):
 
 
 @pytest.mark.parametrize("document", with_snippets("python"))
-def test_python_runs(document, folder, monkeypatch, capsys):
-    for registry in (MEASURES, METHODS, DATASETS, SPACES):
-        monkeypatch.setattr(registry, "_entries", dict(registry))
+def test_python_runs(document, folder, registries, monkeypatch, capsys):
     monkeypatch.setattr("fearlib.sample_architectures", two_architectures)
     monkeypatch.setattr("fearlib.preset", small_preset)
     monkeypatch.setattr("fearlib.load_dataset", small_dataset)

@@ -122,10 +122,7 @@ def test_saved_twice_is_the_same_file(rows, tmp_path):  # noqa: F811
     assert drawn.shape == saved.shape and np.abs(drawn - saved).mean() < 0.01 and np.abs(drawn - saved).max() < 0.4
 
 
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    matplotlib.pyplot.close("all")
+pytestmark = pytest.mark.usefixtures("close_figures")
 
 
 def test_top_percent_draws_the_table_and_the_published(rows):  # noqa: F811

@@ -18,10 +18,7 @@ ROOT = Path(__file__).parents[1]
 BOOK = pd.read_csv(ROOT / "results" / "claims.csv")
 
 
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    matplotlib.pyplot.close("all")
+pytestmark = pytest.mark.usefixtures("close_figures")
 
 
 def line(id_, **values):

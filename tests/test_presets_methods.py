@@ -108,8 +108,7 @@ def test_wrong_methods(method, message):
         expand_methods([method], preset("smoke", "cifar10"))
 
 
-def test_a_method_of_ones_own_states_the_lengths_that_sweeps_may_differ_in(monkeypatch):
-    monkeypatch.setattr(METHODS, "_entries", dict(METHODS))
+def test_a_method_of_ones_own_states_the_lengths_that_sweeps_may_differ_in(registries):
     METHODS["mine"] = Method("mine", lambda given, epochs, batch_size: None, {"epochs": "stage2_epochs"})
     settings = preset("smoke", "synthetic", stage2_epochs=7)
     assert expand_methods(["mine", "mine(epochs=3)"], settings) == ["mine(epochs=7)", "mine(epochs=3)"]
@@ -131,9 +130,8 @@ def test_a_dataset_that_ignores_its_sizes_is_refused(colour_dataset, monkeypatch
         load_dataset("mine", None, 8, 100)
 
 
-def test_a_dataset_is_loaded_anew_where_another_is_meant(colour_dataset, tmp_path, monkeypatch):
+def test_a_dataset_is_loaded_anew_where_another_is_meant(colour_dataset, tmp_path, registries, monkeypatch):
     """By another function of that name, as after a notebook's cell has run again, or from files elsewhere."""
-    monkeypatch.setattr(DATASETS, "_entries", dict(DATASETS))
     loaded = []
 
     def load(*sizes):
@@ -147,6 +145,7 @@ def test_a_dataset_is_loaded_anew_where_another_is_meant(colour_dataset, tmp_pat
     monkeypatch.setenv("FEARLIB_DATA", str(tmp_path))
     cached_dataset("mine", None, 8, None)
     assert len(loaded) == 2
-    DATASETS._entries["mine"] = lambda *sizes: load(*sizes)
+    del DATASETS["mine"]
+    DATASETS["mine"] = lambda *sizes: load(*sizes)
     cached_dataset("mine", None, 8, None)
     assert len(loaded) == 3

@@ -78,9 +78,8 @@ def test_measures_and_methods_share_their_column_and_so_their_names():
         measure(passes=1)(lambda batch: 1.0)
 
 
-def test_a_file_that_runs_again_replaces_what_it_added(tmp_path, monkeypatch):
+def test_a_file_that_runs_again_replaces_what_it_added(tmp_path, registries, monkeypatch):
     """As a script that is its own plugin, or that a worker imports: under another name."""
-    monkeypatch.setattr(DATASETS, "_entries", dict(DATASETS))
 
     def run(path, module):
         spec = importlib.util.spec_from_file_location(module, path)
