@@ -7,6 +7,7 @@ each measure by itself on a fresh copy of the network, in the plain way of a ref
 import copy
 import statistics
 import time
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -27,23 +28,34 @@ def main() -> None:
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(BATCH, 3, SIDE, SIDE, generator=generator)
     labels = torch.randint(0, 10, (BATCH,), generator=generator)
-    totals: dict[str, list[float]] = {}
-    ratios: list[float] = []
     print(f"16 channels, 5 cells a stage, {SIDE}x{SIDE} pixels, batch {BATCH}, one thread")
-    for architecture in sorted(map(Architecture.from_index, INDICES), key=macs):
-        seconds = time_all(architecture, images, labels)
+    architectures = sorted(map(Architecture.from_index, INDICES), key=macs)
+    all_beside_fifteen(architectures, images, labels)
+    beside_definitions(architectures, images, labels)
+
+
+def all_beside_fifteen(architectures, images, labels) -> None:
+    ratios = []
+    for architecture in architectures:
+        measured = partial(zero_cost, new_network(architecture), images, labels)
+        fifteen, every = typical(partial(measured, FIFTEEN)), typical(measured)
+        ratios.append(every / fifteen)
+        said = f"fifteen {fifteen:.1f} s, all {len(MEASURES)} {ratios[-1]:.2f} times that"
+        print(f"{millions(architecture)}: {said}")
+    middle = statistics.median(ratios)
+    print(f"all {len(MEASURES)} together: {middle:.2f} times as long as the fifteen (median; at most: {MOST})\n")
+
+
+def beside_definitions(architectures, images, labels) -> None:
+    totals: dict[str, list[float]] = {}
+    for architecture in architectures:
+        seconds = time_all(new_network(architecture), images, labels)
         unit = seconds.pop("unit")
         for name, taken in seconds.items():
             totals.setdefault(name, []).append(taken / unit)
         seven, eight = seconds["7 together"] / unit, seconds["8 together"] / unit
-        size = f"{macs(architecture) / 1e6:6.1f} million macs"
-        print(f"{size}, forward + backward {unit:.2f} s: 7 together {seven:.2f}, 8 together {eight:.2f} of that")
-        ratios.append(seconds["all together"] / seconds["fifteen together"])
-        print(f"{'':{len(size)}}  all {len(MEASURES)} together {ratios[-1]:.2f} times as long as the fifteen")
-    middle = statistics.median(ratios)
-    print(
-        f"\nall {len(MEASURES)} together take {middle:.2f} times as long as the fifteen (median; at most: {MOST})"
-    )
+        said = f"forward + backward {unit:.2f} s: 7 together {seven:.2f}, 8 together {eight:.2f} of that"
+        print(f"{millions(architecture)}, {said}")
     mean = {name: statistics.mean(values) for name, values in totals.items()}
     print("\nmean over the architectures")
     for name in REFERENCE:
@@ -60,20 +72,25 @@ def main() -> None:
         )
 
 
-def time_all(architecture, images, labels) -> dict[str, float]:
-    torch.manual_seed(0)
-    network = build_network(architecture, 10).train()
+def time_all(network, images, labels) -> dict[str, float]:
     ways = {
         "unit": lambda: plain_step(network, images, labels),
         "7 together": lambda: zero_cost(network, images, labels, WITHOUT_GRASP),
         "8 together": lambda: zero_cost(network, images, labels, REFERENCE),
-        "fifteen together": lambda: zero_cost(network, images, labels, FIFTEEN),
-        "all together": lambda: zero_cost(network, images, labels),
     }
     for name in REFERENCE:
         ways[f"{name} alone"] = lambda name=name: zero_cost(network, images, labels, (name,))
         ways[f"{name} by definition"] = lambda name=name: by_definition(name, network, images, labels)
     return {name: typical(way) for name, way in ways.items()}
+
+
+def new_network(architecture: Architecture) -> nn.Module:
+    torch.manual_seed(0)
+    return build_network(architecture, 10).train()
+
+
+def millions(architecture: Architecture) -> str:
+    return f"{macs(architecture) / 1e6:6.1f} million macs"
 
 
 def macs(architecture: Architecture) -> int:
