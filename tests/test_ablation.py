@@ -36,9 +36,7 @@ def drawn_of_darts(cells):
 
 def run(score, seed=0, settings=PRESET, ends=None, of="cifar10, nats-tss"):
     rows = pd.DataFrame({"score": score, "test_accuracy": ACCURACY, "macs": 2e9}, INDEX)
-    return Run(
-        "a sweep", of.split(",")[0], of, seed, settings, rows, pd.Series(0.5, INDEX) if ends is None else ends
-    )
+    return Run("a sweep", of, seed, settings, rows, pd.Series(0.5, INDEX) if ends is None else ends)
 
 
 def test_settings_are_the_labels_else_the_presets():
@@ -85,7 +83,7 @@ def test_stage_1_ends_where_it_looked_last(monkeypatch):
     """At the latest epoch's worth of images: records of 50, 50 and 50 of 100, all that the dataset has."""
     configuration = {"settings": PRESET | {"train_images": None}, "train_images": 100}
     configuration |= {"dataset": "cifar10", "space": "nats-tss"}
-    trial = {"index": 3, "method": "fear(stage2_epochs=24)", "seed": 1}
+    trial = {"dataset": "cifar10", "index": 3, "method": "fear(stage2_epochs=24)", "seed": 1}
     rows = pd.DataFrame([trial | {"score": 0.7, "test_accuracy": 90.0, "macs": 7}])
     curve = [(0.5, 0.1), (1.0, 0.2), (1.5, 0.6)]
     lines = [trial | {"stage": 1, "epoch": epoch, "images": 50, "train_top1": top1} for epoch, top1 in curve]

@@ -31,11 +31,11 @@ LEAST_SHARED = 10  # architectures, for two settings to be compared
 class Run(NamedTuple):
     """FEAR with one setting and seed in one sweep, `of` a dataset, its source and a search space.
 
-    In `rows` `score`, `test_accuracy` and `macs` by index, in `ends` the training accuracy at which stage 1 ended.
+    In `rows` `dataset`, `score`, `test_accuracy` and `macs` by index, in `ends` the training accuracy at which
+    stage 1 ended.
     """
 
     sweep: str
-    dataset: str
     of: str
     seed: int
     settings: dict
@@ -72,11 +72,10 @@ def read_runs(folder: str | Path, methods: Iterable[str] | None = None) -> dict[
         stage1 = curves[(curves.method == method) & (curves.seed == seed) & (curves.stage == 1)]
         runs[f"{folder.name}: {method}, seed {seed}"] = Run(
             folder.name,
-            configuration["dataset"],
             ", ".join(str(configuration.get(key)) for key in ("dataset", "dataset_source", "space")),
             seed,
             fear_settings(method, preset, (*NETWORK_SETTINGS, *FEAR_SETTINGS), configuration["space"]),
-            each.set_index("index")[["score", "test_accuracy", "macs"]],
+            each.set_index("index")[["dataset", "score", "test_accuracy", "macs"]],
             _ends(stage1, configuration["train_images"]),
         )
     return runs
