@@ -22,6 +22,7 @@ from fearlib import (
     sample_genotypes,
     zero_cost,
 )
+from fearlib.ranking.degradation import UNCHANGED_BY_TRAINING
 from fearlib.scores.measures import SPACE_PARAMETERS
 from fearlib.scores.registry import zero_cost_macs
 
@@ -244,6 +245,7 @@ def test_the_weights_play_no_part_and_the_seed_does():
     assert zero_cost(network, images, labels, LATER) == values
     others = zero_cost(network, images, labels, LATER, seed=1)
     assert all(others[name] != values[name] for name in LATER)
+    assert set(LATER) < set(UNCHANGED_BY_TRAINING)  # which degradation leaves out
 
 
 def test_only_swap_looks_at_the_images_and_at_no_more_than_32():

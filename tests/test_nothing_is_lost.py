@@ -115,6 +115,8 @@ def test_a_source_that_has_lost_trials_is_refused(sweep, tmp_path):
     with pytest.raises(InputError, match="journal lacks 1 trials"):
         merge_sweeps(tmp_path / "merged", [sweep])
     assert not (tmp_path / "merged").exists()
+    (sweep / "journal.jsonl").write_bytes(b"".join([*lines[:-1], lines[-1][:20] + b"\n"]))  # damaged, not lost
+    assert merge_sweeps(tmp_path / "merged", [sweep]) == 3
 
 
 def test_two_methods_do_not_give_rows_of_one_name(tmp_path, tiny_settings, monkeypatch):

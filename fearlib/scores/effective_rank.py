@@ -15,9 +15,8 @@ def effective_ranks(batch: Minibatch) -> list[torch.Tensor]:
     """Of the output of every convolution, linear layer, batch norm and ReLU, with the network's own weights.
 
     A line of the matrix is a position of an image, a column a channel: the last axis of a linear layer's output,
-    the second of any other. Of its lines as many as there are columns
-    count, in a row from a random one that begins a line of pixels; all where there are no more. Raises Undefined
-    if there is no such module.
+    the second of any other. Of its lines as many as there are columns count, in a row from a random one that
+    begins a line of pixels; all where there are no more. Raises Undefined if there is no such module.
     """
     batch.refuse_infinite_images()
     generator, ranks = batch.generator(), []

@@ -28,7 +28,9 @@ from fearlib.scores.kaiming import (
     patterns,
 )
 from fearlib.scores.minibatch import Minibatch, refuse_other_rows
+from fearlib.scores.perturbation import perturbed_features
 from fearlib.scores.registry import MEASURES, measure, measure_names
+from fearlib.scores.synaptic_flow import synaptic_flow
 from fearlib.spaces.nats import Architecture
 from fearlib.spaces.nats_network import build_network
 from fearlib.spaces.network import in_mode, layer_macs
@@ -183,13 +185,13 @@ def synflow(batch):
 
     Parameters and buffers are replaced by their absolute values and batch norm is removed; double precision.
     """
-    return batch.synaptic_flow(keep_batch_norm=False)
+    return synaptic_flow(batch, keep_batch_norm=False)
 
 
 @measure(passes=3, own_images=1)
 def synflow_bn(batch):
     """`synflow` with batch norm kept."""
-    return batch.synaptic_flow(keep_batch_norm=True)
+    return synaptic_flow(batch, keep_batch_norm=True)
 
 
 @measure(passes=3)
@@ -253,7 +255,7 @@ def zen(batch):
     standard normal, the weights too (Lin et al., Zen-NAS, 2021, one draw), so that training does not change it.
     Connections are left as they are; a batch norm that sees a constant has no part.
     """
-    features, others, variances = batch.perturbed_features()
+    features, others, variances = perturbed_features(batch)
     change = (features - others).flatten(1).norm(dim=1).mean()
     if change == 0:
         raise Undefined("its features do not depend on the images")

@@ -1,6 +1,5 @@
 """One minibatch on one network, and the passes over it that zero-cost measures share."""
 
-import contextlib
 import functools
 import time
 from collections.abc import Callable, Iterable
@@ -16,13 +15,12 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from fearlib.errors import InputError, Undefined, check_seed, one_line
 from fearlib.randomness import seeded
-from fearlib.scores.forward_passes import runs_as, without_batch_norm
+from fearlib.scores.forward_passes import without_batch_norm
 from fearlib.scores.second_order import ONE_VALUE, cheap_second_derivatives
 from fearlib.spaces.network import hooked, shapes_checked
 from fearlib.spaces.state import copied_state
 from fearlib.training.classifier import check_logits, has_one_value
 
-PERTURBATION = 0.01  # of the noise images that `perturbed_features` compares
 NO_LAYER = "it has no convolution or linear layer"
 CHECKPOINTS = "computes activations again in the backward pass (torch.utils.checkpoint)"
 
@@ -215,57 +213,6 @@ class Minibatch:
             gradients.append(gradients_of(loss, weights))
             self._refuse_other_than_finite(gradients[-1])
         return gradients
-
-    def synaptic_flow(self, keep_batch_norm: bool) -> torch.Tensor:
-        """Sum of |W * dR/dW|, R the summed logits of one image of ones, parameters and buffers absolute.
-
-        Raises Undefined if batch norm is to be removed and has a forward pass of its own, or if the network does
-        not compute in double precision.
-        """
-        for norm in [] if keep_batch_norm else self.modules(_BatchNorm):
-            if not (runs_as(norm, _BatchNorm) or runs_as(norm, nn.SyncBatchNorm)):
-                raise Undefined(f"its {type(norm).__name__} cannot be removed: it has a forward pass of its own")
-        state = copied_state(self.network, lambda value: value.double().abs())
-        weights, ones = self.weights_in(state), torch.ones_like(self.images[:1], dtype=torch.float64)
-        try:
-            with contextlib.nullcontext() if keep_batch_norm else without_batch_norm(self.network):
-                flow = self.run(state, ones).sum()
-        except RuntimeError as error:
-            if "dtype" not in str(error) and "scalar type" not in str(error):
-                raise
-            raise Undefined(f"it does not compute in double precision ({one_line(error)})") from error
-        return sum(
-            (weight * gradient).abs().sum() for weight, gradient in zip(weights, gradients_of(flow, weights))
-        )
-
-    def perturbed_features(self) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
-        """Features of noise images and of slightly other ones, and each batch norm's variances of the first.
-
-        Weights of convolutions and linear layers are standard normal, batch norm is without its affine map. The
-        features are what the last adaptive pooling takes in, or else the last linear layer. Raises Undefined if
-        there is no such layer, or if it does not run once a pass.
-        """
-        generator = self.generator()
-        state = self.redrawn_state(lambda weight: noise(weight, generator))
-        images = noise(self.images, generator)
-        others = images + PERTURBATION * noise(images, generator)
-        norms = self.modules(_BatchNorm)
-        readers = self.modules(nn.AdaptiveAvgPool2d) or self.modules(nn.Linear)
-        if not readers:
-            raise Undefined("it has neither an adaptive pooling nor a linear layer that takes in features")
-        reader = readers[-1]
-        read, variances = [], []
-
-        def vary(_, inputs, __):
-            variances.append(inputs[0].transpose(0, 1).flatten(1).var(1, correction=0))
-
-        with torch.no_grad(), hooked([reader], lambda _, inputs, __: read.append(inputs[0])):
-            with hooked(norms, vary):
-                self.run(state, images)
-            self.run(state, others)
-        if len(read) != 2:
-            raise Undefined(f"its {type(reader).__name__} runs {len(read) // 2} times a pass, not once")
-        return *read, variances
 
     def generator(self) -> torch.Generator:
         """A new one, on the images' device, from the minibatch's seed."""

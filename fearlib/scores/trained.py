@@ -103,8 +103,8 @@ def shortreg(
     """Short regular training with its own cosine; the score is the best epoch's training top-1 (0..1).
 
     The baseline of Dey et al. (2021). The last epoch's record carries test top-1 too, and the network is left in
-    evaluation mode, unless training diverged. `batch_size`, `precision`
-    and `seed` are those of `fearlib.train`, whose InputErrors it raises.
+    evaluation mode, unless training diverged. `batch_size`, `precision` and `seed` are those of `fearlib.train`,
+    whose InputErrors it raises.
     """
     curve = train(network, dataset, epochs, batch_size, precision=precision, seed=seed)
     best = max(epoch.train_top1 for epoch in curve)
